@@ -1,0 +1,205 @@
+//! Compiles `src/bpf/*.bpf.c` and makes a libbpf-cargo skeleton of each, in `OUT_DIR`;
+//! `skeletons.rs` there has a module for each, with the name of its file.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use libbpf_cargo::SkeletonBuilder;
+
+#[path = "build/clang.rs"]
+mod clang;
+
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    match build() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            for line in message.lines() {
+                println!("cargo::error={line}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn build() -> Result<()> {
+    for input in ["src/bpf", "vmlinux", "build", "build.rs"] {
+        println!("cargo::rerun-if-changed={input}");
+    }
+    println!("cargo::rerun-if-env-changed=CLANG");
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let build = Build {
+        libbpf: libbpf_headers(&out)?,
+        clang: clang::find()?,
+        vmlinux: root.join("vmlinux"),
+        arch: kernel_arch(&variable("CARGO_CFG_TARGET_ARCH")?)?,
+        out,
+    };
+    println!("cargo::rustc-env=EBTOOLS_LIBBPF_HEADERS={}", build.libbpf.display());
+    let sources = files(&root.join("src/bpf"), ".bpf.c")?;
+    let common = files(&root.join("src/bpf"), ".h")?
+        .into_iter()
+        .chain(files(&root.join("vmlinux"), ".h")?)
+        .chain(files(&root.join("build"), ".rs")?)
+        .chain([root.join("build.rs")]);
+    let newest_common = common.map(|path| modified(&path)).max().flatten();
+    build.all(&sources, newest_common)?;
+    write_modules(&build.out, &sources)
+}
+
+struct Build {
+    clang: PathBuf,
+    libbpf: PathBuf,
+    vmlinux: PathBuf,
+    arch: &'static str,
+    out: PathBuf,
+}
+
+impl Build {
+    /// Compiles what is older than its source or than `newest_common`, on all processors.
+    fn all(&self, sources: &[PathBuf], newest_common: Option<SystemTime>) -> Result<()> {
+        // Another compiler makes other objects: then everything is stale.
+        let stamp = self.out.join("clang");
+        let same_clang = fs::read_to_string(&stamp).is_ok_and(|was| was == self.describe());
+        let stale = sources
+            .iter()
+            .filter(|source| {
+                let made = modified(&skeleton(&self.out, source));
+                !same_clang || made <= newest_common.max(modified(source))
+            })
+            .collect::<Vec<_>>();
+        let queue = Mutex::new(stale.iter());
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let results = std::thread::scope(|scope| {
+            let workers = (0..threads.min(stale.len()))
+                .map(|_| scope.spawn(|| self.work(&queue)))
+                .collect::<Vec<_>>();
+            workers
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or(Err("a build thread panicked".into())))
+                .collect::<Vec<_>>()
+        });
+        results.into_iter().collect::<Result<Vec<()>>>()?;
+        write(&stamp, &self.describe())
+    }
+
+    fn work<'a>(&self, queue: &Mutex<impl Iterator<Item = &'a &'a PathBuf>>) -> Result<()> {
+        loop {
+            let next = queue.lock().map_err(|error| error.to_string())?.next();
+            let Some(source) = next else { return Ok(()) };
+            self.one(source)?;
+        }
+    }
+
+    fn one(&self, source: &Path) -> Result<()> {
+        SkeletonBuilder::new()
+            .source(source)
+            .clang(&self.clang)
+            .clang_args(clang::flags(self.arch, &self.vmlinux, &self.libbpf))
+            .reference_obj(true)
+            .build_and_generate(skeleton(&self.out, source))
+            // The innermost cause is what clang printed.
+            .map_err(|error| format!("compiling {}:\n{}", source.display(), error.root_cause()))
+    }
+
+    fn describe(&self) -> String {
+        format!("{} {} {}", self.clang.display(), self.arch, self.libbpf.display())
+    }
+}
+
+/// One Rust module a skeleton. `Plain` says: any bytes are a valid value of the type.
+fn write_modules(out: &Path, sources: &[PathBuf]) -> Result<()> {
+    let mut text = String::new();
+    for source in sources {
+        let name = tool_name(source);
+        let path = skeleton(out, source);
+        let _ = writeln!(text, "pub(crate) mod {name} {{ include!({path:?}); }}");
+        let code = fs::read_to_string(&path).map_err(|error| format!("{path:?}: {error}"))?;
+        for record in ["event", "settings", "event_header", "counters", "count_key"] {
+            let own = record == "event" || name == "shared";
+            if own && code.contains(&format!("pub struct {record} {{")) {
+                let _ = writeln!(
+                    text,
+                    "// SAFETY: repr(C), integers and arrays of integers only: shared.bpf.h.\n\
+                     unsafe impl plain::Plain for {name}::types::{record} {{}}"
+                );
+            }
+        }
+    }
+    write(&out.join("skeletons.rs"), &text)
+}
+
+/// A directory whose `bpf/` has libbpf's headers: those that libbpf-sys built, or the system's.
+fn libbpf_headers(out: &Path) -> Result<PathBuf> {
+    let built = PathBuf::from(variable("DEP_BPF_INCLUDE")?);
+    if built.join("bpf/bpf_helpers.h").exists() {
+        return Ok(built);
+    }
+    let system = Path::new("/usr/include/bpf");
+    if !system.join("bpf_helpers.h").exists() {
+        return Err("libbpf's headers are missing: install libbpf-dev, or build with the \
+                    feature `vendored`"
+            .into());
+    }
+    // Only this one directory of /usr/include, nothing else of the host.
+    let dir = out.join("system-libbpf");
+    fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let link = dir.join("bpf");
+    if !link.exists() {
+        std::os::unix::fs::symlink(system, &link)
+            .map_err(|error| format!("{}: {error}", link.display()))?;
+    }
+    Ok(dir)
+}
+
+fn kernel_arch(arch: &str) -> Result<&'static str> {
+    match arch {
+        "x86_64" => Ok("x86"),
+        "aarch64" => Ok("arm64"),
+        other => Err(format!(
+            "no kernel types for {other}: see vmlinux/README.md for how to add them"
+        )),
+    }
+}
+
+fn tool_name(source: &Path) -> String {
+    let file = source.file_name().unwrap_or_default().to_string_lossy();
+    file.trim_end_matches(".bpf.c").to_string()
+}
+
+fn skeleton(out: &Path, source: &Path) -> PathBuf {
+    out.join(format!("{}.skel.rs", tool_name(source)))
+}
+
+fn files(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut found = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.to_string_lossy().ends_with(suffix))
+        .collect::<Vec<_>>();
+    found.sort();
+    Ok(found)
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|data| data.modified()).ok()
+}
+
+/// Writes only what is different, so that rustc has nothing to do where nothing changed.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|was| was == text) {
+        return Ok(());
+    }
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn variable(name: &str) -> Result<String> {
+    std::env::var(name).map_err(|error| format!("${name}: {error}"))
+}

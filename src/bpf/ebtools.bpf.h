@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What every tool starts from: kernel types, helpers, settings, accounts, licence. */
+#ifndef EBTOOLS_H
+#define EBTOOLS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "shared.bpf.h"
+#include "kernel.bpf.h"
+
+/* The kernel lets helpers like bpf_probe_read_user to GPL-compatible programs only. */
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* A section of its own, so that user space finds it whatever other constants a tool has. */
+const volatile struct settings settings SEC(".rodata.settings") = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counters);
+	__uint(max_entries, 1);
+} counters SEC(".maps");
+
+static __always_inline void count_submitted(void)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		__sync_fetch_and_add(&c->submitted, 1);
+}
+
+static __always_inline void count_lost(enum lost_reason reason)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		__sync_fetch_and_add(&c->lost[reason], 1);
+}
+
+#endif

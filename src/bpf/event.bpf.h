@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a wanted event to a record in the ring. A tool defines before it
+ * includes this header:
+ *
+ *   struct event { struct event_header header; ... };   the fixed part
+ *   #define TAIL_MAX 4096                               the most of the variable part
+ *
+ * and in its program:
+ *
+ *   if (!task_wanted() || count_only())
+ *           return 0;
+ *   record = record_begin();
+ *   if (!record)
+ *           return 0;
+ *   ... fill every byte of record->event but its header, and some of record->tail ...
+ *   record_submit(record, bytes of tail);
+ */
+#ifndef EBTOOLS_EVENT_H
+#define EBTOOLS_EVENT_H
+
+#include "ebtools.bpf.h"
+#include "count.bpf.h"
+#include "filter.bpf.h"
+
+/* User space sizes it: --buffer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} events SEC(".maps");
+
+/*
+ * Records are put together in scratch memory and copied to the ring with the
+ * length they turned out to have. A CPU has SCRATCH_SLOTS of them, because a
+ * program may be preempted or interrupted by another one.
+ */
+#define SCRATCH_SLOTS 2
+
+struct record {
+	__u64 users;
+	struct event event;
+	__u8 tail[TAIL_MAX];
+};
+
+/* An array, not a per-CPU one: those hold at most 32 KiB. User space sets CPUs * SCRATCH_SLOTS. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct record);
+	__uint(max_entries, SCRATCH_SLOTS);
+} scratch SEC(".maps");
+
+/* Makes the Rust type. */
+struct event *export_event;
+
+/*
+ * A slot belongs to whoever finds itself alone after it joined. Two that meet
+ * may both leave, but never both stay; an atomic addition is all that kernels
+ * before 5.12 have.
+ */
+static __always_inline struct record *scratch_claim(void)
+{
+	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
+	int i;
+
+	for (i = 0; i < SCRATCH_SLOTS; i++) {
+		__u32 key = first + i;
+		struct record *record = bpf_map_lookup_elem(&scratch, &key);
+
+		if (!record)
+			return NULL;
+		__sync_fetch_and_add(&record->users, 1);
+		if (*(volatile __u64 *)&record->users == 1)
+			return record;
+		__sync_fetch_and_add(&record->users, -1);
+	}
+	return NULL;
+}
+
+static __always_inline void scratch_release(struct record *record)
+{
+	__sync_fetch_and_add(&record->users, -1);
+}
+
+static __always_inline void fill_header(struct event_header *header)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = id >> 32;
+	header->tid = id;
+	header->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	header->uid = bpf_get_current_uid_gid();
+	bpf_get_current_comm(header->comm, sizeof(header->comm));
+}
+
+/* A record with its header filled; NULL when there is no memory for it, which is counted. */
+static __always_inline struct record *record_begin(void)
+{
+	struct record *record = scratch_claim();
+
+	if (!record) {
+		count_lost(LOST_SCRATCH_BUSY);
+		return NULL;
+	}
+	fill_header(&record->event.header);
+	return record;
+}
+
+/*
+ * Into the ring, with no wake-up for each event: the reader looks by itself on
+ * a short tick, and is woken when a good part of the ring has filled meanwhile.
+ */
+static __always_inline void event_output(struct event *event, __u32 tail_len)
+{
+	__u64 size = sizeof(*event) + tail_len;
+	__u64 before = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	__u64 flags = BPF_RB_NO_WAKEUP;
+
+	if (before >> settings.wake_shift != (before + size) >> settings.wake_shift)
+		flags = BPF_RB_FORCE_WAKEUP;
+	if (bpf_ringbuf_output(&events, event, size, flags))
+		count_lost(LOST_RING_FULL);
+	else
+		count_submitted();
+}
+
+/* tail_len: at most TAIL_MAX, and the verifier must know it. */
+static __always_inline void record_submit(struct record *record, __u32 tail_len)
+{
+	event_output(&record->event, tail_len);
+	scratch_release(record);
+}
+
+static __always_inline void record_drop(struct record *record, enum lost_reason reason)
+{
+	count_lost(reason);
+	scratch_release(record);
+}
+
+#endif

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Not a tool and never loaded: its skeleton gives user space the types of
+ * shared.bpf.h once for all tools.
+ */
+#include "shared.bpf.h"
+
+struct settings *export_settings;
+struct event_header *export_event_header;
+struct counters *export_counters;
+struct count_key *export_count_key;
+enum count_by *export_count_by;
+enum lost_reason *export_lost_reason;

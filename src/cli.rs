@@ -1,0 +1,75 @@
+//! The command line: finds the tool that is asked for, and says what there is.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::tool::{self, Entry};
+use crate::tools::TOOLS;
+
+/// Runs the program: exit code 0, 1 after a failure, 2 for wrong usage.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args = args.into_iter().collect::<Vec<_>>();
+    let tool = tool::named_by(&tool::program_name(args.first()), TOOLS);
+    if let Some(tool) = tool {
+        args.insert(1, tool.name.into());
+        args[0] = "ebtools".into();
+    }
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return usage(&error),
+    };
+    if matches.get_flag("list") {
+        let names = TOOLS.iter().map(|tool| format!("{}\n", tool.name)).collect::<String>();
+        // A reader that has had enough is no failure.
+        let _ = io::stdout().write_all(names.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let chosen = matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
+    match chosen {
+        Some((tool, matches)) => run(tool, matches),
+        None => usage(&command().error(clap::error::ErrorKind::MissingSubcommand, "no tool is named")),
+    }
+}
+
+/// The whole command line, for its help and for what is made from it.
+pub fn command() -> Command {
+    Command::new("ebtools")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Linux tracing tools on eBPF, in one binary")
+        .after_help("ebtools TOOL --help shows a tool's options and examples.")
+        .subcommand_value_name("TOOL")
+        .subcommand_help_heading("Tools")
+        .disable_help_subcommand(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("list")
+                .long("list")
+                .action(ArgAction::SetTrue)
+                .help("Print the names of the tools, one a line"),
+        )
+        .subcommands(TOOLS.iter().map(|tool| tool.command()))
+}
+
+fn tool_named(name: &str) -> Option<Entry> {
+    TOOLS.iter().copied().find(|tool| tool.name == name)
+}
+
+fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
+    match tool.run(matches) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            let _ = writeln!(io::stderr(), "ebtools: {error}");
+            ExitCode::FAILURE
+        }
+        Err(error) => usage(&error),
+    }
+}
+
+/// clap's own text: help and version on standard output, what is wrong on standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}

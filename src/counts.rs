@@ -1,0 +1,128 @@
+//! `--count`: the kernel counts, a report each interval.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::{Link, Map, MapCore as _, MapFlags, Object};
+
+use crate::decode::{Header, Record, c_str};
+use crate::ending::Ending;
+use crate::error::{Context as _, Error, Result};
+use crate::options::CountBy;
+use crate::render::{Column, Value};
+use crate::report::{Report, boottime_ns};
+
+/// How long the end of the command, or a signal, may go unnoticed.
+const TICK: Duration = Duration::from_millis(50);
+/// Entries that are read at once.
+const BATCH: u32 = 4096;
+
+/// One line of a report.
+#[derive(Debug)]
+struct Count {
+    key: [u8; 16],
+    count: u64,
+}
+
+impl Count {
+    fn number(&self) -> u64 {
+        let [a, b, c, d, ..] = self.key;
+        u32::from_ne_bytes([a, b, c, d]).into()
+    }
+}
+
+const COUNT: Column<Count> = Column::new("COUNT", "count", 8, |r| Value::Uint(r.event.count));
+const TOTAL: &[Column<Count>] = &[Column::TIME, COUNT];
+const BY_COMM: &[Column<Count>] = &[
+    Column::TIME,
+    Column::new("COMM", "comm", 16, |r| Value::Text(c_str(&r.event.key))),
+    COUNT,
+];
+const BY_UID: &[Column<Count>] =
+    &[Column::TIME, Column::new("UID", "uid", 6, |r| Value::Uint(r.event.number())), COUNT];
+const BY_PID: &[Column<Count>] =
+    &[Column::TIME, Column::new("PID", "pid", 7, |r| Value::Uint(r.event.number())), COUNT];
+
+/// Reports each interval until the end is reached, detaches, and reports the rest.
+pub(crate) fn intervals(
+    object: &Object,
+    links: Vec<Link>,
+    by: CountBy,
+    interval: Duration,
+    mut report: Report,
+    mut ending: Ending,
+) -> Result<()> {
+    let columns = match by {
+        CountBy::All => TOTAL,
+        CountBy::Comm => BY_COMM,
+        CountBy::Uid => BY_UID,
+        CountBy::Pid => BY_PID,
+    };
+    let mut tables = Tables::of(object)?;
+    report.header(columns);
+    let mut next = Instant::now() + interval;
+    while !ending.reached() && !report.has_failed() {
+        let now = Instant::now();
+        if now < next {
+            sleep(TICK.min(next - now));
+            continue;
+        }
+        // No burst of reports after the machine slept.
+        next = (next + interval).max(now);
+        show(&mut report, by, columns, tables.turn()?);
+        report.lost(object)?;
+    }
+    drop(links);
+    show(&mut report, by, columns, tables.turn()?);
+    report.finish(object)
+}
+
+fn show(report: &mut Report, by: CountBy, columns: &[Column<Count>], mut counts: Vec<Count>) {
+    if by == CountBy::All && counts.is_empty() {
+        counts.push(Count { key: [0; 16], count: 0 });
+    }
+    counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)));
+    let header = Header { time_ns: boottime_ns(), ..Header::default() };
+    for count in &counts {
+        let record = Record { header: &header, event: count, tail: &[] };
+        report.row("interval", columns, &record, count.count);
+    }
+    report.flush();
+}
+
+/// The two tables that the kernel counts in by turns; see count.bpf.h.
+struct Tables<'o> {
+    in_use: Map<'o>,
+    idle: Map<'o>,
+    selector: Map<'o>,
+}
+
+impl<'o> Tables<'o> {
+    fn of(object: &'o Object) -> Result<Self> {
+        let find = |name| {
+            let map = object.maps().find(|map| map.name() == name);
+            map.ok_or_else(|| Error::new("counting", format!("the program has no map {name}")))
+        };
+        Ok(Self {
+            in_use: find("count_table_a")?,
+            idle: find("count_table_b")?,
+            selector: find("count_table")?,
+        })
+    }
+
+    /// Lets the kernel count in the other table, and empties the one that it has left.
+    fn turn(&mut self) -> Result<Vec<Count>> {
+        let doing = "reading counts";
+        std::mem::swap(&mut self.in_use, &mut self.idle);
+        let fd = self.in_use.as_fd().as_raw_fd().to_ne_bytes();
+        self.selector.update(&0u32.to_ne_bytes(), &fd, MapFlags::ANY).doing(doing)?;
+        let entries = self.idle.lookup_and_delete_batch(BATCH, MapFlags::ANY, MapFlags::ANY);
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let key = key.try_into().map_err(|_| Error::new(doing, "a key of another size"))?;
+            let count = value.try_into().map_err(|_| Error::new(doing, "a count of another size"))?;
+            Ok(Count { key, count: u64::from_ne_bytes(count) })
+        };
+        entries.doing(doing)?.map(read).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! Where a function is in an ELF file, for a uprobe. Files may be hostile.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD};
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, Sym as _};
+use object::{Endianness, FileKind, ReadCache, ReadRef};
+
+use crate::error::{Context as _, Error, Result};
+
+/// What is looked for in one file.
+#[derive(Debug, Default)]
+struct Found {
+    /// Offset of the function in the file.
+    offset: Option<u64>,
+    /// File names of the libraries that it is linked to.
+    needed: Vec<String>,
+}
+
+/// Finds `function` in `program`, or in the library whose name starts with `library` if the
+/// program is linked to that: the file, and the function's offset in it.
+///
+/// # Errors
+///
+/// When the file cannot be read, is no ELF file, or has not the function.
+pub(crate) fn find_function(
+    program: &Path,
+    function: &str,
+    library: &str,
+) -> Result<(PathBuf, u64)> {
+    let found = read(program, function)?;
+    if let Some(offset) = found.offset {
+        return Ok((program.to_owned(), offset));
+    }
+    let doing = format!("looking for {function} in {}", program.display());
+    let Some(name) = found.needed.iter().find(|name| name.starts_with(library)) else {
+        let cause = format!("it has no such function and is not linked to {library}");
+        return Err(Error::new(doing, cause));
+    };
+    let path = library_dirs().into_iter().map(|dir| dir.join(name)).find(|path| path.is_file());
+    let path = path.ok_or_else(|| {
+        Error::new(&doing, format!("it is linked to {name}, which is in none of the usual places"))
+            .hint("name the library itself: -s PATH")
+    })?;
+    match read(&path, function)?.offset {
+        Some(offset) => Ok((path, offset)),
+        None => Err(Error::new(doing, format!("{} has no such function", path.display()))),
+    }
+}
+
+/// Where the dynamic linker looks by default, on the distributions there are.
+fn library_dirs() -> Vec<PathBuf> {
+    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
+    ["/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64"]
+        .into_iter()
+        .flat_map(|dir| [Path::new(dir).join(&triplet), dir.into()])
+        .collect()
+}
+
+fn read(path: &Path, function: &str) -> Result<Found> {
+    let doing = || format!("reading {}", path.display());
+    // Asked before it is opened: opening a pipe would wait for its writer.
+    if !path.metadata().doing(doing())?.is_file() {
+        return Err(Error::new(doing(), "it is not a regular file"));
+    }
+    let data = ReadCache::new(File::open(path).doing(doing())?);
+    let found = match FileKind::parse(&data) {
+        Ok(FileKind::Elf64) => search::<FileHeader64<Endianness>, _>(&data, function),
+        Ok(FileKind::Elf32) => search::<FileHeader32<Endianness>, _>(&data, function),
+        _ => return Err(Error::new(doing(), "it is not an ELF file")),
+    };
+    found.doing(doing())
+}
+
+fn search<'d, E: FileHeader, R: ReadRef<'d>>(data: R, function: &str) -> object::read::Result<Found> {
+    let header = E::parse(data)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, data)?;
+    let mut found = Found::default();
+    for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
+        let symbols = sections.symbols(endian, data, kind)?;
+        let defined = symbols.iter().find(|symbol| {
+            symbol.is_definition(endian)
+                && symbol.name(endian, symbols.strings()).is_ok_and(|name| name == function.as_bytes())
+        });
+        if let (None, Some(symbol)) = (found.offset, defined) {
+            found.offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
+        }
+    }
+    if let Some((entries, strings)) = sections.dynamic(endian, data)? {
+        let strings = sections.strings(endian, data, strings)?;
+        let needed = entries.iter().filter(|entry| entry.tag32(endian) == Some(DT_NEEDED));
+        let names = needed.filter_map(|entry| strings.get(entry.val32(endian)?).ok());
+        found.needed = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    }
+    Ok(found)
+}
+
+/// From an address in the program to an offset in the file, by the segment that maps it.
+fn file_offset<'d, E: FileHeader, R: ReadRef<'d>>(
+    header: &E,
+    endian: E::Endian,
+    data: R,
+    address: u64,
+) -> object::read::Result<Option<u64>> {
+    let segments = header.program_headers(endian, data)?;
+    Ok(segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD).find_map(|segment| {
+        let into = address.checked_sub(segment.p_vaddr(endian).into())?;
+        let inside = into < segment.p_filesz(endian).into();
+        inside.then(|| into.checked_add(segment.p_offset(endian).into())).flatten()
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_a_function_of_a_library() {
+        let libc = library_dirs().into_iter().map(|dir| dir.join("libc.so.6"));
+        let libc = libc.into_iter().find(|path| path.is_file()).unwrap();
+        let found = read(&libc, "getaddrinfo").unwrap();
+        assert!(found.offset.is_some_and(|offset| offset > 0), "{found:?}");
+        assert_eq!(read(&libc, "no_such_function").unwrap().offset, None);
+        let (file, _) = find_function(Path::new("/bin/sh"), "getaddrinfo", "libc.so").unwrap();
+        assert!(file.ends_with("libc.so.6"), "{file:?}");
+    }
+
+    #[test]
+    fn refuses_what_is_no_elf_file() {
+        for (path, cause) in [
+            ("/etc/passwd", "it is not an ELF file"),
+            ("/dev/null", "it is not a regular file"),
+            ("/", "it is not a regular file"),
+            ("/no/such/file", "No such file"),
+        ] {
+            let error = find_function(Path::new(path), "readline", "libreadline.so").unwrap_err();
+            assert!(error.to_string().contains(cause), "{error}");
+        }
+    }
+}

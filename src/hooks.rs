@@ -1,0 +1,153 @@
+//! Where a tool's programs are attached. A kernel has not every hook, or does not let it be used:
+//! a tool names several ways, they are tried in order, and the first that works is taken.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use libbpf_rs::{Link, Object, ProgramMut, TracepointCategory};
+
+use crate::error::{Context as _, Error, Result};
+
+/// libbpf's "every process" for a uprobe; filters are the program's.
+const ANY_PROCESS: i32 = -1;
+
+/// One way to see a tool's events.
+#[derive(Debug)]
+pub(crate) struct Hook<'a> {
+    /// What it is called with `-v`.
+    pub(crate) name: &'a str,
+    /// All of these, together.
+    pub(crate) probes: &'a [Probe<'a>],
+}
+
+/// One program and its place.
+#[derive(Debug)]
+pub(crate) struct Probe<'a> {
+    /// The program's name in the `.bpf.c`.
+    pub(crate) program: &'a str,
+    /// Where it goes.
+    pub(crate) at: At<'a>,
+    /// Not every architecture has it: go on without.
+    pub(crate) optional: bool,
+}
+
+/// A place for a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum At<'a> {
+    /// Where its `SEC()` says.
+    Declared,
+    /// The entry of a kernel function.
+    Kprobe(&'a str),
+    /// The return of a kernel function.
+    Kretprobe(&'a str),
+    /// A tracepoint: category and name.
+    Tracepoint(&'a str, &'a str),
+    /// The return of a user function.
+    Uretprobe {
+        /// Where it is.
+        file: &'a Path,
+        /// Where in the file.
+        offset: u64,
+    },
+}
+
+impl<'a> Probe<'a> {
+    pub(crate) const fn new(program: &'a str, at: At<'a>) -> Self {
+        Self { program, at, optional: false }
+    }
+
+    pub(crate) const fn optional(program: &'a str, at: At<'a>) -> Self {
+        Self { program, at, optional: true }
+    }
+
+    fn attach(&self, object: &Object) -> Result<Link> {
+        let program = program(object, self.program)?;
+        let link = match self.at {
+            At::Declared => program.attach(),
+            At::Kprobe(function) => program.attach_kprobe(false, function),
+            At::Kretprobe(function) => program.attach_kprobe(true, function),
+            At::Tracepoint(category, name) => {
+                program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
+            }
+            At::Uretprobe { file, offset } => {
+                let offset = usize::try_from(offset).doing(self.at)?;
+                program.attach_uprobe(true, ANY_PROCESS, file, offset)
+            }
+        };
+        link.map_err(|error| Error::new(self.at, cause(&error)))
+    }
+}
+
+impl Display for At<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Declared => f.write_str("program"),
+            At::Kprobe(function) => write!(f, "kprobe {function}"),
+            At::Kretprobe(function) => write!(f, "kretprobe {function}"),
+            At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
+            At::Uretprobe { file, offset } => {
+                write!(f, "uretprobe {} at offset {offset:#x}", file.display())
+            }
+        }
+    }
+}
+
+/// The system's own reason; libbpf-rs puts its own words before it.
+fn cause(error: &libbpf_rs::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Attaches the first of `hooks` that works as a whole, and says through `note` which one it is
+/// and why those before it are not.
+///
+/// # Errors
+///
+/// When none works: with the reason of each.
+pub(crate) fn attach_first(
+    object: &Object,
+    hooks: &[Hook<'_>],
+    mut note: impl FnMut(String),
+) -> Result<Vec<Link>> {
+    let mut refusals = Vec::new();
+    for hook in hooks {
+        match attach(object, hook, &mut note) {
+            Ok(links) => {
+                note(format!("hook in use: {}", hook.name));
+                return Ok(links);
+            }
+            Err(error) => {
+                note(format!("hook refused: {}: {error}", hook.name));
+                refusals.push(format!("{}: {error}", hook.name));
+            }
+        }
+    }
+    let error = Error::new("attaching", refusals.join("; "));
+    let tracepoints = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+    Err(if tracepoints.iter().any(|dir| Path::new(dir).exists()) {
+        error.hint("-v shows what the kernel said; a container must be privileged")
+    } else {
+        error.hint("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
+    })
+}
+
+fn attach(object: &Object, hook: &Hook<'_>, note: &mut impl FnMut(String)) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    for probe in hook.probes {
+        match probe.attach(object) {
+            Ok(link) => links.push(link),
+            Err(error) if probe.optional => note(format!("not here: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(links)
+}
+
+/// A program by its name.
+pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Result<ProgramMut<'o>> {
+    let found = object.progs_mut().find(|program| program.name() == name);
+    found.ok_or_else(|| Error::new("attaching", format!("there is no program {name}")))
+}

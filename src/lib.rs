@@ -1,0 +1,31 @@
+//! Linux tracing tools on eBPF, in one binary.
+//!
+//! `cli` finds the tool that is asked for, in the table of `tools`. A tool opens a `session`, which
+//! loads its BPF program, attaches it (`hooks`), and streams what the kernel saw through `decode`
+//! and `render` to standard output, while `loss` keeps the accounts. `CONTRIBUTING.md` says how
+//! to add a tool.
+//!
+//! This is the binary's inside, not a library with a stable interface: what is public is so for
+//! the tests.
+
+pub mod cli;
+pub mod decode;
+pub mod error;
+pub mod render;
+
+mod bpf;
+mod command;
+mod counts;
+mod elf;
+mod ending;
+mod hooks;
+mod loss;
+mod options;
+mod output;
+mod privileges;
+mod report;
+mod session;
+mod stream;
+mod sys;
+mod tool;
+mod tools;

@@ -1,0 +1,139 @@
+//! The accounts: produced = delivered + lost, by reason.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+
+use libbpf_rs::{MapCore as _, MapFlags, Object};
+
+use crate::bpf::shared::types::{counters, lost_reason};
+use crate::error::{Context as _, Error, Result};
+use crate::sys;
+
+/// The reader was too slow for the size of the ring.
+const RING_FULL: &str = "ring_full";
+/// The kernel side's reasons, in the order of `enum lost_reason`; the keys of `lost` in JSON.
+const REASONS: [&str; lost_reason::LOST_REASONS.0 as usize] =
+    [RING_FULL, "map_full", "scratch_busy", "memory_unreadable", "return_missed"];
+/// The kernel skipped the program because it was running already on that CPU.
+const RECURSION: &str = "recursion";
+/// The output could not be written.
+const OUTPUT_FAILED: &str = "output_failed";
+/// The call had not returned when tracing ended.
+const UNFINISHED: &str = "unfinished";
+
+/// What became of every event that the filters let through.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Accounts {
+    /// Events that happened.
+    pub(crate) produced: u64,
+    /// Events that were written out.
+    pub(crate) delivered: u64,
+    /// Events that were not, by reason; only reasons that occurred.
+    pub(crate) lost: BTreeMap<&'static str, u64>,
+}
+
+impl Accounts {
+    /// What the kernel has counted up to now, while events are on their way.
+    pub(crate) fn now(object: &Object, delivered: u64) -> Result<Self> {
+        Ok(Self::new(delivered, lost_in_kernel(&counters_of(object)?, object)))
+    }
+
+    /// The final accounts: nothing is on its way any more, and what was not delivered is lost.
+    pub(crate) fn at_end(object: &Object, delivered: u64) -> Result<Self> {
+        let counters = counters_of(object)?;
+        let mut lost = lost_in_kernel(&counters, object);
+        lost.insert(OUTPUT_FAILED, counters.submitted.saturating_sub(delivered));
+        lost.insert(UNFINISHED, calls_in_flight(object));
+        Ok(Self::new(delivered, lost))
+    }
+
+    fn new(delivered: u64, mut lost: BTreeMap<&'static str, u64>) -> Self {
+        lost.retain(|_, count| *count > 0);
+        Self { produced: delivered + lost.values().sum::<u64>(), delivered, lost }
+    }
+
+    /// What is lost here and was not yet in `before`.
+    pub(crate) fn lost_since(&self, before: &Self) -> Vec<(&'static str, u64)> {
+        let old = |reason| before.lost.get(reason).copied().unwrap_or(0);
+        let new = self.lost.iter().map(|(&reason, &count)| (reason, count.saturating_sub(old(reason))));
+        new.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// `12 events, 3 lost (ring full 2, recursion 1)`
+    pub(crate) fn line(&self) -> String {
+        let plural = if self.delivered == 1 { "" } else { "s" };
+        let mut line = format!("{} event{plural}, {} lost", self.delivered, self.lost.values().sum::<u64>());
+        if !self.lost.is_empty() {
+            let reasons = self.lost.iter().map(|(reason, count)| format!("{} {count}", words(reason)));
+            line += &format!(" ({})", reasons.collect::<Vec<_>>().join(", "));
+        }
+        line
+    }
+}
+
+/// A line for people about events that were lost just now; says what helps, where something does.
+pub(crate) fn advice(reason: &str, count: u64) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    let help = if reason == RING_FULL { "; a larger --buffer would help" } else { "" };
+    format!("lost {count} event{plural}: {}{help}", words(reason))
+}
+
+fn words(reason: &str) -> String {
+    reason.replace('_', " ")
+}
+
+fn lost_in_kernel(counters: &counters, object: &Object) -> BTreeMap<&'static str, u64> {
+    let reasons = REASONS.iter().zip(counters.lost).map(|(&reason, count)| (reason, count));
+    let loaded = object.progs_mut().filter(|program| program.autoload());
+    let skipped = loaded.map(|program| sys::recursion_misses(program.as_fd())).sum();
+    reasons.chain([(RECURSION, skipped)]).collect()
+}
+
+/// All CPUs' counters together.
+fn counters_of(object: &Object) -> Result<counters> {
+    let doing = "reading the counters of events";
+    let map = object.maps().find(|map| map.name() == "counters");
+    let map = map.ok_or_else(|| Error::new(doing, "the program has none"))?;
+    let cpus = map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).doing(doing)?;
+    let mut all = counters::default();
+    for cpu in cpus.iter().flatten() {
+        let one = plain::from_bytes::<counters>(cpu)
+            .map_err(|_| Error::new(doing, "they have another size than expected"))?;
+        all.submitted += one.submitted;
+        for (sum, lost) in all.lost.iter_mut().zip(one.lost) {
+            *sum += lost;
+        }
+    }
+    Ok(all)
+}
+
+/// Calls whose entry was seen and whose return was not.
+fn calls_in_flight(object: &Object) -> u64 {
+    let calls = object.maps().find(|map| map.name() == "calls");
+    calls.map_or(0, |map| map.keys().count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts(delivered: u64, lost: &[(&'static str, u64)]) -> Accounts {
+        let lost = lost.iter().copied().collect::<BTreeMap<_, _>>();
+        Accounts { produced: delivered + lost.values().sum::<u64>(), delivered, lost }
+    }
+
+    #[test]
+    fn says_what_was_lost_and_why() {
+        assert_eq!(accounts(1, &[]).line(), "1 event, 0 lost");
+        let some = accounts(5, &[(RING_FULL, 2), (RECURSION, 1)]);
+        assert_eq!(some.line(), "5 events, 3 lost (recursion 1, ring full 2)");
+    }
+
+    #[test]
+    fn finds_what_is_new() {
+        let before = accounts(1, &[("ring_full", 2)]);
+        let after = accounts(1, &[("ring_full", 5), ("map_full", 1)]);
+        assert_eq!(after.lost_since(&before), [("map_full", 1), ("ring_full", 3)]);
+        assert_eq!(before.lost_since(&before), []);
+    }
+}

@@ -1,0 +1,193 @@
+//! The options that all event tools have.
+
+use std::ffi::OsString;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use nix::unistd::User;
+
+use crate::bpf::shared::types::count_by;
+
+/// Which events, for how long, and how they are shown.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct EventOptions {
+    /// Only these processes; may be repeated
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    pub(crate) pid: Vec<NonZeroU32>,
+
+    /// Only this user, by name or number; may be repeated
+    #[arg(short, long, value_name = "USER", value_parser = uid, value_delimiter = ',')]
+    pub(crate) user: Vec<u32>,
+
+    /// Only processes whose name (COMM) contains NAME
+    #[arg(short, long, value_parser = comm)]
+    pub(crate) name: Option<OsString>,
+
+    /// Show the local time of each event
+    #[arg(short = 'T', long)]
+    pub(crate) timestamp: bool,
+
+    /// Show the user's number
+    #[arg(short = 'U', long)]
+    pub(crate) print_uid: bool,
+
+    /// End after this many seconds
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Count events in the kernel instead of showing them; in all, or by FIELD
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(crate) count: Option<CountBy>,
+
+    /// With --count: seconds between two reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
+    pub(crate) interval: Duration,
+
+    /// Print a table for people or JSON Lines for programs
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: Format,
+
+    /// The same as -o json
+    #[arg(long, conflicts_with = "output")]
+    pub(crate) json: bool,
+
+    /// Memory for events on their way, like 512K or 64M; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
+    pub(crate) buffer: u32,
+
+    /// Say what is being done: hooks, refusals, libbpf's messages
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Run this command, trace it and its descendants only, and end when it ends. Its standard
+    /// output goes to standard error
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+impl EventOptions {
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+}
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// A header line and a line for each event
+    Table,
+    /// One object a line
+    Json,
+}
+
+/// What `--count` counts by.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum CountBy {
+    /// In all
+    All,
+    /// By the name of the process
+    Comm,
+    /// By user
+    Uid,
+    /// By process
+    Pid,
+}
+
+impl From<CountBy> for count_by {
+    fn from(by: CountBy) -> Self {
+        match by {
+            CountBy::All => Self::COUNT_ALL,
+            CountBy::Comm => Self::COUNT_COMM,
+            CountBy::Uid => Self::COUNT_UID,
+            CountBy::Pid => Self::COUNT_PID,
+        }
+    }
+}
+
+fn uid(text: &str) -> Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err("there is no such user".into()),
+        Err(error) => Err(format!("looking the user up: {error}")),
+    }
+}
+
+/// The kernel keeps 15 bytes of a name: longer ones would never match.
+fn comm(text: &str) -> Result<OsString, String> {
+    match text.len() {
+        0 => Err("a name is needed".into()),
+        1..=15 => Ok(text.into()),
+        _ => {
+            let kept = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 15);
+            Err(format!(
+                "the kernel keeps 15 bytes of a name: use {:?}",
+                kept.map(|(_, c)| c).collect::<String>()
+            ))
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
+    match Duration::try_from_secs_f64(number) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err("seconds must be at least 0.001, and fit a clock".into()),
+    }
+}
+
+/// Bytes; at least a page, at most the 1 GiB that fits the kernel's limits.
+fn size(text: &str) -> Result<u32, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let bytes = digits.parse::<u64>().map_err(|_| "a size like 512K or 64M is needed")?;
+    let bytes = bytes.checked_mul(1 << shift).filter(|&bytes| (1..=1 << 30).contains(&bytes));
+    let bytes = bytes.ok_or("a size from 1 byte to 1G is needed")?;
+    Ok(u32::try_from(bytes.max(4096)).unwrap_or(1 << 30).next_power_of_two())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_sizes() {
+        for (text, bytes) in [("1", 4096), ("512K", 1 << 19), ("3M", 1 << 22), ("1G", 1 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "K", "0", "-1", "2G", "1T", "99999999999999999999", "1.5M"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_seconds() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for text in ["", "0", "-1", "nan", "inf", "1e99", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_users() {
+        assert_eq!(uid("0"), Ok(0));
+        assert_eq!(uid("root"), Ok(0));
+        assert!(uid("no-such-user").is_err());
+    }
+
+    #[test]
+    fn refuses_names_that_cannot_match() {
+        assert!(comm("fifteen-bytes-x").is_ok());
+        let error = comm("sixteen-bytes-xy").unwrap_err();
+        assert!(error.contains("\"sixteen-bytes-x\""), "{error}");
+        assert!(comm("").is_err());
+    }
+}

@@ -1,0 +1,134 @@
+//! What the user gets: lines on standard output, and the accounts of what was lost.
+
+use std::io::ErrorKind;
+
+use libbpf_rs::Object;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::decode::Record;
+use crate::error::{Error, Result};
+use crate::loss::{self, Accounts};
+use crate::options::{EventOptions, Format};
+use crate::output::Output;
+use crate::render::table::Extra;
+use crate::render::{Clock, Column, json, table};
+
+/// The lines of one run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    tool: &'static str,
+    format: Format,
+    extra: Extra,
+    clock: Clock,
+    output: Output,
+    /// What has been told of already.
+    told: Accounts,
+}
+
+impl Report {
+    pub(crate) fn new(tool: &'static str, options: &EventOptions) -> Self {
+        Self {
+            tool,
+            format: options.format(),
+            extra: Extra { time: options.timestamp, uid: options.print_uid },
+            clock: clock(),
+            output: Output::default(),
+            told: Accounts::default(),
+        }
+    }
+
+    /// The header line of a table.
+    pub(crate) fn header<E>(&mut self, columns: &[Column<E>]) {
+        if self.format == Format::Table {
+            self.output.line(&table::header(columns, self.extra), 0);
+            self.output.flush();
+        }
+    }
+
+    /// A row that stands for `events` events; `kind` is its type in JSON.
+    pub(crate) fn row<E>(
+        &mut self,
+        kind: &str,
+        columns: &[Column<E>],
+        record: &Record<'_, E>,
+        events: u64,
+    ) {
+        let line = match self.format {
+            Format::Table => table::row(columns, self.extra, self.clock, record),
+            Format::Json => json::row(kind, self.tool, columns, self.clock, record),
+        };
+        self.output.line(&line, events);
+    }
+
+    /// Writes what waits, and looks at the clock, which may have been set.
+    pub(crate) fn flush(&mut self) {
+        self.clock = clock();
+        self.output.flush();
+    }
+
+    /// Can nothing more be written?
+    pub(crate) fn has_failed(&mut self) -> bool {
+        self.output.failure().is_some()
+    }
+
+    /// Tells of the events that were lost since the last time.
+    pub(crate) fn lost(&mut self, object: &Object) -> Result<()> {
+        let accounts = Accounts::now(object, self.output.delivered())?;
+        self.tell(accounts);
+        self.output.flush();
+        Ok(())
+    }
+
+    fn tell(&mut self, accounts: Accounts) {
+        for (reason, count) in accounts.lost_since(&self.told) {
+            match self.format {
+                Format::Table => eprintln!("{}: {}", self.tool, loss::advice(reason, count)),
+                Format::Json => {
+                    let time = self.clock.rfc3339(boottime_ns());
+                    self.output.line(&json::lost(self.tool, &time, reason, count), 0);
+                }
+            }
+        }
+        self.told = accounts;
+    }
+
+    /// The last lines, when nothing is on its way any more. A closed pipe ends the run in
+    /// silence: nobody is there to read.
+    ///
+    /// # Errors
+    ///
+    /// When the output failed otherwise.
+    pub(crate) fn finish(mut self, object: &Object) -> Result<()> {
+        self.flush();
+        let accounts = Accounts::at_end(object, self.output.delivered())?;
+        let totals = accounts.line();
+        let summary = json::summary(self.tool, accounts.produced, accounts.delivered, &accounts.lost);
+        self.tell(accounts);
+        if self.format == Format::Json {
+            self.output.line(&summary, 0);
+        }
+        self.output.flush();
+        let failure = self.output.failure().map(|error| (error.kind(), error.to_string()));
+        if !matches!(failure, Some((ErrorKind::BrokenPipe, _))) {
+            eprintln!("{}: {totals}", self.tool);
+        }
+        match failure {
+            None | Some((ErrorKind::BrokenPipe, _)) => Ok(()),
+            Some((_, error)) => Err(Error::new("writing to standard output", error)),
+        }
+    }
+}
+
+/// Nanoseconds on the clock that the kernel stamps records with.
+pub(crate) fn boottime_ns() -> u64 {
+    u64::try_from(nanoseconds(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
+}
+
+/// The time of day when the machine booted, as it is now.
+fn clock() -> Clock {
+    Clock::new(nanoseconds(ClockId::CLOCK_REALTIME) - nanoseconds(ClockId::CLOCK_BOOTTIME))
+}
+
+fn nanoseconds(id: ClockId) -> i64 {
+    clock_gettime(id).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+}

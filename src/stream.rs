@@ -1,0 +1,103 @@
+//! Events as they come: from the ring to the report.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::{ErrorKind, Link, Object, RingBufferBuilder};
+use nix::errno::Errno;
+use plain::Plain;
+
+use crate::decode::Record;
+use crate::ending::Ending;
+use crate::error::{Context as _, Error, Result};
+use crate::render::Column;
+use crate::report::Report;
+
+/// How long an event may wait in the ring before the reader looks.
+const TICK: Duration = Duration::from_millis(50);
+/// How often the counters of lost events are looked at.
+const LOSS_TICK: Duration = Duration::from_secs(1);
+/// Under a flood the ring never gets empty: go back to the loop after so many events.
+const BATCH: u32 = 4096;
+
+/// Reads until the end is reached, detaches, reads what is left, and closes the accounts.
+pub(crate) fn events<E: Plain>(
+    object: &Object,
+    links: Vec<Link>,
+    columns: &[Column<E>],
+    mut report: Report,
+    mut ending: Ending,
+) -> Result<()> {
+    report.header(columns);
+    let reader = RefCell::new(Reader { columns, report, batch: 0, broken: None });
+    let map = object.maps().find(|map| libbpf_rs::MapCore::name(map) == "events");
+    let map = map.ok_or_else(|| Error::new("reading events", "the program has no ring"))?;
+    let mut builder = RingBufferBuilder::new();
+    builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
+    let ring = builder.build().doing("reading events")?;
+
+    let mut look_for_loss = Instant::now() + LOSS_TICK;
+    while !ending.reached() && !reader.borrow_mut().is_done() {
+        // The wait ends early when a good part of the ring is filled.
+        pass(ring.poll(TICK))?;
+        pass(ring.consume())?;
+        let mut reader = reader.borrow_mut();
+        reader.report.flush();
+        reader.batch = 0;
+        if Instant::now() >= look_for_loss {
+            look_for_loss = Instant::now() + LOSS_TICK;
+            reader.report.lost(object)?;
+        }
+    }
+    drop(links);
+    while !reader.borrow_mut().is_done() {
+        reader.borrow_mut().batch = 0;
+        pass(ring.consume())?;
+        if reader.borrow().batch == 0 {
+            break;
+        }
+    }
+    drop(ring);
+    reader.into_inner().finish(object)
+}
+
+/// A signal and a full batch are no errors.
+fn pass(result: libbpf_rs::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.kind() != ErrorKind::Interrupted => Err(error).doing("reading events"),
+        _ => Ok(()),
+    }
+}
+
+/// What the ring's callback works on. The callback runs inside C, so it must not panic, and an
+/// error has to wait here.
+struct Reader<'a, E> {
+    columns: &'a [Column<E>],
+    report: Report,
+    batch: u32,
+    broken: Option<Error>,
+}
+
+impl<E: Plain> Reader<'_, E> {
+    /// Returns 0, or -EINTR to go back to the loop.
+    fn take(&mut self, bytes: &[u8]) -> i32 {
+        match Record::new(bytes) {
+            Some(record) => self.report.row("event", self.columns, &record, 1),
+            None => {
+                let cause = format!("a record of {} bytes is not one of this tool", bytes.len());
+                self.broken = Some(Error::new("decoding an event", cause));
+            }
+        }
+        self.batch += 1;
+        if self.batch >= BATCH || self.broken.is_some() { -(Errno::EINTR as i32) } else { 0 }
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.broken.is_some() || self.report.has_failed()
+    }
+
+    fn finish(self, object: &Object) -> Result<()> {
+        let result = self.report.finish(object);
+        self.broken.map_or(result, Err)
+    }
+}
