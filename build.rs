@@ -163,9 +163,9 @@ fn kernel_arch(arch: &str) -> Result<&'static str> {
     match arch {
         "x86_64" => Ok("x86"),
         "aarch64" => Ok("arm64"),
-        other => Err(format!(
-            "no kernel types for {other}: see vmlinux/README.md for how to add them"
-        )),
+        other => {
+            Err(format!("no kernel types for {other}: see vmlinux/README.md for how to add them"))
+        }
     }
 }
 

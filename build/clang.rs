@@ -24,10 +24,9 @@ pub(crate) fn find() -> Result<PathBuf, String> {
                 "$CLANG is {}, version {version}: {OLDEST} or later is needed",
                 named.display()
             )),
-            None => Err(format!(
-                "$CLANG is {}, which does not run or is no clang",
-                named.display()
-            )),
+            None => {
+                Err(format!("$CLANG is {}, which does not run or is no clang", named.display()))
+            }
         };
     }
     std::iter::once(PathBuf::from("clang"))

@@ -27,10 +27,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let _ = io::stdout().write_all(names.as_bytes());
         return ExitCode::SUCCESS;
     }
-    let chosen = matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
+    let chosen =
+        matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
     match chosen {
         Some((tool, matches)) => run(tool, matches),
-        None => usage(&command().error(clap::error::ErrorKind::MissingSubcommand, "no tool is named")),
+        None => {
+            usage(&command().error(clap::error::ErrorKind::MissingSubcommand, "no tool is named"))
+        }
     }
 }
 

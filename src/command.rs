@@ -18,7 +18,7 @@ impl Traced {
     /// Starts it. Its output goes to standard error: standard output is for events alone.
     pub(crate) fn start(command: &[OsString]) -> Result<Option<Self>> {
         let Some((program, args)) = command.split_first() else { return Ok(None) };
-        let doing = || format!("running {}", program.display());
+        let doing = || format!("running {}", program.to_string_lossy());
         let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
         let child = Command::new(program).args(args).stdout(Stdio::from(stdout)).spawn();
         Ok(Some(Self(child.doing(doing())?)))

@@ -34,11 +34,8 @@ impl Count {
 
 const COUNT: Column<Count> = Column::new("COUNT", "count", 8, |r| Value::Uint(r.event.count));
 const TOTAL: &[Column<Count>] = &[Column::TIME, COUNT];
-const BY_COMM: &[Column<Count>] = &[
-    Column::TIME,
-    Column::new("COMM", "comm", 16, |r| Value::Text(c_str(&r.event.key))),
-    COUNT,
-];
+const BY_COMM: &[Column<Count>] =
+    &[Column::TIME, Column::new("COMM", "comm", 16, |r| Value::Text(c_str(&r.event.key))), COUNT];
 const BY_UID: &[Column<Count>] =
     &[Column::TIME, Column::new("UID", "uid", 6, |r| Value::Uint(r.event.number())), COUNT];
 const BY_PID: &[Column<Count>] =
@@ -120,7 +117,8 @@ impl<'o> Tables<'o> {
         let entries = self.idle.lookup_and_delete_batch(BATCH, MapFlags::ANY, MapFlags::ANY);
         let read = |(key, value): (Vec<u8>, Vec<u8>)| {
             let key = key.try_into().map_err(|_| Error::new(doing, "a key of another size"))?;
-            let count = value.try_into().map_err(|_| Error::new(doing, "a count of another size"))?;
+            let count =
+                value.try_into().map_err(|_| Error::new(doing, "a count of another size"))?;
             Ok(Count { key, count: u64::from_ne_bytes(count) })
         };
         entries.doing(doing)?.map(read).collect()

@@ -21,7 +21,11 @@ impl<'a, E: Plain> Record<'a, E> {
     /// Reads a record; `None` if it is too short for `E` or not aligned for it.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let event = plain::from_bytes(bytes).ok()?;
-        Some(Self { header: plain::from_bytes(bytes).ok()?, event, tail: bytes.get(size_of::<E>()..)? })
+        Some(Self {
+            header: plain::from_bytes(bytes).ok()?,
+            event,
+            tail: bytes.get(size_of::<E>()..)?,
+        })
     }
 }
 

@@ -73,7 +73,10 @@ fn read(path: &Path, function: &str) -> Result<Found> {
     found.doing(doing())
 }
 
-fn search<'d, E: FileHeader, R: ReadRef<'d>>(data: R, function: &str) -> object::read::Result<Found> {
+fn search<'d, E: FileHeader, R: ReadRef<'d>>(
+    data: R,
+    function: &str,
+) -> object::read::Result<Found> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, data)?;
@@ -82,7 +85,9 @@ fn search<'d, E: FileHeader, R: ReadRef<'d>>(data: R, function: &str) -> object:
         let symbols = sections.symbols(endian, data, kind)?;
         let defined = symbols.iter().find(|symbol| {
             symbol.is_definition(endian)
-                && symbol.name(endian, symbols.strings()).is_ok_and(|name| name == function.as_bytes())
+                && symbol
+                    .name(endian, symbols.strings())
+                    .is_ok_and(|name| name == function.as_bytes())
         });
         if let (None, Some(symbol)) = (found.offset, defined) {
             found.offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;

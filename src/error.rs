@@ -60,9 +60,6 @@ mod tests {
     #[test]
     fn is_one_line_and_a_hint_whatever_it_quotes() {
         let error = Error::new("opening /tmp/a\nb\x1b[2J", "no such file").hint("look there");
-        assert_eq!(
-            error.to_string(),
-            "opening /tmp/a\\nb\\x1b[2J: no such file\nhint: look there"
-        );
+        assert_eq!(error.to_string(), "opening /tmp/a\\nb\\x1b[2J: no such file\nhint: look there");
     }
 }

@@ -78,6 +78,12 @@ impl<'a> Probe<'a> {
     }
 }
 
+impl At<'_> {
+    fn needs_tracefs(self) -> bool {
+        matches!(self, At::Tracepoint(..))
+    }
+}
+
 impl Display for At<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,13 +98,14 @@ impl Display for At<'_> {
     }
 }
 
-/// The system's own reason; libbpf-rs puts its own words before it.
+/// The system's own reason, without libbpf-rs's words before it and the number behind.
 fn cause(error: &libbpf_rs::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    let text = cause.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_string()
 }
 
 /// Attaches the first of `hooks` that works as a whole, and says through `note` which one it is
@@ -121,16 +128,18 @@ pub(crate) fn attach_first(
             }
             Err(error) => {
                 note(format!("hook refused: {}: {error}", hook.name));
-                refusals.push(format!("{}: {error}", hook.name));
+                refusals.push(error.to_string());
             }
         }
     }
     let error = Error::new("attaching", refusals.join("; "));
-    let tracepoints = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-    Err(if tracepoints.iter().any(|dir| Path::new(dir).exists()) {
-        error.hint("-v shows what the kernel said; a container must be privileged")
-    } else {
+    let tracefs = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+    let missing = !tracefs.iter().any(|dir| Path::new(dir).exists());
+    let wanted = hooks.iter().flat_map(|hook| hook.probes).any(|probe| probe.at.needs_tracefs());
+    Err(if missing && wanted {
         error.hint("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
+    } else {
+        error.hint("-v shows what the kernel said; a container must be privileged")
     })
 }
 

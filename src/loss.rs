@@ -55,16 +55,19 @@ impl Accounts {
     /// What is lost here and was not yet in `before`.
     pub(crate) fn lost_since(&self, before: &Self) -> Vec<(&'static str, u64)> {
         let old = |reason| before.lost.get(reason).copied().unwrap_or(0);
-        let new = self.lost.iter().map(|(&reason, &count)| (reason, count.saturating_sub(old(reason))));
+        let new =
+            self.lost.iter().map(|(&reason, &count)| (reason, count.saturating_sub(old(reason))));
         new.filter(|(_, count)| *count > 0).collect()
     }
 
     /// `12 events, 3 lost (ring full 2, recursion 1)`
     pub(crate) fn line(&self) -> String {
         let plural = if self.delivered == 1 { "" } else { "s" };
-        let mut line = format!("{} event{plural}, {} lost", self.delivered, self.lost.values().sum::<u64>());
+        let mut line =
+            format!("{} event{plural}, {} lost", self.delivered, self.lost.values().sum::<u64>());
         if !self.lost.is_empty() {
-            let reasons = self.lost.iter().map(|(reason, count)| format!("{} {count}", words(reason)));
+            let reasons =
+                self.lost.iter().map(|(reason, count)| format!("{} {count}", words(reason)));
             line += &format!(" ({})", reasons.collect::<Vec<_>>().join(", "));
         }
         line

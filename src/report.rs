@@ -100,22 +100,30 @@ impl Report {
     /// When the output failed otherwise.
     pub(crate) fn finish(mut self, object: &Object) -> Result<()> {
         self.flush();
+        if self.pipe_is_closed() {
+            return Ok(());
+        }
         let accounts = Accounts::at_end(object, self.output.delivered())?;
         let totals = accounts.line();
-        let summary = json::summary(self.tool, accounts.produced, accounts.delivered, &accounts.lost);
+        let summary =
+            json::summary(self.tool, accounts.produced, accounts.delivered, &accounts.lost);
         self.tell(accounts);
         if self.format == Format::Json {
             self.output.line(&summary, 0);
+            self.output.flush();
         }
-        self.output.flush();
-        let failure = self.output.failure().map(|error| (error.kind(), error.to_string()));
-        if !matches!(failure, Some((ErrorKind::BrokenPipe, _))) {
-            eprintln!("{}: {totals}", self.tool);
+        if self.pipe_is_closed() {
+            return Ok(());
         }
-        match failure {
-            None | Some((ErrorKind::BrokenPipe, _)) => Ok(()),
-            Some((_, error)) => Err(Error::new("writing to standard output", error)),
+        eprintln!("{}: {totals}", self.tool);
+        match self.output.failure() {
+            None => Ok(()),
+            Some(error) => Err(Error::new("writing to standard output", error)),
         }
+    }
+
+    fn pipe_is_closed(&mut self) -> bool {
+        self.output.failure().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
     }
 }
 

@@ -23,7 +23,7 @@ use crate::report::Report;
 use crate::stream;
 use crate::sys;
 
-/// Slots of scratch memory a CPU has: SCRATCH_SLOTS in event.bpf.h.
+/// Slots of scratch memory a CPU has: `SCRATCH_SLOTS` in event.bpf.h.
 const SCRATCH_SLOTS: u32 = 2;
 /// Processes that can be followed at a time: as many as a kernel has by default.
 const FOLLOWED_MAX: u32 = 32768;
@@ -53,7 +53,7 @@ impl<'a> Session<'a> {
                 return Err(Error::new(tool, format!("there is no process {pid}")));
             }
         }
-        let speak = |_: PrintLevel, text: String| eprintln!("libbpf: {}", text.trim_end());
+        let speak = |_: PrintLevel, text: String| eprintln!("{}", text.trim_end());
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
         Ok(Self { tool, options })
     }
@@ -71,7 +71,11 @@ impl<'a> Session<'a> {
         builder: B,
         storage: &'o mut MaybeUninit<OpenObject>,
     ) -> Result<B::Output> {
-        let mut open = builder.open(storage).doing("opening the BPF program")?;
+        if !Path::new("/sys/kernel").exists() {
+            return Err(Error::new("preparing the BPF program", "/sys is not mounted")
+                .hint("mount -t sysfs sysfs /sys"));
+        }
+        let mut open = builder.open(storage).doing("preparing the BPF program")?;
         self.configure(open.open_object_mut())?;
         Ok(open)
     }
@@ -148,7 +152,7 @@ impl<'a> Session<'a> {
     }
 
     fn configure(&self, object: &mut OpenObject) -> Result<()> {
-        let doing = "configuring the BPF program";
+        let doing = "preparing the BPF program";
         let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
         for mut map in object.maps_mut() {
@@ -182,7 +186,7 @@ fn at_least_one(len: usize) -> u32 {
 }
 
 fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
-    let doing = "configuring the BPF program";
+    let doing = "preparing the BPF program";
     let bytes = sys::bytes_of(value);
     let place = map.initial_value_mut().ok_or_else(|| Error::new(doing, "no settings in it"))?;
     if place.len() != bytes.len() {
@@ -205,16 +209,15 @@ fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Res
 /// Why the kernel did not take the program, as far as can be told.
 fn explain_load(error: &libbpf_rs::Error) -> Error {
     let doing = "loading the BPF program";
-    if !Path::new("/sys/kernel").exists() {
-        return Error::new(doing, "/sys is not mounted").hint("mount -t sysfs sysfs /sys");
-    }
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Error::new(doing, "this kernel has no type information (BTF)")
             .hint("a kernel of version 5.8 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
     }
     let failure = Error::new(doing, error);
     if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
-        return failure.hint("the kernel forbids it even to root: a container that is not privileged, or lockdown");
+        return failure.hint(
+            "the kernel forbids it even to root: a container that is not privileged, or lockdown",
+        );
     }
     failure.hint("Linux 5.8 or later is needed; -v shows what the kernel said")
 }

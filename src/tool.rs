@@ -45,9 +45,9 @@ impl Entry {
 
 fn command<T: Tool>(command: Command) -> Command {
     let width = T::EXAMPLES.iter().map(|(args, _)| args.len()).max().unwrap_or(0);
-    let examples = T::EXAMPLES.iter().map(|(args, what)| {
-        format!("  ebtools {} {args:width$}  {what}\n", T::NAME)
-    });
+    let examples = T::EXAMPLES
+        .iter()
+        .map(|(args, what)| format!("  ebtools {} {args:width$}  {what}\n", T::NAME));
     let examples = format!("Examples:\n{}", examples.collect::<String>());
     T::augment_args(command.about(T::ABOUT).after_help(examples))
 }
@@ -82,7 +82,15 @@ mod tests {
         for name in ["execsnoop", "execsnoop-ebtools", "ebtools-execsnoop"] {
             assert_eq!(found(name), Some("execsnoop"), "{name}");
         }
-        for name in ["ebtools", "", "exec", "execsnoops", "ebtools-", "-ebtools", "ebtools-ebtools-execsnoop"] {
+        for name in [
+            "ebtools",
+            "",
+            "exec",
+            "execsnoops",
+            "ebtools-",
+            "-ebtools",
+            "ebtools-ebtools-execsnoop",
+        ] {
             assert_eq!(found(name), None, "{name}");
         }
     }

@@ -37,7 +37,7 @@ pub enum Shown {
 pub enum Value<'a> {
     /// There is none: `-` in the table, no key in JSON.
     None,
-    /// CLOCK_BOOTTIME in nanoseconds: local time in the table, RFC 3339 in UTC in JSON.
+    /// `CLOCK_BOOTTIME` in nanoseconds: local time in the table, RFC 3339 in UTC in JSON.
     Time(u64),
     /// A number.
     Uint(u64),
@@ -71,10 +71,7 @@ impl<E> Column<E> {
     }
 
     /// A key that JSON alone has.
-    pub const fn key(
-        key: &'static str,
-        value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
-    ) -> Self {
+    pub const fn key(key: &'static str, value: for<'r> fn(&Record<'r, E>) -> Value<'r>) -> Self {
         Self { title: "", key, width: 0, shown: Shown::JsonOnly, value }
     }
 
@@ -120,7 +117,7 @@ impl Value<'_> {
         let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
         match self {
             Value::Text(bytes) | Value::CutText(bytes) => broken(bytes),
-            Value::Args(args, _) => args.clone().flatten().any(broken),
+            Value::Args(args, _) => { *args }.flatten().any(broken),
             _ => false,
         }
     }

@@ -52,8 +52,13 @@ fn escape_into(out: &mut String, bytes: &[u8], style: Style) {
                 '\t' => out.push_str("\\t"),
                 '\'' if style == Style::Shell => out.push_str("\\'"),
                 c if !is_hostile(c) => out.push(c),
-                c if c.is_ascii() => byte_into(out, c as u8),
-                c => char_into(out, c, style),
+                // A shell's \u depends on the locale, bytes do not.
+                c if c.is_ascii() || style == Style::Shell => {
+                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| byte_into(out, byte));
+                }
+                c => {
+                    let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+                }
             }
         }
         chunk.invalid().iter().for_each(|&byte| byte_into(out, byte));
@@ -62,15 +67,6 @@ fn escape_into(out: &mut String, bytes: &[u8], style: Style) {
 
 fn byte_into(out: &mut String, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}");
-}
-
-fn char_into(out: &mut String, c: char, style: Style) {
-    let number = u32::from(c);
-    let _ = match style {
-        Style::Text => write!(out, "\\u{{{number:x}}}"),
-        Style::Shell if number <= 0xffff => write!(out, "\\u{number:04x}"),
-        Style::Shell => write!(out, "\\U{number:08x}"),
-    };
 }
 
 /// Characters that a terminal obeys, that are not seen, or that change how others are seen:
@@ -131,7 +127,7 @@ mod tests {
             (b"it's", "$'it\\'s'"),
             (b"a\nb", "$'a\\nb'"),
             (b"\xff", "$'\\xff'"),
-            ("\u{202e}\u{e0041}".as_bytes(), "$'\\u202e\\U000e0041'"),
+            ("\u{202e}\u{e0041}".as_bytes(), "$'\\xe2\\x80\\xae\\xf3\\xa0\\x81\\x81'"),
         ];
         for (bytes, expected) in cases {
             assert_eq!(word(bytes), expected);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 
-/// Turns CLOCK_BOOTTIME, which the kernel stamps records with, into the time of day.
+/// Turns `CLOCK_BOOTTIME`, which the kernel stamps records with, into the time of day.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     /// The time of day when the machine booted, in nanoseconds since 1970.

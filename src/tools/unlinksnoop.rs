@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
@@ -21,8 +21,21 @@ pub(crate) struct Unlinksnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
+    /// See events this way, not by the first that works
+    #[arg(long, value_name = "HOOK")]
+    hook: Option<Way>,
+
     #[command(flatten)]
     options: EventOptions,
+}
+
+/// How deletes are seen.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    /// In the kernel's functions: 32-bit calls and io_uring too
+    Kprobe,
+    /// Where system calls end: 64-bit calls alone
+    Tracepoint,
 }
 
 const COLUMNS: &[Column<types::event>] = &[
@@ -51,7 +64,7 @@ const COLUMNS: &[Column<types::event>] = &[
 /// Relative to the working directory.
 const AT_FDCWD: i32 = -100;
 
-/// The functions that every delete goes through, whatever call it came by.
+/// The first two are the functions that every delete goes through, whatever call it came by.
 const HOOKS: &[Hook] = &[
     Hook {
         name: "kprobes do_unlinkat and do_rmdir",
@@ -101,7 +114,13 @@ impl Tool for Unlinksnoop {
             constants.only_failed = self.failed.into();
         }
         let skel = session.load(open)?;
-        let links = session.attach(skel.object(), HOOKS)?;
+        let (kprobes, tracepoints) = HOOKS.split_at(2);
+        let hooks = match self.hook {
+            None => HOOKS,
+            Some(Way::Kprobe) => kprobes,
+            Some(Way::Tracepoint) => tracepoints,
+        };
+        let links = session.attach(skel.object(), hooks)?;
         session.run(skel.object(), links, COLUMNS)
     }
 }

@@ -1,0 +1,145 @@
+//! What a row of the table is, and how it is checked.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::run::{Run, scratch_dir};
+
+/// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
+/// program, `$TRACER` the pid of ebtools, and `$PID` the number in a line `pid NUMBER` that the
+/// command printed.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// Arguments of ebtools, before `--`.
+    pub(crate) args: &'static [&'static str],
+    /// What ebtools runs and traces.
+    pub(crate) command: &'static [&'static str],
+    /// Typed on the terminal that the command then has.
+    pub(crate) typed: &'static str,
+    /// What the kernel or the machine must have.
+    pub(crate) needs: &'static [Need],
+    /// JSON objects: for each, a line of output has all its keys and values.
+    pub(crate) shows: &'static [&'static str],
+    /// JSON objects: no line has all the keys and values of one.
+    pub(crate) hides: &'static [&'static str],
+    /// How many events there are, where that is known: counts count.
+    pub(crate) events: Option<u64>,
+    /// Whatever else must be true.
+    pub(crate) also: fn(&Run) -> Result<(), String>,
+}
+
+/// What a row does not say.
+pub(crate) const CASE: Case = Case {
+    name: "",
+    args: &[],
+    command: &[],
+    typed: "",
+    needs: &[],
+    shows: &[],
+    hides: &[],
+    events: None,
+    also: |_| Ok(()),
+};
+
+#[derive(Clone, Copy)]
+pub(crate) enum Need {
+    /// CONFIG_KPROBES.
+    Kprobes,
+    /// Its absence.
+    NoKprobes,
+    /// A program of the machine.
+    Program(&'static str),
+}
+
+impl Need {
+    pub(crate) fn missing(self) -> Option<String> {
+        let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
+        match self {
+            Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
+            Need::NoKprobes if kprobes => Some("this kernel has kprobes".into()),
+            Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) enum Outcome {
+    Passed,
+    Failed(String),
+    Skipped(String),
+}
+
+impl Display for Outcome {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Passed => f.write_str("ok"),
+            Outcome::Failed(why) => write!(f, "FAILED\n{why}"),
+            Outcome::Skipped(why) => write!(f, "skipped: {why}"),
+        }
+    }
+}
+
+impl From<Result<(), String>> for Outcome {
+    fn from(result: Result<(), String>) -> Self {
+        result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
+    }
+}
+
+impl Case {
+    pub(crate) fn check(&self) -> Outcome {
+        if let Some(why) = self.needs.iter().find_map(|need| need.missing()) {
+            return Outcome::Skipped(why);
+        }
+        let dir = scratch_dir(self.name);
+        let run = Run::of(self.args, self.command, self.typed, &dir);
+        let _ = std::fs::remove_dir_all(&dir);
+        self.judge(&run).map_err(|why| format!("{why}\n{run}")).into()
+    }
+
+    fn judge(&self, run: &Run) -> Result<(), String> {
+        if run.code != Some(0) {
+            return Err(format!("exit code {:?}", run.code));
+        }
+        let lines = if self.is_json() { run.json()? } else { Vec::new() };
+        for pattern in self.shows {
+            let pattern = run.pattern(pattern)?;
+            if !lines.iter().any(|line| contains(line, &pattern)) {
+                return Err(format!("not shown: {pattern}"));
+            }
+        }
+        for pattern in self.hides {
+            let pattern = run.pattern(pattern)?;
+            if let Some(line) = lines.iter().find(|line| contains(line, &pattern)) {
+                return Err(format!("shown, and should not be: {line}"));
+            }
+        }
+        if let Some(expected) = self.events {
+            let seen = lines.iter().map(events_in).sum::<u64>();
+            if seen != expected {
+                return Err(format!("{seen} events, not {expected}"));
+            }
+        }
+        (self.also)(run)
+    }
+
+    fn is_json(&self) -> bool {
+        self.args.contains(&"--json")
+    }
+}
+
+/// Events that a line stands for.
+fn events_in(line: &Value) -> u64 {
+    match line["type"].as_str() {
+        Some("event") => 1,
+        Some("interval") => line["count"].as_u64().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Has `line` all keys and values of `pattern`? A key of null: the line has it not.
+fn contains(line: &Value, pattern: &Value) -> bool {
+    let Some(pattern) = pattern.as_object() else { return false };
+    pattern.iter().all(|(key, value)| line.get(key).unwrap_or(&Value::Null) == value)
+}

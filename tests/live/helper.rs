@@ -1,0 +1,65 @@
+//! What workloads need and the usual programs do not do: `live helper WORD ARGS...`.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+
+pub(crate) fn main(args: &[String]) -> ExitCode {
+    let args = args.iter().map(String::as_str).collect::<Vec<_>>();
+    let done = match args[..] {
+        // Runs a command as another user.
+        ["as", uid, ref command @ ..] => as_user(uid, command),
+        // Runs a command that finds nothing in a directory.
+        ["without", dir, ref command @ ..] => without(dir, command),
+        _ => Err(format!("helper: unknown: {args:?}").into()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("helper: {error}");
+            ExitCode::from(99)
+        }
+    }
+}
+
+type Done = Result<ExitCode, Box<dyn std::error::Error>>;
+
+fn as_user(uid: &str, command: &[&str]) -> Done {
+    let uid = uid.parse()?;
+    setgroups(&[])?;
+    setgid(Gid::from_raw(uid))?;
+    setuid(Uid::from_raw(uid))?;
+    run(command)
+}
+
+fn without(dir: &str, command: &[&str]) -> Done {
+    private_mounts()?;
+    mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+    run(command)
+}
+
+fn run(command: &[&str]) -> Done {
+    let status = Command::new(command[0]).args(&command[1..]).status()?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
+}
+
+fn private_mounts() -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
+}
+
+/// Where tracefs is not mounted, mounts it for this program and its children alone.
+pub(crate) fn mount_tracefs() {
+    let dir = "/sys/kernel/tracing";
+    if Path::new(dir).join("events").exists() {
+        return;
+    }
+    let mounted = private_mounts()
+        .and_then(|()| mount(Some("tracefs"), dir, Some("tracefs"), MsFlags::empty(), None::<&str>));
+    if let Err(error) = mounted {
+        println!("note: tracefs cannot be mounted: {error}");
+    }
+}

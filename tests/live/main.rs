@@ -1,0 +1,55 @@
+//! Live tests: real events from the kernel that this runs on.
+//!
+//! `cases.rs` is a table of tools, arguments and workloads, and what must be seen;
+//! `behaviours.rs` has what a table cannot say: signals, pipes, missing rights. The same program
+//! runs on this machine and in the virtual machines of `tests/kernels`. A case that a kernel
+//! cannot run is skipped with its reason. Words on the command line choose cases by name.
+
+mod behaviours;
+mod case;
+mod cases;
+mod helper;
+mod run;
+
+use std::process::ExitCode;
+
+use case::{Case, Outcome};
+
+enum Check {
+    Case(&'static Case),
+    Behaviour(behaviours::Behaviour),
+}
+
+fn main() -> ExitCode {
+    let args = std::env::args().skip(1).collect::<Vec<_>>();
+    if let Some(("helper", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return helper::main(rest);
+    }
+    let wanted = args.iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>();
+    let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(*word));
+    if !nix::unistd::geteuid().is_root() {
+        let skipped = cases::CASES.len() + behaviours::BEHAVIOURS.len();
+        println!("skipped: all live cases need root");
+        println!("live: 0 passed, 0 failed, {skipped} skipped");
+        return ExitCode::SUCCESS;
+    }
+    helper::mount_tracefs();
+
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let cases = cases::CASES.iter().map(|case| (case.name, Check::Case(case)));
+    let behaviours = behaviours::BEHAVIOURS.iter().map(|(name, run)| (*name, Check::Behaviour(*run)));
+    for (name, check) in cases.chain(behaviours).filter(|(name, _)| chosen(name)) {
+        let outcome = match check {
+            Check::Case(case) => case.check(),
+            Check::Behaviour(run) => run().into(),
+        };
+        match outcome {
+            Outcome::Passed => passed += 1,
+            Outcome::Failed(_) => failed += 1,
+            Outcome::Skipped(_) => skipped += 1,
+        }
+        println!("{name}: {outcome}");
+    }
+    println!("live: {passed} passed, {failed} failed, {skipped} skipped");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,171 @@
+//! Runs ebtools and keeps what it printed.
+
+use std::fmt::{self, Display, Formatter};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use nix::pty::openpty;
+use serde_json::Value;
+
+/// The binary that is tested.
+pub(crate) fn ebtools() -> String {
+    std::env::var("EBTOOLS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ebtools").into())
+}
+
+/// This program, which is the workload's helper too.
+pub(crate) fn this_program() -> String {
+    let path = std::env::current_exe().expect("the test program has a path");
+    path.to_string_lossy().into_owned()
+}
+
+/// A fresh directory.
+pub(crate) fn scratch_dir(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("ebtools-{}-{name}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).expect("a scratch directory can be made");
+    dir
+}
+
+/// A finished run.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    words: Vec<(&'static str, String)>,
+}
+
+impl Run {
+    /// Runs `ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything is.
+    pub(crate) fn of(args: &[&str], command: &[&str], typed: &str, dir: &Path) -> Self {
+        let mut words = vec![
+            ("$DIR", dir.to_string_lossy().into_owned()),
+            ("$SELF", this_program()),
+        ];
+        let mut ebtools = Command::new(ebtools());
+        ebtools.args(args.iter().map(|arg| fill(arg, &words)));
+        if !command.is_empty() {
+            ebtools.arg("--").args(command.iter().map(|arg| fill(arg, &words)));
+        }
+        let (child, terminal) = if typed.is_empty() {
+            let child = ebtools.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            (child.spawn(), None)
+        } else {
+            let pty = openpty(None, None).expect("there are pseudo-terminals");
+            let other = || Stdio::from(pty.slave.try_clone().expect("descriptors can be copied"));
+            let child = ebtools.stdin(other()).stdout(Stdio::piped()).stderr(other()).spawn();
+            let mut master = File::from(pty.master);
+            master.write_all(typed.as_bytes()).expect("the terminal takes input");
+            (child, Some(master))
+        };
+        drop(ebtools);
+        let mut child = child.expect("ebtools can be run");
+        words.push(("$TRACER", child.id().to_string()));
+        let (code, stdout, stderr) = collect(&mut child, terminal);
+        // On a terminal, the echo of what was typed and escape sequences stand around it.
+        let pid = stderr.split("pid ").skip(1).find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let pid = pid.unwrap_or_default().chars().take_while(char::is_ascii_digit);
+        words.push(("$PID", pid.collect()));
+        Self { code, stdout, stderr, words }
+    }
+
+    /// A pattern with its words filled in.
+    pub(crate) fn pattern(&self, pattern: &str) -> Result<Value, String> {
+        let text = fill(pattern, &self.words);
+        serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))
+    }
+
+    /// The lines of output: valid objects, and a last one whose sums are right.
+    pub(crate) fn json(&self) -> Result<Vec<Value>, String> {
+        let parse = |line: &str| match serde_json::from_str::<Value>(line) {
+            Ok(value) if value["type"].is_string() => Ok(value),
+            Ok(_) => Err(format!("no type: {line}")),
+            Err(error) => Err(format!("{error}: {line}")),
+        };
+        let lines = self.stdout.lines().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let summary = lines.last().filter(|line| line["type"] == "summary");
+        let summary = summary.ok_or("no summary at the end")?;
+        let lost = summary["lost"].as_object().ok_or("no lost in the summary")?;
+        let lost = lost.values().filter_map(Value::as_u64).sum::<u64>();
+        let number = |key: &str| summary[key].as_u64();
+        if number("produced") != number("delivered").map(|delivered| delivered + lost) {
+            return Err(format!("produced is not delivered + lost: {summary}"));
+        }
+        Ok(lines)
+    }
+}
+
+impl Display for Run {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "--- stdout\n{}--- stderr\n{}---", self.stdout, self.stderr)
+    }
+}
+
+fn fill(text: &str, words: &[(&'static str, String)]) -> String {
+    words.iter().fold(text.to_string(), |text, (word, value)| text.replace(word, value))
+}
+
+/// Everything that a child prints, until it ends. With a terminal, that is its standard error.
+pub(crate) fn collect(child: &mut Child, terminal: Option<File>) -> (Option<i32>, String, String) {
+    let mut stdout = child.stdout.take().expect("standard output is a pipe");
+    let stderr = child.stderr.take();
+    let errors = thread::spawn(move || {
+        let mut text = Vec::new();
+        // Reading a terminal whose other side is closed is an error, and its end.
+        let _ = match (stderr, terminal) {
+            (Some(mut pipe), _) => pipe.read_to_end(&mut text),
+            (None, Some(mut terminal)) => terminal.read_to_end(&mut text),
+            (None, None) => Ok(0),
+        };
+        String::from_utf8_lossy(&text).replace('\r', "")
+    });
+    let mut text = Vec::new();
+    stdout.read_to_end(&mut text).expect("a pipe can be read");
+    let code = child.wait().expect("a child can be waited for").code();
+    (code, String::from_utf8_lossy(&text).into_owned(), errors.join().expect("no panic"))
+}
+
+/// A run that has attached and goes on.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    errors: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    /// Starts `ebtools ARGS -v` and waits until it says that it has attached.
+    pub(crate) fn start(args: &[&str]) -> Result<Self, String> {
+        let mut child = Command::new(ebtools())
+            .args(args)
+            .arg("-v")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut errors = BufReader::new(child.stderr.take().ok_or("no standard error")?);
+        let mut said = String::new();
+        while !said.ends_with(": attached\n") {
+            if errors.read_line(&mut said).map_err(|error| error.to_string())? == 0 {
+                return Err(format!("it did not attach: {said}"));
+            }
+        }
+        Ok(Self { child, errors })
+    }
+
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.child.id().try_into().expect("a pid is positive"))
+    }
+
+    /// The rest of the run: exit code and what it printed from now on.
+    pub(crate) fn end(mut self) -> io::Result<(Option<i32>, String, String)> {
+        let mut stdout = String::new();
+        if let Some(mut pipe) = self.child.stdout.take() {
+            pipe.read_to_string(&mut stdout)?;
+        }
+        let mut stderr = String::new();
+        self.errors.read_to_string(&mut stderr)?;
+        Ok((self.child.wait()?.code(), stdout, stderr))
+    }
+}
