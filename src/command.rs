@@ -1,12 +1,14 @@
 //! `-- COMMAND`: the command that is run to be traced.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::error::{Context as _, Result};
 
@@ -20,7 +22,11 @@ impl Traced {
         let Some((program, args)) = command.split_first() else { return Ok(None) };
         let doing = || format!("running {}", program.to_string_lossy());
         let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
-        let child = Command::new(program).args(args).stdout(Stdio::from(stdout)).spawn();
+        let child = Command::new(resolve(program).unwrap_or_else(|| program.into()))
+            .arg0(program)
+            .args(args)
+            .stdout(Stdio::from(stdout))
+            .spawn();
         Ok(Some(Self(child.doing(doing())?)))
     }
 
@@ -28,6 +34,17 @@ impl Traced {
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.0.try_wait(), Ok(None))
     }
+}
+
+/// Where a command without a slash is, so that the failed attempts of a search along `$PATH` are
+/// not taken for the command's own.
+fn resolve(program: &OsStr) -> Option<PathBuf> {
+    if program.as_encoded_bytes().contains(&b'/') {
+        return None;
+    }
+    let path = std::env::var_os("PATH")?;
+    let is_program = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(is_program)
 }
 
 impl Drop for Traced {

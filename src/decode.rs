@@ -51,12 +51,21 @@ pub struct Args<'a> {
     bytes: &'a [u8],
     unreadable: u64,
     next: u32,
+    /// The file of a failed call, which people want to see rather than the first argument.
+    pub(crate) file: Option<&'a [u8]>,
 }
 
 impl<'a> Args<'a> {
     /// `unreadable`: bit n says that argument n could not be read and its place is empty.
     pub fn new(bytes: &'a [u8], unreadable: u64) -> Self {
-        Self { bytes, unreadable, next: 0 }
+        Self { bytes, unreadable, next: 0, file: None }
+    }
+
+    /// For people, `file` stands for the first argument; the arguments stay what they are.
+    #[must_use]
+    pub fn shown_as(mut self, file: &'a [u8]) -> Self {
+        self.file = Some(file);
+        self
     }
 }
 

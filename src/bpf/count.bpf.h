@@ -22,7 +22,7 @@ struct {
 	__type(key, __u32);
 	__uint(max_entries, 1);
 	__array(values, struct count_table);
-} count_table SEC(".maps") = { .values = { &count_table_a } };
+} count_table SEC(".maps") = {.values = {&count_table_a}};
 
 /* In --count mode counts the current task's event and returns true: there is nothing more to do. */
 static __always_inline bool count_only(void)

@@ -48,8 +48,7 @@ static __always_inline struct pt_regs *user_regs(void)
 
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return (struct pt_regs *)(BPF_CORE_READ(task, stack) + THREAD_SIZE - STACK_TOP_PADDING) -
-	       1;
+	return (struct pt_regs *)(BPF_CORE_READ(task, stack) + THREAD_SIZE - STACK_TOP_PADDING) - 1;
 }
 
 #endif

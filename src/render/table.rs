@@ -88,11 +88,15 @@ fn value_into(out: &mut String, value: Value<'_>, clock: Clock) {
 
 /// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are missing.
 fn args_into(out: &mut String, args: decode::Args<'_>, more: bool) {
+    let file = args.file;
+    if let (Some(file), None) = (file, { args }.next()) {
+        escape::shell_word_into(out, file);
+    }
     for (i, arg) in args.enumerate() {
         if i > 0 {
             out.push(' ');
         }
-        match arg {
+        match file.filter(|_| i == 0).or(arg) {
             Some(arg) => escape::shell_word_into(out, arg),
             None => out.push_str("[?]"),
         }

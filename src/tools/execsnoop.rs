@@ -81,7 +81,12 @@ impl Tool for Execsnoop {
 fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
     let args = record.tail.get(record.event.path_len as usize..).unwrap_or_default();
     let missing = record.event.args_bytes as usize != args.len();
-    Value::Args(decode::Args::new(args, record.event.unreadable), missing)
+    let args = decode::Args::new(args, record.event.unreadable);
+    match record.event.ret {
+        0 => Value::Args(args, missing),
+        // A shell's search along $PATH: which file it was.
+        _ => Value::Args(args.shown_as(decode::c_str(record.tail)), missing),
+    }
 }
 
 #[cfg(test)]
@@ -104,5 +109,17 @@ mod tests {
         assert!(line(9, b"/a\0a\0b").ends_with(" a b[...]\n"));
         assert!(line(9, b"/a\0").ends_with(" [...]\n"));
         assert!(line(0, b"/a\0").ends_with(" 0   \n"));
+    }
+
+    #[test]
+    fn a_failure_shows_the_file() {
+        let header = Header::default();
+        let event = types::event { ret: -2, path_len: 3, args_bytes: 4, ..types::event::default() };
+        let show = |tail| {
+            let record = Record { header: &header, event: &event, tail };
+            table::row(COLUMNS, table::Extra::default(), Clock::new(0), &record)
+        };
+        assert!(show(b"/a\0a\0b\0").ends_with(" ENOENT /a b\n"));
+        assert!(show(b"/a\0").ends_with(" ENOENT /a[...]\n"));
     }
 }

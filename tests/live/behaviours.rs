@@ -25,6 +25,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
     ("without_rights_it_says_which", without_rights_it_says_which),
     ("without_tracefs_sys_or_btf_it_says_so", without_tracefs_sys_or_btf_it_says_so),
+    ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
     ("many_names", many_names),
 ];
@@ -93,7 +94,9 @@ fn closed_pipe_is_a_quiet_end() -> Result<(), String> {
     drop(stdout);
     let output = child.wait_with_output().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    check(output.status.code() == Some(0) && said.is_empty(), || format!("{} {said}", output.status))
+    check(output.status.code() == Some(0) && said.is_empty(), || {
+        format!("{} {said}", output.status)
+    })
 }
 
 fn closed_pipe_is_noticed_without_events() -> Result<(), String> {
@@ -120,7 +123,8 @@ fn full_disk_is_said() -> Result<(), String> {
 
 /// The reader is stopped while more arguments than a page are on their way.
 fn small_ring_loses_and_says_so() -> Result<(), String> {
-    let script = r#"i=0; a=$(printf %03000d 1); while [ $i -lt 20 ]; do /bin/true $a; i=$((i+1)); done"#;
+    let script =
+        r#"i=0; a=$(printf %03000d 1); while [ $i -lt 20 ]; do /bin/true $a; i=$((i+1)); done"#;
     let mut shell = Command::new("sh")
         .args(["-c", &format!("read line; {script}")])
         .stdin(Stdio::piped())
@@ -201,16 +205,36 @@ fn without_rights_it_says_which() -> Result<(), String> {
     Ok(())
 }
 
+/// Runs a program that finds nothing in some directories and files.
+fn without(hidden: &[&str], program: &str, args: &[&str]) -> Command {
+    let this = this_program();
+    let mut words = hidden.iter().flat_map(|path| [&this, "helper", "without", path]);
+    let mut command = Command::new(words.next().unwrap_or(program));
+    command.args(words).arg(program).args(args);
+    command
+}
+
+fn without_kprobes_it_says_what_it_uses() -> Result<(), String> {
+    let kprobes = ["/sys/bus/event_source/devices/kprobe", "/sys/kernel/tracing/kprobe_events"];
+    let mut command = without(&kprobes, &ebtools(), &["unlinksnoop", "-v", "--", "true"]);
+    let output = command.stdin(Stdio::null()).output().map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let good = output.status.code() == Some(0)
+        && said.contains("hook refused: kprobes do_unlinkat and do_rmdir: kretprobe do_unlinkat: ")
+        && said.contains("hook refused: kprobes filename_unlinkat and filename_rmdir: ")
+        && said.contains("hook in use: tracepoints of the system calls");
+    check(good, || said)
+}
+
 fn without_tracefs_sys_or_btf_it_says_so() -> Result<(), String> {
-    let without = |dir: &str, args: &[&str]| {
-        let mut command = Command::new(this_program());
-        command.args(["helper", "without", dir, &ebtools()]).args(args);
-        command
-    };
+    let without = |dir: &str, args: &[&str]| without(&[dir], &ebtools(), args);
     let tracepoints = ["unlinksnoop", "--hook", "tracepoint"];
     fails_with(
         without("/sys/kernel/tracing", &tracepoints),
-        &["ebtools: attaching: tracepoint syscalls:sys_exit_unlinkat: ", "hint: tracefs is not mounted: "],
+        &[
+            "ebtools: attaching: tracepoint syscalls:sys_exit_unlinkat: ",
+            "hint: tracefs is not mounted: ",
+        ],
     )?;
     fails_with(
         without("/sys", &["execsnoop"]),

@@ -47,8 +47,6 @@ pub(crate) const CASE: Case = Case {
 pub(crate) enum Need {
     /// CONFIG_KPROBES.
     Kprobes,
-    /// Its absence.
-    NoKprobes,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -58,7 +56,6 @@ impl Need {
         let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
         match self {
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
-            Need::NoKprobes if kprobes => Some("this kernel has kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,
         }

@@ -12,8 +12,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let done = match args[..] {
         // Runs a command as another user.
         ["as", uid, ref command @ ..] => as_user(uid, command),
-        // Runs a command that finds nothing in a directory.
-        ["without", dir, ref command @ ..] => without(dir, command),
+        // Runs a command that finds nothing in a directory, or in a file.
+        ["without", path, ref command @ ..] => without(Path::new(path), command),
         _ => Err(format!("helper: unknown: {args:?}").into()),
     };
     match done {
@@ -35,9 +35,14 @@ fn as_user(uid: &str, command: &[&str]) -> Done {
     run(command)
 }
 
-fn without(dir: &str, command: &[&str]) -> Done {
+fn without(path: &Path, command: &[&str]) -> Done {
     private_mounts()?;
-    mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
+    let none = None::<&str>;
+    if path.is_dir() {
+        mount(Some("none"), path, Some("tmpfs"), MsFlags::empty(), none)?;
+    } else if path.exists() {
+        mount(Some("/dev/null"), path, none, MsFlags::MS_BIND, none)?;
+    }
     run(command)
 }
 
@@ -57,8 +62,9 @@ pub(crate) fn mount_tracefs() {
     if Path::new(dir).join("events").exists() {
         return;
     }
-    let mounted = private_mounts()
-        .and_then(|()| mount(Some("tracefs"), dir, Some("tracefs"), MsFlags::empty(), None::<&str>));
+    let mounted = private_mounts().and_then(|()| {
+        mount(Some("tracefs"), dir, Some("tracefs"), MsFlags::empty(), None::<&str>)
+    });
     if let Err(error) = mounted {
         println!("note: tracefs cannot be mounted: {error}");
     }

@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let cases = cases::CASES.iter().map(|case| (case.name, Check::Case(case)));
-    let behaviours = behaviours::BEHAVIOURS.iter().map(|(name, run)| (*name, Check::Behaviour(*run)));
+    let behaviours =
+        behaviours::BEHAVIOURS.iter().map(|(name, run)| (*name, Check::Behaviour(*run)));
     for (name, check) in cases.chain(behaviours).filter(|(name, _)| chosen(name)) {
         let outcome = match check {
             Check::Case(case) => case.check(),

@@ -40,10 +40,8 @@ pub(crate) struct Run {
 impl Run {
     /// Runs `ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything is.
     pub(crate) fn of(args: &[&str], command: &[&str], typed: &str, dir: &Path) -> Self {
-        let mut words = vec![
-            ("$DIR", dir.to_string_lossy().into_owned()),
-            ("$SELF", this_program()),
-        ];
+        let mut words =
+            vec![("$DIR", dir.to_string_lossy().into_owned()), ("$SELF", this_program())];
         let mut ebtools = Command::new(ebtools());
         ebtools.args(args.iter().map(|arg| fill(arg, &words)));
         if !command.is_empty() {
@@ -65,7 +63,10 @@ impl Run {
         words.push(("$TRACER", child.id().to_string()));
         let (code, stdout, stderr) = collect(&mut child, terminal);
         // On a terminal, the echo of what was typed and escape sequences stand around it.
-        let pid = stderr.split("pid ").skip(1).find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let pid = stderr
+            .split("pid ")
+            .skip(1)
+            .find(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         let pid = pid.unwrap_or_default().chars().take_while(char::is_ascii_digit);
         words.push(("$PID", pid.collect()));
         Self { code, stdout, stderr, words }

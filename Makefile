@@ -1,0 +1,58 @@
+# ebtools: `make run` and `make test` do all the set-up that they need.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+# Arguments of the tool for `make run`.
+ARGS ?= execsnoop
+# Kernels for `make test`: series like 6.12, `newest`, or `all`.
+KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
+
+# A toolchain that rustup has just installed is not yet in everybody's PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+BINARY := target/release/ebtools
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: build run test lint fmt install uninstall clean help setup
+
+build: setup ## build the binary, target/release/ebtools
+	cargo build --release --locked
+
+run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
+	$(SUDO) $(BINARY) $(ARGS)
+
+test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it
+	scripts/setup build test
+	KERNELS='$(KERNELS)' scripts/test
+
+lint: ## check formats and run the linters
+	scripts/setup build lint
+	cargo fmt --check
+	rustfmt --edition 2024 --check src/tools/*.rs
+	cargo clippy --locked --all-targets -- -D warnings
+	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.*
+	shellcheck -S warning scripts/setup scripts/test scripts/clang-format tests/kernels/fetch tests/kernels/run vmlinux/generate .ci/run
+
+fmt: ## format all sources
+	scripts/setup build lint
+	cargo fmt
+	rustfmt --edition 2024 src/tools/*.rs
+	scripts/clang-format -i src/bpf/*.bpf.*
+
+install: ## install to $(DESTDIR)$(PREFIX): the binary, and a link TOOL-ebtools for each tool
+	@[ -x $(BINARY) ] || { echo 'make build first, as yourself: then only this step needs root' >&2; exit 1; }
+	install -D -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/ebtools'
+	for tool in $$($(BINARY) --list); do ln -sf ebtools "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools" || exit 1; done
+
+uninstall: ## remove what install installed
+	for tool in $$('$(DESTDIR)$(PREFIX)/bin/ebtools' --list); do rm -f "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools"; done
+	rm -f '$(DESTDIR)$(PREFIX)/bin/ebtools'
+
+clean: ## remove what was built
+	rm -rf target
+
+setup:
+	@scripts/setup build
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18

@@ -1,0 +1,84 @@
+//! The command line, without root and without BPF.
+
+use std::process::{Command, Output};
+
+fn ebtools(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ebtools")).args(args).output().expect("ebtools can be run")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const TOOLS: [&str; 3] = ["execsnoop", "readline", "unlinksnoop"];
+
+#[test]
+fn list_names_the_tools() {
+    let output = ebtools(&["--list"]);
+    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), TOOLS);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn help_has_a_line_for_each_tool() {
+    let help = stdout(&ebtools(&["--help"]));
+    for tool in TOOLS {
+        let line = help.lines().find(|line| line.trim_start().starts_with(&format!("{tool} ")));
+        assert!(line.is_some_and(|line| line.contains("Show ")), "{help}");
+    }
+}
+
+#[test]
+fn help_of_a_tool_has_examples() {
+    for tool in TOOLS {
+        let output = ebtools(&[tool, "--help"]);
+        let examples = format!("  ebtools {tool} ");
+        let count = stdout(&output).matches(&examples).count();
+        assert!((2..=4).contains(&count), "{}", stdout(&output));
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for (args, said) in [
+        (&[][..], "Usage: ebtools"),
+        (&["no-such-tool"], "unrecognized subcommand 'no-such-tool'"),
+        (&["execsnoop", "--no-such-option"], "unexpected argument '--no-such-option'"),
+        (&["execsnoop", "-p", "0"], "invalid value '0'"),
+        (&["execsnoop", "-p", "x"], "invalid value 'x'"),
+        (&["execsnoop", "-u", "no-such-user"], "there is no such user"),
+        (&["execsnoop", "-n", "a-name-of-more-than-15"], "15 bytes"),
+        (&["execsnoop", "-d", "-1"], "-1"),
+        (&["execsnoop", "-d", "0"], "at least 0.001"),
+        (&["execsnoop", "--buffer", "2G"], "from 1 byte to 1G"),
+        (&["execsnoop", "--count=weather"], "possible values: all, comm, uid, pid"),
+        (&["execsnoop", "-i", "1"], "--count"),
+        (&["execsnoop", "-o", "xml"], "possible values: table, json"),
+        (&["execsnoop", "--json", "-o", "table"], "cannot be used with"),
+        (&["unlinksnoop", "--hook", "magic"], "possible values: kprobe, tracepoint"),
+    ] {
+        let output = ebtools(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn escapes_in_wrong_usage_do_not_reach_the_terminal() {
+    let output = ebtools(&["execsnoop", "-u", "a\u{1b}[2Jb"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!stderr(&output).contains('\u{1b}'), "{:?}", stderr(&output));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "\"$0\" --help | true; \"$0\" --list | true"]);
+    let output = command.arg(env!("CARGO_BIN_EXE_ebtools")).output().expect("sh can be run");
+    assert_eq!(stderr(&output), "");
+}
