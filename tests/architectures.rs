@@ -1,5 +1,7 @@
 //! Every BPF program compiles for both architectures, whichever this machine is.
 
+#![allow(clippy::expect_used)] // A test that cannot go on ends.
+
 use std::path::Path;
 use std::process::Command;
 

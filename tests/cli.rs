@@ -1,5 +1,7 @@
 //! The command line, without root and without BPF.
 
+#![allow(clippy::expect_used)] // A test that cannot go on ends.
+
 use std::process::{Command, Output};
 
 fn ebtools(args: &[&str]) -> Output {

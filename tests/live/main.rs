@@ -5,6 +5,8 @@
 //! runs on this machine and in the virtual machines of `tests/kernels`. A case that a kernel
 //! cannot run is skipped with its reason. Words on the command line choose cases by name.
 
+#![allow(clippy::expect_used)] // A test that cannot go on ends.
+
 mod behaviours;
 mod case;
 mod cases;
