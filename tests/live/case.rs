@@ -47,6 +47,8 @@ pub(crate) const CASE: Case = Case {
 pub(crate) enum Need {
     /// CONFIG_KPROBES.
     Kprobes,
+    /// The tracepoints of system calls.
+    Tracefs,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -54,7 +56,9 @@ pub(crate) enum Need {
 impl Need {
     pub(crate) fn missing(self) -> Option<String> {
         let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
+        let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {
+            Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,

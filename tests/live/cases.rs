@@ -32,7 +32,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "exec_failures",
         args: &["execsnoop", "-x", "--json"],
         command: &["/bin/bash", "-c", "/no/such/program a 'b c'; /etc/passwd; /bin/true"],
-        needs: &[BASH],
+        needs: &[Need::Tracefs, BASH],
         shows: &[
             r#"{"type": "event", "ret": -2, "errno": "ENOENT", "path": "/no/such/program", "args": ["/no/such/program", "a", "b c"]}"#,
             r#"{"ret": -13, "errno": "EACCES", "path": "/etc/passwd"}"#,
@@ -148,6 +148,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "count_of_another_tool",
+        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "--count=comm", "-i", "30", "--json"],
         command: &["sh", "-c", "cd $DIR; touch a b; rm a; rm b; rm -f c"],
         shows: &[r#"{"type": "interval", "tool": "unlinksnoop", "comm": "rm", "count": 3}"#],
@@ -205,16 +206,19 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "unlink_by_tracepoint",
+        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "--hook", "tracepoint", "--json"],
         ..UNLINKS
     },
     Case {
         name: "unlink_by_what_there_is",
+        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "--json"],
         ..UNLINKS
     },
     Case {
         name: "unlink_failures_only",
+        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "-x", "--json"],
         shows: &[r#"{"ret": -20, "errno": "ENOTDIR", "kind": "dir", "path": "afile"}"#],
         hides: &[r#"{"ret": 0}"#],
@@ -236,7 +240,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_table",
         args: &["unlinksnoop"],
         command: &["/bin/bash", "-c", r"cd $DIR; touch $'a\x1b[2J\n'; rm $'a\x1b[2J\n'"],
-        needs: &[BASH],
+        needs: &[Need::Tracefs, BASH],
         also: |run| {
             let lines = run.stdout.lines().collect::<Vec<_>>();
             let header = lines[0].split_whitespace().collect::<Vec<_>>();
