@@ -65,7 +65,7 @@ fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             let _ = writeln!(io::stderr(), "ebtools: {error}");
-            ExitCode::FAILURE
+            if error.is_usage() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
         Err(error) => usage(&error),
     }

@@ -4,11 +4,12 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{Link, Map, MapCore as _, MapFlags, Object};
+use libbpf_rs::{Map, MapCore as _, MapFlags, Object};
 
 use crate::decode::{Header, Record, c_str};
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
+use crate::hooks::Attached;
 use crate::options::CountBy;
 use crate::render::{Column, Value};
 use crate::report::{Report, boottime_ns};
@@ -32,30 +33,34 @@ impl Count {
     }
 }
 
-const COUNT: Column<Count> = Column::new("COUNT", "count", 8, |r| Value::Uint(r.event.count));
+const COUNT: Column<Count> = Column::new("COUNT", "count", 8, "", |r| Value::Uint(r.event.count));
 const TOTAL: &[Column<Count>] = &[Column::TIME, COUNT];
-const BY_COMM: &[Column<Count>] =
-    &[Column::TIME, Column::new("COMM", "comm", 16, |r| Value::Text(c_str(&r.event.key))), COUNT];
+const BY_COMM: &[Column<Count>] = &[
+    Column::TIME,
+    Column::new("COMM", "comm", 16, "", |r| Value::Text(c_str(&r.event.key))),
+    COUNT,
+];
 const BY_UID: &[Column<Count>] =
-    &[Column::TIME, Column::new("UID", "uid", 6, |r| Value::Uint(r.event.number())), COUNT];
+    &[Column::TIME, Column::new("UID", "uid", 6, "", |r| Value::Uint(r.event.number())), COUNT];
 const BY_PID: &[Column<Count>] =
-    &[Column::TIME, Column::new("PID", "pid", 7, |r| Value::Uint(r.event.number())), COUNT];
+    &[Column::TIME, Column::new("PID", "pid", 7, "", |r| Value::Uint(r.event.number())), COUNT];
 
 /// Reports each interval until the end is reached, detaches, and reports the rest.
-pub(crate) fn intervals(
+pub(crate) fn intervals<A: Attached>(
     object: &Object,
-    links: Vec<Link>,
+    mut attached: A,
     by: CountBy,
     interval: Duration,
     mut report: Report,
     mut ending: Ending,
 ) -> Result<()> {
-    let columns = match by {
+    let columns: &[Column<Count>] = match by {
         CountBy::All => TOTAL,
         CountBy::Comm => BY_COMM,
         CountBy::Uid => BY_UID,
         CountBy::Pid => BY_PID,
     };
+    let columns = &columns.iter().collect::<Vec<_>>()[..];
     let mut tables = Tables::of(object)?;
     report.header(columns);
     let mut next = Instant::now() + interval;
@@ -69,20 +74,21 @@ pub(crate) fn intervals(
         next = (next + interval).max(now);
         show(&mut report, by, columns, tables.turn()?);
         report.lost(object)?;
+        attached.refresh(object)?;
     }
-    drop(links);
+    drop(attached);
     show(&mut report, by, columns, tables.turn()?);
     report.finish(object)
 }
 
-fn show(report: &mut Report, by: CountBy, columns: &[Column<Count>], mut counts: Vec<Count>) {
+fn show(report: &mut Report, by: CountBy, columns: &[&Column<Count>], mut counts: Vec<Count>) {
     if by == CountBy::All && counts.is_empty() {
         counts.push(Count { key: [0; 16], count: 0 });
     }
     counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)));
     let header = Header { time_ns: boottime_ns(), ..Header::default() };
     for count in &counts {
-        let record = Record { header: &header, event: count, tail: &[] };
+        let record = Record { header: &header, event: count, tail: &[], container: "" };
         report.row("interval", columns, &record, count.count);
     }
     report.flush();

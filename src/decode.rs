@@ -1,7 +1,11 @@
 //! From the bytes of a record to its parts. Pure: knows nothing of libbpf.
 
+use std::borrow::Cow;
+
 use nix::errno::Errno;
 use plain::Plain;
+
+use crate::bpf::shared::types::path_state;
 
 /// The start of every record; see `src/bpf/shared.bpf.h`.
 pub use crate::bpf::shared::types::event_header as Header;
@@ -15,17 +19,26 @@ pub struct Record<'a, E> {
     pub event: &'a E,
     /// What follows it: as long as this event's text needs.
     pub tail: &'a [u8],
+    /// The container that the task is in; empty when it is in none, or that was not asked for.
+    pub container: &'a str,
 }
 
 impl<'a, E: Plain> Record<'a, E> {
     /// Reads a record; `None` if it is too short for `E` or not aligned for it.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        let event = plain::from_bytes(bytes).ok()?;
         Some(Self {
             header: plain::from_bytes(bytes).ok()?,
-            event,
+            event: plain::from_bytes(bytes).ok()?,
             tail: bytes.get(size_of::<E>()..)?,
+            container: "",
         })
+    }
+
+    /// The next `len` bytes of a tail that is read piece by piece; what is there, if that is less.
+    pub fn piece(rest: &mut &'a [u8], len: u32) -> &'a [u8] {
+        let (piece, behind) = rest.split_at(rest.len().min(len as usize));
+        *rest = behind;
+        piece
     }
 }
 
@@ -85,6 +98,101 @@ impl<'a> Iterator for Args<'a> {
     }
 }
 
+/// A place in the file system: a directory and a name that starts from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    names: &'a [u8],
+    state: path_state,
+    name: &'a [u8],
+}
+
+/// How much of a place is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Known {
+    /// All of it: the path is absolute.
+    Whole,
+    /// What it starts from is not.
+    Relative,
+    /// Its upper part is not: there are more directories than are followed.
+    Cut,
+    /// All of it, but what it starts from is deleted: nobody else can get there.
+    Deleted,
+}
+
+impl<'a> Place<'a> {
+    /// `names`: those of the directory, the last one first, each with a NUL, as path.bpf.h makes
+    /// them; `name`: what the caller gave, or nothing.
+    pub(crate) fn new(names: &'a [u8], state: u32, name: &'a [u8]) -> Self {
+        Self { names, state: path_state(state), name }
+    }
+
+    /// Has it no name besides its directory?
+    pub fn is_nameless(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// How much of it is known.
+    pub fn known(&self) -> Known {
+        match self.state {
+            path_state::PATH_WHOLE => Known::Whole,
+            path_state::PATH_CUT => Known::Cut,
+            path_state::PATH_DELETED => Known::Deleted,
+            // An absolute name starts from the root, whichever that is.
+            _ if self.name.first() == Some(&b'/') => Known::Whole,
+            _ => Known::Relative,
+        }
+    }
+
+    /// The path: absolute where it is known whole, else as far as it is known.
+    pub fn bytes(&self) -> Cow<'a, [u8]> {
+        if self.names.is_empty() && self.name.first() == Some(&b'/')
+            || self.known() == Known::Relative
+        {
+            return Cow::Borrowed(self.name);
+        }
+        let mut path = Vec::with_capacity(self.names.len() + self.name.len() + 1);
+        let names = self.names.strip_suffix(b"\0").unwrap_or(self.names);
+        for name in names.rsplit(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+        if path.is_empty() || !(self.name.is_empty() || self.name.first() == Some(&b'/')) {
+            path.push(b'/');
+        }
+        path.extend_from_slice(self.name);
+        if self.known() == Known::Cut {
+            path.remove(0);
+        }
+        Cow::Owned(path)
+    }
+}
+
+/// The ancestors of a process, from the parent up: pid and name.
+#[derive(Clone, Copy, Debug)]
+pub struct Ancestors<'a>(&'a [u8]);
+
+impl<'a> Ancestors<'a> {
+    const PID: usize = size_of::<u32>();
+    /// The bytes of one: a pid, and a name padded with NULs.
+    pub(crate) const LEN: u32 = 4 + 16;
+
+    /// As the kernel side of execsnoop puts them into a tail.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl<'a> Iterator for Ancestors<'a> {
+    type Item = (u32, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (one, rest) = self.0.split_at_checked(Self::LEN as usize)?;
+        self.0 = rest;
+        let (pid, comm) = one.split_at(Self::PID);
+        Some((u32::from_ne_bytes(pid.try_into().ok()?), c_str(comm)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +225,52 @@ mod tests {
         assert!(Record::<Header>::new(&bytes).is_none());
     }
 
+    fn path(names: &[u8], state: path_state, name: &[u8]) -> (String, Known) {
+        let place = Place::new(names, state.0, name);
+        (String::from_utf8_lossy(&place.bytes()).into_owned(), place.known())
+    }
+
+    #[test]
+    fn puts_paths_together() {
+        use path_state as s;
+        for (names, state, name, expected, known) in [
+            (&b""[..], s::PATH_WHOLE, &b"/etc/x"[..], "/etc/x", Known::Whole),
+            (b"jail\0srv\0", s::PATH_WHOLE, b"/etc/x", "/srv/jail/etc/x", Known::Whole),
+            (b"b\0a\0", s::PATH_WHOLE, b"x", "/a/b/x", Known::Whole),
+            (b"b\0a\0", s::PATH_WHOLE, b"", "/a/b", Known::Whole),
+            (b"", s::PATH_WHOLE, b"x", "/x", Known::Whole),
+            (b"", s::PATH_WHOLE, b"", "/", Known::Whole),
+            (b"b\0a\0", s::PATH_CUT, b"x", "a/b/x", Known::Cut),
+            (b"b\0a\0", s::PATH_DELETED, b"x", "/a/b/x", Known::Deleted),
+            (b"", s::PATH_NONE, b"x", "x", Known::Relative),
+            (b"", s::PATH_NONE, b"/x", "/x", Known::Whole),
+        ] {
+            assert_eq!(path(names, state, name), (expected.into(), known), "{names:?} {name:?}");
+        }
+    }
+
+    #[test]
+    fn reads_ancestors() {
+        let mut bytes = 7u32.to_ne_bytes().to_vec();
+        bytes.extend(b"bash\0\0\0\0\0\0\0\0\0\0\0\0");
+        bytes.extend(b"cut");
+        assert_eq!(Ancestors::new(&bytes).collect::<Vec<_>>(), [(7, &b"bash"[..])]);
+    }
+
     proptest! {
+        #[test]
+        fn any_place_has_a_path(names: Vec<u8>, state in 0..6u32, name: Vec<u8>) {
+            let place = Place::new(&names, state, &name);
+            let path = place.bytes();
+            prop_assert!(place.known() != Known::Whole || path.first() == Some(&b'/'));
+            prop_assert!(path.ends_with(&name));
+        }
+
+        #[test]
+        fn any_ancestors_can_be_read(bytes: Vec<u8>) {
+            prop_assert_eq!(Ancestors::new(&bytes).count(), bytes.len() / 20);
+        }
+
         #[test]
         fn arguments_lose_no_byte(bytes: Vec<u8>, unreadable: u64) {
             let total = args(&bytes, unreadable).len();

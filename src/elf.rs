@@ -38,7 +38,7 @@ pub(crate) fn find_function(
         let cause = format!("it has no such function and is not linked to {library}");
         return Err(Error::new(doing, cause));
     };
-    let path = library_dirs().into_iter().map(|dir| dir.join(name)).find(|path| path.is_file());
+    let path = library_dirs().map(|dir| dir.join(name)).find(|path| path.is_file());
     let path = path.ok_or_else(|| {
         Error::new(&doing, format!("it is linked to {name}, which is in none of the usual places"))
             .hint("name the library itself: -s PATH")
@@ -49,13 +49,18 @@ pub(crate) fn find_function(
     }
 }
 
+/// Files in the usual places whose name begins with `library`.
+pub(crate) fn libraries(library: &str) -> Vec<PathBuf> {
+    let entries = library_dirs().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(library));
+    named.map(|entry| entry.path()).collect()
+}
+
 /// Where the dynamic linker looks by default, on the distributions there are.
-fn library_dirs() -> Vec<PathBuf> {
+fn library_dirs() -> impl Iterator<Item = PathBuf> {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-    ["/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64"]
-        .into_iter()
-        .flat_map(|dir| [Path::new(dir).join(&triplet), dir.into()])
-        .collect()
+    let dirs = ["/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64"];
+    dirs.into_iter().flat_map(move |dir| [Path::new(dir).join(&triplet), dir.into()])
 }
 
 fn read(path: &Path, function: &str) -> Result<Found> {
@@ -123,8 +128,8 @@ mod tests {
 
     #[test]
     fn finds_a_function_of_a_library() {
-        let libc = library_dirs().into_iter().map(|dir| dir.join("libc.so.6"));
-        let libc = libc.into_iter().find(|path| path.is_file()).unwrap();
+        let libc = library_dirs().map(|dir| dir.join("libc.so.6"));
+        let libc = { libc }.find(|path| path.is_file()).unwrap();
         let found = read(&libc, "getaddrinfo").unwrap();
         assert!(found.offset.is_some_and(|offset| offset > 0), "{found:?}");
         assert_eq!(read(&libc, "no_such_function").unwrap().offset, None);

@@ -10,6 +10,7 @@ pub struct Error {
     doing: String,
     cause: String,
     hint: Option<String>,
+    is_usage: bool,
 }
 
 /// What everything that can fail returns.
@@ -18,7 +19,17 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure while `doing`, for the reason `cause`. Both may quote hostile input.
     pub fn new(doing: impl Display, cause: impl Display) -> Self {
-        Self { doing: doing.to_string(), cause: cause.to_string(), hint: None }
+        Self { doing: doing.to_string(), cause: cause.to_string(), hint: None, is_usage: false }
+    }
+
+    /// Wrong usage: what was asked for cannot be.
+    pub fn usage(doing: impl Display, cause: impl Display) -> Self {
+        Self { is_usage: true, ..Self::new(doing, cause) }
+    }
+
+    /// Is it wrong usage?
+    pub fn is_usage(&self) -> bool {
+        self.is_usage
     }
 
     /// The same with a hint: what to do now.

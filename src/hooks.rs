@@ -8,6 +8,23 @@ use libbpf_rs::{Link, Object, ProgramMut, TracepointCategory};
 
 use crate::error::{Context as _, Error, Result};
 
+/// What is attached; dropped, it is detached.
+pub(crate) trait Attached {
+    /// Called about once a second: attaches to what has come, detaches from what has gone.
+    fn refresh(&mut self, _: &Object) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Attached for Vec<Link> {}
+
+impl<A: Attached, B: Attached> Attached for (A, B) {
+    fn refresh(&mut self, object: &Object) -> Result<()> {
+        self.0.refresh(object)?;
+        self.1.refresh(object)
+    }
+}
+
 /// libbpf's "every process" for a uprobe; filters are the program's.
 const ANY_PROCESS: i32 = -1;
 
@@ -60,7 +77,7 @@ impl<'a> Probe<'a> {
         Self { program, at, optional: true }
     }
 
-    fn attach(&self, object: &Object) -> Result<Link> {
+    pub(crate) fn attach(&self, object: &Object) -> Result<Link> {
         let program = program(object, self.program)?;
         let link = match self.at {
             At::Declared => program.attach(),
@@ -116,9 +133,12 @@ fn cause(error: &libbpf_rs::Error) -> String {
 /// When none works: with the reason of each.
 pub(crate) fn attach_first(
     object: &Object,
-    hooks: &[Hook<'_>],
+    hooks: &[&Hook<'_>],
     mut note: impl FnMut(String),
 ) -> Result<Vec<Link>> {
+    if hooks.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut refusals = Vec::new();
     for hook in hooks {
         match attach(object, hook, &mut note) {

@@ -14,6 +14,7 @@ pub mod error;
 pub mod render;
 
 mod bpf;
+mod cgroups;
 mod command;
 mod counts;
 mod elf;
@@ -23,8 +24,10 @@ mod loss;
 mod options;
 mod output;
 mod privileges;
+mod processes;
 mod report;
 mod session;
+mod shells;
 mod stream;
 mod sys;
 mod tool;

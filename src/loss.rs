@@ -38,12 +38,13 @@ impl Accounts {
         Ok(Self::new(delivered, lost_in_kernel(&counters_of(object)?, object)))
     }
 
-    /// The final accounts: nothing is on its way any more, and what was not delivered is lost.
-    pub(crate) fn at_end(object: &Object, delivered: u64) -> Result<Self> {
+    /// The final accounts: nothing is on its way any more, and what was neither delivered nor
+    /// rejected by a filter of the reader is lost.
+    pub(crate) fn at_end(object: &Object, delivered: u64, rejected: u64) -> Result<Self> {
         let counters = counters_of(object)?;
         let mut lost = lost_in_kernel(&counters, object);
-        lost.insert(OUTPUT_FAILED, counters.submitted.saturating_sub(delivered));
-        lost.insert(UNFINISHED, calls_in_flight(object));
+        lost.insert(OUTPUT_FAILED, counters.submitted.saturating_sub(delivered + rejected));
+        lost.insert(UNFINISHED, counters.calls);
         Ok(Self::new(delivered, lost))
     }
 
@@ -103,17 +104,13 @@ fn counters_of(object: &Object) -> Result<counters> {
         let one = plain::from_bytes::<counters>(cpu)
             .map_err(|_| Error::new(doing, "they have another size than expected"))?;
         all.submitted += one.submitted;
+        // A call may end on another CPU than it began on.
+        all.calls = all.calls.wrapping_add(one.calls);
         for (sum, lost) in all.lost.iter_mut().zip(one.lost) {
             *sum += lost;
         }
     }
     Ok(all)
-}
-
-/// Calls whose entry was seen and whose return was not.
-fn calls_in_flight(object: &Object) -> u64 {
-    let calls = object.maps().find(|map| map.name() == "calls");
-    calls.map_or(0, |map| map.keys().count() as u64)
 }
 
 #[cfg(test)]

@@ -1,13 +1,18 @@
 //! The options that all event tools have.
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use nix::unistd::User;
 
 use crate::bpf::shared::types::count_by;
+use crate::error::Result;
+use crate::render::Column;
+use crate::render::fields::{self, Wish};
 
 /// Which events, for how long, and how they are shown.
 #[derive(Args, Debug)]
@@ -24,6 +29,18 @@ pub(crate) struct EventOptions {
     /// Only processes whose name (COMM) contains NAME
     #[arg(short, long, value_parser = comm)]
     pub(crate) name: Option<OsString>,
+
+    /// With -p: what descends from these processes too
+    #[arg(long, requires = "pid", conflicts_with = "command")]
+    pub(crate) follow: bool,
+
+    /// Only what is in this cgroup (v2) or below it; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Vec<PathBuf>,
+
+    /// Only what is in this container: its id or the beginning of it; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) container: Vec<String>,
 
     /// Show the local time of each event
     #[arg(short = 'T', long)]
@@ -49,6 +66,10 @@ pub(crate) struct EventOptions {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Format,
 
+    /// Show these fields in this order; `help` lists them
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
+
     /// The same as -o json
     #[arg(long, conflicts_with = "output")]
     pub(crate) json: bool,
@@ -70,6 +91,21 @@ pub(crate) struct EventOptions {
 impl EventOptions {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
+    }
+
+    /// The columns to show; `None` when `--fields help` was asked for and is answered.
+    pub(crate) fn columns<'c, E>(
+        &self,
+        columns: &'c [Column<E>],
+    ) -> Result<Option<Vec<&'c Column<E>>>> {
+        if self.fields.iter().any(|field| field == "help") {
+            // A reader that has had enough is no failure.
+            let _ = io::stdout().write_all(fields::help(columns).as_bytes());
+            return Ok(None);
+        }
+        let json = self.format() == Format::Json;
+        let wish = Wish { json, time: self.timestamp, uid: self.print_uid };
+        fields::choose(columns, wish, &self.fields).map(Some)
     }
 }
 
@@ -106,7 +142,7 @@ impl From<CountBy> for count_by {
     }
 }
 
-fn uid(text: &str) -> Result<u32, String> {
+fn uid(text: &str) -> std::result::Result<u32, String> {
     if let Ok(number) = text.parse() {
         return Ok(number);
     }
@@ -118,7 +154,7 @@ fn uid(text: &str) -> Result<u32, String> {
 }
 
 /// The kernel keeps 15 bytes of a name: longer ones would never match.
-fn comm(text: &str) -> Result<OsString, String> {
+fn comm(text: &str) -> std::result::Result<OsString, String> {
     match text.len() {
         0 => Err("a name is needed".into()),
         1..=15 => Ok(text.into()),
@@ -132,7 +168,7 @@ fn comm(text: &str) -> Result<OsString, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
     match Duration::try_from_secs_f64(number) {
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
@@ -141,7 +177,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Bytes; at least a page, at most the 1 GiB that fits the kernel's limits.
-fn size(text: &str) -> Result<u32, String> {
+pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
         Some(b'M' | b'm') => (&text[..text.len() - 1], 20),

@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::loss::{self, Accounts};
 use crate::options::{EventOptions, Format};
 use crate::output::Output;
-use crate::render::table::Extra;
 use crate::render::{Clock, Column, json, table};
 
 /// The lines of one run.
@@ -18,11 +17,12 @@ use crate::render::{Clock, Column, json, table};
 pub(crate) struct Report {
     tool: &'static str,
     format: Format,
-    extra: Extra,
     clock: Clock,
     output: Output,
     /// What has been told of already.
     told: Accounts,
+    /// Events that the kernel let through and a filter here did not.
+    rejected: u64,
 }
 
 impl Report {
@@ -30,17 +30,17 @@ impl Report {
         Self {
             tool,
             format: options.format(),
-            extra: Extra { time: options.timestamp, uid: options.print_uid },
             clock: clock(),
             output: Output::default(),
             told: Accounts::default(),
+            rejected: 0,
         }
     }
 
     /// The header line of a table.
-    pub(crate) fn header<E>(&mut self, columns: &[Column<E>]) {
+    pub(crate) fn header<E>(&mut self, columns: &[&Column<E>]) {
         if self.format == Format::Table {
-            self.output.line(&table::header(columns, self.extra), 0);
+            self.output.line(&table::header(columns), 0);
             self.output.flush();
         }
     }
@@ -49,15 +49,20 @@ impl Report {
     pub(crate) fn row<E>(
         &mut self,
         kind: &str,
-        columns: &[Column<E>],
+        columns: &[&Column<E>],
         record: &Record<'_, E>,
         events: u64,
     ) {
         let line = match self.format {
-            Format::Table => table::row(columns, self.extra, self.clock, record),
+            Format::Table => table::row(columns, self.clock, record),
             Format::Json => json::row(kind, self.tool, columns, self.clock, record),
         };
         self.output.line(&line, events);
+    }
+
+    /// An event was not wanted after all.
+    pub(crate) fn reject(&mut self) {
+        self.rejected += 1;
     }
 
     /// Writes what waits, and looks at the clock, which may have been set.
@@ -103,7 +108,7 @@ impl Report {
         if self.pipe_is_closed() {
             return Ok(());
         }
-        let accounts = Accounts::at_end(object, self.output.delivered())?;
+        let accounts = Accounts::at_end(object, self.output.delivered(), self.rejected)?;
         let totals = accounts.line();
         let summary =
             json::summary(self.tool, accounts.produced, accounts.delivered, &accounts.lost);

@@ -1,22 +1,30 @@
 //! A tool's run: check, open, configure, load, attach; then `stream` or `counts` does the work.
 
+use std::fs::File;
 use std::mem::MaybeUninit;
-use std::path::Path;
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 
 use caps::Capability;
 use libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use libbpf_rs::{Link, MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel};
+use libbpf_rs::{
+    Link, Map, MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel,
+    ProgramInput as Input,
+};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::bpf::shared::types::{count_by, settings};
+use crate::bpf::shared::types::{count_by, follow, settings};
+use crate::cgroups;
 use crate::counts;
+use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, Hook};
+use crate::hooks::{self, Attached, Hook};
 use crate::options::EventOptions;
 use crate::privileges;
+use crate::processes;
 use crate::render::Column;
 use crate::render::escape;
 use crate::report::Report;
@@ -25,6 +33,10 @@ use crate::sys;
 
 /// Slots of scratch memory a CPU has: `SCRATCH_SLOTS` in event.bpf.h.
 const SCRATCH_SLOTS: u32 = 2;
+/// Cgroups that can be wanted: `CGROUPS_MAX` in filter.bpf.h.
+const CGROUPS_MAX: usize = 16;
+/// The least `max_tail`, for which the programs' own `TAIL_MAX` has room: `PATH_MAX`.
+pub(crate) const LEAST_TAIL: u32 = 4096;
 /// Processes that can be followed at a time: as many as a kernel has by default.
 const FOLLOWED_MAX: u32 = 32768;
 
@@ -33,6 +45,24 @@ const FOLLOWED_MAX: u32 = 32768;
 pub(crate) struct Session<'a> {
     tool: &'static str,
     options: &'a EventOptions,
+    cgroups: Vec<PathBuf>,
+}
+
+/// What a tool wants of the kernel side beyond the options of all tools.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// Bits of `enum collect`: what its columns need.
+    pub(crate) collect: u32,
+    /// How many bytes of what has no limit of its own are sent; 0 is the program's own `TAIL_MAX`.
+    pub(crate) max_tail: u32,
+}
+
+impl Wants {
+    /// Those of the columns that are shown.
+    pub(crate) fn of<E>(columns: &[&Column<E>]) -> Self {
+        let collect = columns.iter().fold(0, |bits, column| bits | column.collect);
+        Self { collect, max_tail: 0 }
+    }
 }
 
 impl<'a> Session<'a> {
@@ -55,7 +85,12 @@ impl<'a> Session<'a> {
         }
         let speak = |_: PrintLevel, text: String| eprintln!("{}", text.trim_end());
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
-        Ok(Self { tool, options })
+        let cgroups = cgroups::wanted(&options.cgroup, &options.container)?;
+        if cgroups.len() > CGROUPS_MAX {
+            let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
+            return Err(Error::usage(tool, cause));
+        }
+        Ok(Self { tool, options, cgroups })
     }
 
     /// Says something to those who asked with `-v`.
@@ -65,18 +100,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Was `-v` given?
+    pub(crate) fn verbose(&self) -> bool {
+        self.options.verbose
+    }
+
     /// Opens a tool's program and gives it its settings; what it makes is loaded by `load`.
     pub(crate) fn open<'o, B: SkelBuilder<'o>>(
         &self,
         builder: B,
         storage: &'o mut MaybeUninit<OpenObject>,
+        wants: Wants,
     ) -> Result<B::Output> {
         if !Path::new("/sys/kernel").exists() {
             return Err(Error::new("preparing the BPF program", "/sys is not mounted")
                 .hint("mount -t sysfs sysfs /sys"));
         }
         let mut open = builder.open(storage).doing("preparing the BPF program")?;
-        self.configure(open.open_object_mut())?;
+        self.configure(open.open_object_mut(), wants)?;
         Ok(open)
     }
 
@@ -90,14 +131,16 @@ impl<'a> Session<'a> {
         let pids = self.options.pid.iter().map(|pid| pid.get());
         fill(object, "wanted_pids", pids)?;
         fill(object, "wanted_uids", self.options.user.iter().copied())?;
-        if self.follows() {
-            fill(object, "followed", [std::process::id()])?;
+        if self.options.follow {
+            fill(object, "followed", processes::descendants(&self.options.pid))?;
         }
+        self.fill_cgroups(object)?;
+        identify_tracer(object)?;
         Ok(skel)
     }
 
     /// Attaches the first of `hooks` that works, and what follows the command's descendants.
-    pub(crate) fn attach(&self, object: &Object, hooks: &[Hook<'_>]) -> Result<Vec<Link>> {
+    pub(crate) fn attach(&self, object: &Object, hooks: &[&Hook<'_>]) -> Result<Vec<Link>> {
         let mut links = hooks::attach_first(object, hooks, |text| self.note(text))?;
         if self.follows() {
             for name in ["follow_fork", "follow_exit"] {
@@ -108,39 +151,68 @@ impl<'a> Session<'a> {
         Ok(links)
     }
 
-    /// Shows the events, or counts them, until an end is reached; then says what was lost.
+    /// Shows the events that are `wanted`, or counts them, until an end is reached; then says what
+    /// was lost.
     pub(crate) fn run<E: plain::Plain>(
         &self,
         object: &Object,
-        links: Vec<Link>,
-        columns: &[Column<E>],
+        attached: impl Attached,
+        columns: &[&Column<E>],
+        wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
         let report = Report::new(self.tool, self.options);
         let ending = Ending::new(self.options)?;
         self.note("attached");
+        let interval = self.options.interval;
         match self.options.count {
-            None => stream::events(object, links, columns, report, ending),
-            Some(by) => counts::intervals(object, links, by, self.options.interval, report, ending),
+            None => stream::events(object, attached, columns, wanted, report, ending),
+            Some(by) => counts::intervals(object, attached, by, interval, report, ending),
+        }
+    }
+
+    fn follow(&self) -> follow {
+        if !self.options.command.is_empty() {
+            follow::FOLLOW_COMMAND
+        } else if self.options.follow {
+            follow::FOLLOW_PIDS
+        } else {
+            follow::FOLLOW_NOBODY
         }
     }
 
     fn follows(&self) -> bool {
-        !self.options.command.is_empty()
+        self.follow() != follow::FOLLOW_NOBODY
     }
 
-    fn settings(&self) -> settings {
+    fn fill_cgroups(&self, object: &Object) -> Result<()> {
+        let map = map(object, "wanted_cgroups")?;
+        for (index, dir) in (0u32..).zip(&self.cgroups) {
+            let doing = format!("using the cgroup {}", dir.display());
+            let file = File::open(dir).doing(&doing)?;
+            let fd = file.as_raw_fd().to_ne_bytes();
+            map.update(&index.to_ne_bytes(), &fd, MapFlags::ANY).doing(&doing)?;
+        }
+        Ok(())
+    }
+
+    fn settings(&self, wants: Wants) -> settings {
         let options = self.options;
         let mut settings = settings {
-            tracer: std::process::id(),
             // A wake-up for each eighth of the ring.
             wake_shift: options.buffer.ilog2() - 3,
             by_pid: (!options.pid.is_empty()).into(),
             by_uid: (!options.user.is_empty()).into(),
-            follow: self.follows().into(),
+            by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),
+            follow: u8::try_from(self.follow().0).unwrap_or(0),
+            collect: wants.collect,
+            max_tail: wants.max_tail,
             ..settings::default()
         };
         let by = options.count.map_or(count_by::COUNT_OFF, count_by::from);
         settings.count_by = u8::try_from(by.0).unwrap_or(0);
+        if let Some(namespace) = processes::own_pid_namespace() {
+            (settings.pidns_dev, settings.pidns_ino) = namespace;
+        }
         if let Some(name) = &options.name {
             let name = name.as_encoded_bytes();
             for (to, from) in settings.comm.iter_mut().zip(name) {
@@ -151,7 +223,7 @@ impl<'a> Session<'a> {
         settings
     }
 
-    fn configure(&self, object: &mut OpenObject) -> Result<()> {
+    fn configure(&self, object: &mut OpenObject, wants: Wants) -> Result<()> {
         let doing = "preparing the BPF program";
         let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -159,13 +231,19 @@ impl<'a> Session<'a> {
             let name = map.name().to_string_lossy().into_owned();
             let entries = match name.as_str() {
                 ".rodata.settings" => {
-                    set_constant(&mut map, &self.settings())?;
+                    set_constant(&mut map, &self.settings(wants))?;
                     continue;
                 }
                 "events" if self.options.count.is_some() => 4096,
                 "events" => self.options.buffer,
-                "scratch" => cpus * SCRATCH_SLOTS,
+                "scratch" => {
+                    if let Some(more) = wants.max_tail.checked_sub(LEAST_TAIL) {
+                        map.set_value_size(map.value_size() + more).doing(doing)?;
+                    }
+                    cpus * SCRATCH_SLOTS
+                }
                 "wanted_pids" => at_least_one(self.options.pid.len()),
+                "wanted_cgroups" => at_least_one(self.cgroups.len()),
                 "wanted_uids" => at_least_one(self.options.user.len()),
                 "followed" if self.follows() => FOLLOWED_MAX,
                 _ => continue,
@@ -196,13 +274,25 @@ fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
     Ok(())
 }
 
+fn map<'o>(object: &'o Object, name: &str) -> Result<Map<'o>> {
+    let found = object.maps().find(|map| map.name() == name);
+    found.ok_or_else(|| Error::new(format!("looking for the map {name}"), "the program has none"))
+}
+
 fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Result<()> {
-    let doing = format!("filling the map {name}");
-    let map = object.maps().find(|map| map.name() == name);
-    let map = map.ok_or_else(|| Error::new(&doing, "the program has none"))?;
+    let map = map(object, name)?;
     for key in keys {
-        map.update(&key.to_ne_bytes(), &[1], MapFlags::ANY).doing(&doing)?;
+        let doing = format!("filling the map {name}");
+        map.update(&key.to_ne_bytes(), &[1], MapFlags::ANY).doing(doing)?;
     }
+    Ok(())
+}
+
+/// Lets the kernel side find out who the tracer is: in a container it does not know its own number
+/// on the host.
+fn identify_tracer(object: &Object) -> Result<()> {
+    let program = hooks::program(object, "identify_tracer")?;
+    program.test_run(Input::default()).doing("identifying this process")?;
     Ok(())
 }
 

@@ -3,40 +3,46 @@
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{ErrorKind, Link, Object, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Object, RingBufferBuilder};
 use nix::errno::Errno;
 use plain::Plain;
 
+use crate::cgroups::Containers;
 use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
+use crate::hooks::Attached;
 use crate::render::Column;
 use crate::report::Report;
 
 /// How long an event may wait in the ring before the reader looks.
 const TICK: Duration = Duration::from_millis(50);
-/// How often the counters of lost events are looked at.
-const LOSS_TICK: Duration = Duration::from_secs(1);
+/// How often lost events are told of, and what is attached is looked after.
+const SECOND: Duration = Duration::from_secs(1);
 /// Under a flood the ring never gets empty: go back to the loop after so many events.
 const BATCH: u32 = 4096;
 
 /// Reads until the end is reached, detaches, reads what is left, and closes the accounts.
-pub(crate) fn events<E: Plain>(
+pub(crate) fn events<E: Plain, A: Attached>(
     object: &Object,
-    links: Vec<Link>,
-    columns: &[Column<E>],
+    mut attached: A,
+    columns: &[&Column<E>],
+    wanted: impl Fn(&Record<'_, E>) -> bool,
     mut report: Report,
     mut ending: Ending,
 ) -> Result<()> {
     report.header(columns);
-    let reader = RefCell::new(Reader { columns, report, batch: 0, broken: None });
+    let containers = columns.iter().any(|column| column.key == "container");
+    let containers = if containers { Containers::find() } else { Containers::default() };
+    let reader = Reader { columns, wanted, containers, report, batch: 0, broken: None };
+    let reader = RefCell::new(reader);
     let map = object.maps().find(|map| libbpf_rs::MapCore::name(map) == "events");
     let map = map.ok_or_else(|| Error::new("reading events", "the program has no ring"))?;
     let mut builder = RingBufferBuilder::new();
     builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
     let ring = builder.build().doing("reading events")?;
 
-    let mut look_for_loss = Instant::now() + LOSS_TICK;
+    let mut second = Instant::now() + SECOND;
     while !ending.reached() && !reader.borrow_mut().is_done() {
         // The wait ends early when a good part of the ring is filled.
         pass(ring.poll(TICK))?;
@@ -44,12 +50,13 @@ pub(crate) fn events<E: Plain>(
         let mut reader = reader.borrow_mut();
         reader.report.flush();
         reader.batch = 0;
-        if Instant::now() >= look_for_loss {
-            look_for_loss = Instant::now() + LOSS_TICK;
+        if Instant::now() >= second {
+            second = Instant::now() + SECOND;
             reader.report.lost(object)?;
+            attached.refresh(object)?;
         }
     }
-    drop(links);
+    drop(attached);
     while !reader.borrow_mut().is_done() {
         reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
@@ -71,18 +78,24 @@ fn pass(result: libbpf_rs::Result<()>) -> Result<()> {
 
 /// What the ring's callback works on. The callback runs inside C, so it must not panic, and an
 /// error has to wait here.
-struct Reader<'a, E> {
-    columns: &'a [Column<E>],
+struct Reader<'a, E, W> {
+    columns: &'a [&'a Column<E>],
+    wanted: W,
+    containers: Containers,
     report: Report,
     batch: u32,
     broken: Option<Error>,
 }
 
-impl<E: Plain> Reader<'_, E> {
+impl<E: Plain, W: Fn(&Record<'_, E>) -> bool> Reader<'_, E, W> {
     /// Returns 0, or -EINTR to go back to the loop.
     fn take(&mut self, bytes: &[u8]) -> i32 {
         match Record::new(bytes) {
-            Some(record) => self.report.row("event", self.columns, &record, 1),
+            Some(record) if !(self.wanted)(&record) => self.report.reject(),
+            Some(mut record) => {
+                record.container = self.containers.of(record.header.cgroup_id);
+                self.report.row("event", self.columns, &record, 1);
+            }
             None => {
                 let cause = format!("a record of {} bytes is not one of this tool", bytes.len());
                 self.broken = Some(Error::new("decoding an event", cause));

@@ -10,6 +10,9 @@
 #include "shared.bpf.h"
 #include "kernel.bpf.h"
 
+/* What the names of a path may take in a tail: path.bpf.h. */
+#define NAMES_LEN 4096
+
 /* The kernel lets helpers like bpf_probe_read_user to GPL-compatible programs only. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -30,6 +33,16 @@ static __always_inline void count_submitted(void)
 
 	if (c)
 		__sync_fetch_and_add(&c->submitted, 1);
+}
+
+/* step: 1 when a call begins, -1 when it ends. */
+static __always_inline void count_call(__s64 step)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		__sync_fetch_and_add(&c->calls, step);
 }
 
 static __always_inline void count_lost(enum lost_reason reason)

@@ -22,6 +22,7 @@
 #include "ebtools.bpf.h"
 #include "count.bpf.h"
 #include "filter.bpf.h"
+#include "task.bpf.h"
 
 /* User space sizes it: --buffer. */
 struct {
@@ -38,6 +39,13 @@ struct {
 
 struct record {
 	__u64 users;
+	/*
+	 * How much of the tail is filled, while a loop fills it. In memory, where the verifier
+	 * does not follow its value: as a variable it would make every iteration a case of its own.
+	 */
+	__u64 used;
+	__u32 state; /* the same for how a loop ended */
+	__u32 reserved;
 	struct event event;
 	__u8 tail[TAIL_MAX];
 };
@@ -58,6 +66,20 @@ struct event *export_event;
  * may both leave, but never both stay; an atomic addition is all that kernels
  * before 5.12 have.
  */
+static __always_inline bool record_claim(struct record *record)
+{
+	__sync_fetch_and_add(&record->users, 1);
+	if (*(volatile __u64 *)&record->users == 1)
+		return true;
+	__sync_fetch_and_add(&record->users, -1);
+	return false;
+}
+
+static __always_inline void record_release(struct record *record)
+{
+	__sync_fetch_and_add(&record->users, -1);
+}
+
 static __always_inline struct record *scratch_claim(void)
 {
 	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
@@ -67,32 +89,31 @@ static __always_inline struct record *scratch_claim(void)
 		__u32 key = first + i;
 		struct record *record = bpf_map_lookup_elem(&scratch, &key);
 
-		if (!record)
-			return NULL;
-		__sync_fetch_and_add(&record->users, 1);
-		if (*(volatile __u64 *)&record->users == 1)
+		if (record && record_claim(record))
 			return record;
-		__sync_fetch_and_add(&record->users, -1);
 	}
 	return NULL;
-}
-
-static __always_inline void scratch_release(struct record *record)
-{
-	__sync_fetch_and_add(&record->users, -1);
 }
 
 static __always_inline void fill_header(struct event_header *header)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->pid = id >> 32;
 	header->tid = id;
-	header->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	header->ppid = BPF_CORE_READ(parent, tgid);
 	header->uid = bpf_get_current_uid_gid();
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
+	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
+	header->reserved = 0;
 	bpf_get_current_comm(header->comm, sizeof(header->comm));
+	if (settings.collect & COLLECT_PARENT)
+		comm_of(header->parent_comm, BPF_CORE_READ(parent, group_leader));
+	else
+		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
 }
 
 /* A record with its header filled; NULL when there is no memory for it, which is counted. */
@@ -130,13 +151,13 @@ static __always_inline void event_output(struct event *event, __u32 tail_len)
 static __always_inline void record_submit(struct record *record, __u32 tail_len)
 {
 	event_output(&record->event, tail_len);
-	scratch_release(record);
+	record_release(record);
 }
 
 static __always_inline void record_drop(struct record *record, enum lost_reason reason)
 {
 	count_lost(reason);
-	scratch_release(record);
+	record_release(record);
 }
 
 #endif

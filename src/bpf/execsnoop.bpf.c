@@ -2,19 +2,30 @@
 /* execsnoop: programs that start, and with -x the attempts that failed. */
 #include "ebtools.bpf.h"
 
-#define ARGS_MAX 65536
-#define TAIL_MAX (PATH_MAX + ARGS_MAX + PATH_MAX)
+#define ANCESTORS_MAX 32
+#define ANCESTOR_LEN (4 + COMM_LEN)
+/* Everything in the tail before the arguments. */
+#define PLACES_LEN (2 * PATH_MAX + 2 * NAMES_LEN + ANCESTORS_MAX * ANCESTOR_LEN)
+/* The least --max-args-bytes; user space makes the tail larger. */
+#define ARGS_MAX PATH_MAX
+#define TAIL_MAX (PLACES_LEN + ARGS_MAX)
 /* Arguments of a failed call that are looked at: their addresses are in an array to walk. */
-#define FAILED_ARGS_MAX 128
+#define FAILED_ARGS_MAX 100
 
-/* Tail: the file that was asked for, with its NUL; then the arguments, each with its NUL. */
+/* Tail, each with the length that is given here, in this order. */
 struct event {
 	struct event_header header;
 	__s32 ret; /* 0, or -errno */
-	__u32 path_len; /* with the NUL */
+	__u32 path_len; /* the file that was asked for, with a NUL */
+	__u32 interp_len; /* what runs it, with a NUL; 0 for a program that needs nothing */
+	__u32 exe_len; /* names of the executable: path.bpf.h */
+	__u32 cwd_len; /* names of the working directory */
+	__u32 ancestors; /* how many: __u32 pid and comm, from the parent up */
+	__u32 exe_state; /* enum path_state */
+	__u32 cwd_state; /* enum path_state */
 	/*
-	 * What the arguments have in all, which may be more than the tail holds.
-	 * For a failed call that was cut: ~0, nobody has counted them.
+	 * What the arguments have in all, each with its NUL, which may be more than the tail
+	 * holds. For a failed call that was cut: ~0, nobody has counted them.
 	 */
 	__u32 args_bytes;
 	__u32 reserved;
@@ -22,6 +33,53 @@ struct event {
 };
 
 #include "event.bpf.h"
+#include "path.bpf.h"
+
+/* Not inline: path.bpf.h says why. */
+static __noinline int write_ancestors(struct record *record, __u32 at)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	int i;
+
+	if (!record || at > PLACES_LEN - ANCESTORS_MAX * ANCESTOR_LEN)
+		return 0;
+	for (i = 0; i < ANCESTORS_MAX; i++) {
+		struct task_struct *parent = BPF_CORE_READ(task, real_parent, group_leader);
+		__u8 *to = record->tail + at + i * ANCESTOR_LEN;
+		__u32 pid = BPF_CORE_READ(parent, tgid);
+
+		if (!pid)
+			break;
+		bpf_probe_read_kernel(to, sizeof(pid), &pid);
+		comm_of(to + sizeof(pid), parent);
+		record->event.ancestors = i + 1;
+		task = parent;
+	}
+	return 0;
+}
+
+/* What both ways have in common; the file and its interpreter are in the tail up to *at. */
+static __always_inline void fill_places(struct record *record, struct file *exe, __u32 *at)
+{
+	struct event *event = &record->event;
+	struct place none = {};
+	bool cwd = settings.collect & COLLECT_CWD;
+	__u32 start = *at;
+
+	event->exe_state = names_of(exe ? place_of_file(exe) : none, record, at);
+	event->exe_len = *at - start;
+	start = *at;
+	event->cwd_state = names_of(cwd ? working_directory() : none, record, at);
+	event->cwd_len = *at - start;
+	event->ancestors = 0;
+	if (settings.collect & COLLECT_ANCESTRY) {
+		write_ancestors(record, *at);
+		start = *(volatile __u32 *)&event->ancestors;
+		*at += (start > ANCESTORS_MAX ? ANCESTORS_MAX : start) * ANCESTOR_LEN;
+	}
+	event->reserved = 0;
+	event->unreadable = 0;
+}
 
 /*
  * The new program is in place here, whatever call brought it: its arguments
@@ -33,7 +91,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	struct record *record;
 	struct event *event;
 	__u64 start, len;
-	long path_len;
+	__u32 at;
+	long n;
 
 	if (!task_wanted() || count_only())
 		return 0;
@@ -41,94 +100,129 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	if (!record)
 		return 0;
 	event = &record->event;
-	path_len = bpf_probe_read_kernel_str(record->tail, PATH_MAX, bprm->filename);
-	if (path_len < 1 || path_len > PATH_MAX) {
+	n = bpf_probe_read_kernel_str(record->tail, PATH_MAX, bprm->filename);
+	if (n < 1 || n > PATH_MAX) {
 		record_drop(record, LOST_MEMORY_UNREADABLE);
 		return 0;
 	}
+	event->path_len = at = n;
+	event->interp_len = 0;
+	if (bprm->interp != bprm->filename) {
+		n = bpf_probe_read_kernel_str(record->tail + at, PATH_MAX, bprm->interp);
+		if (n >= 1 && n <= PATH_MAX) {
+			event->interp_len = n;
+			at += n;
+		}
+	}
+	fill_places(record, settings.collect & COLLECT_EXE ? task->mm->exe_file : NULL, &at);
+
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;
 	event->ret = 0;
-	event->path_len = path_len;
 	event->args_bytes = len;
-	event->reserved = 0;
-	event->unreadable = 0;
-	if (len > ARGS_MAX)
-		len = ARGS_MAX;
-	if (bpf_probe_read_user(record->tail + path_len, len, (void *)start))
+	if (len > settings.max_tail)
+		len = settings.max_tail;
+	if (at > PLACES_LEN)
+		at = PLACES_LEN;
+	if (bpf_probe_read_user(record->tail + at, len, (void *)start))
 		len = 0;
-	record_submit(record, path_len + len);
+	record_submit(record, at + len);
 	return 0;
 }
 
+/*
+ * Puts argument i of a failed call into the tail behind at + record->used; true if there may be
+ * more. Not inline: on its way out all the verifier's cases become one.
+ */
+static __noinline bool read_failed_argument(struct record *record, __u32 at, __u64 argv, __u32 i,
+					    bool compat)
+{
+	__u32 size = compat ? 4 : 8;
+	__u64 address = 0, len;
+	long n;
+
+	if (!record || at > PLACES_LEN)
+		return false;
+	if (bpf_probe_read_user(&address, size, (void *)(argv + size * i)))
+		return false;
+	len = *(volatile __u64 *)&record->used;
+	if (!address) {
+		record->event.args_bytes = len;
+		return false;
+	}
+	if (len > settings.max_tail - PATH_MAX)
+		return false;
+	n = bpf_probe_read_user_str(record->tail + at + len, PATH_MAX, (void *)address);
+	if (n < 1 || n > PATH_MAX) {
+		/* Only that many can be told from empty ones. */
+		if (i >= 64)
+			return false;
+		record->event.unreadable |= 1ULL << i;
+		record->tail[at + len] = 0;
+		n = 1;
+	}
+	record->used = len + n;
+	/* It has no NUL within PATH_MAX: cut. */
+	return n < PATH_MAX;
+}
+
 /* A call that failed left the caller's memory as it was: read the arguments from there. */
-static __always_inline int failed(long ret, const char *path, const char *const *argv)
+static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat)
 {
 	struct record *record;
 	struct event *event;
-	__u32 len = 0;
+	__u64 len;
+	__u32 at;
 	long n;
 	int i;
 
-	/* -x is needed for this program to run; a success is seen by on_exec. */
-	if (ret >= 0 || !task_wanted() || count_only())
-		return 0;
+	if (!task_wanted() || count_only())
+		return;
 	record = record_begin();
 	if (!record)
-		return 0;
+		return;
 	event = &record->event;
-	event->ret = ret;
-	event->reserved = 0;
-	event->unreadable = 0;
-	event->args_bytes = ~0;
-
-	n = bpf_probe_read_user_str(record->tail, PATH_MAX, path);
+	n = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
 	if (n < 1 || n > PATH_MAX) {
 		record->tail[0] = 0;
 		n = 1;
 	}
-	event->path_len = n;
-	len = n;
-	for (i = 0; i < FAILED_ARGS_MAX; i++) {
-		const char *arg;
+	event->path_len = at = n;
+	event->interp_len = 0;
+	fill_places(record, NULL, &at);
+	if (at > PLACES_LEN)
+		at = PLACES_LEN;
+	event->ret = ret;
+	event->args_bytes = ~0;
+	record->used = 0;
+	for (i = 0; i < FAILED_ARGS_MAX; i++)
+		if (!read_failed_argument(record, at, argv, i, compat))
+			break;
+	len = *(volatile __u64 *)&record->used;
+	if (len > settings.max_tail)
+		len = settings.max_tail;
+	record_submit(record, at + len);
+}
 
-		if (bpf_probe_read_user(&arg, sizeof(arg), argv + i))
-			break;
-		if (!arg) {
-			event->args_bytes = len - event->path_len;
-			break;
-		}
-		if (len > PATH_MAX + ARGS_MAX - 1)
-			break;
-		n = bpf_probe_read_user_str(record->tail + len, PATH_MAX, arg);
-		if (n < 1 || n > PATH_MAX) {
-			record->tail[len] = 0;
-			n = 1;
-			if (i < 64)
-				event->unreadable |= 1ULL << i;
-		}
-		len += n;
-	}
-	if (len > TAIL_MAX)
-		len = TAIL_MAX;
-	record_submit(record, len);
+/* -x: all system calls end here, 64-bit and 32-bit ones; a success is seen by on_exec. */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_exec_failed, struct pt_regs *regs, long ret)
+{
+	long number;
+	bool compat;
+	int first;
+
+	if (ret >= 0)
+		return 0;
+	number = call_number(regs);
+	compat = is_compat_call();
+	if (IS_EXECVE(number, compat))
+		first = 0;
+	else if (IS_EXECVEAT(number, compat))
+		first = 1; /* behind the directory */
+	else
+		return 0;
+	failed(ret, call_argument(regs, first, compat), call_argument(regs, first + 1, compat),
+	       compat);
 	return 0;
-}
-
-SEC("tracepoint/syscalls/sys_exit_execve")
-int on_execve_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs = user_regs();
-
-	return failed(ctx->ret, (void *)PT_REGS_PARM1_CORE_SYSCALL(regs),
-		      (void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
-}
-
-SEC("tracepoint/syscalls/sys_exit_execveat")
-int on_execveat_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs = user_regs();
-
-	return failed(ctx->ret, (void *)PT_REGS_PARM2_CORE_SYSCALL(regs),
-		      (void *)PT_REGS_PARM3_CORE_SYSCALL(regs));
 }

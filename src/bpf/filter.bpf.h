@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whose events are wanted: the kernel side of -p, -u, -n and -- COMMAND. */
+/* Whose events are wanted: the kernel side of -p, -u, -n, --cgroup, --follow, -- COMMAND. */
 #ifndef EBTOOLS_FILTER_H
 #define EBTOOLS_FILTER_H
 
 #include "ebtools.bpf.h"
+#include "task.bpf.h"
+
+#define CGROUPS_MAX 16
 
 /* User space sets max_entries of these to what is asked for. */
 struct {
@@ -20,7 +23,18 @@ struct {
 	__uint(max_entries, 1);
 } wanted_uids SEC(".maps");
 
-/* The processes that descend from the command, and the tracer itself, their ancestor. */
+/* cgroup v2 directories: --cgroup and --container. */
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+	__uint(max_entries, 1);
+} wanted_cgroups SEC(".maps");
+
+/*
+ * --follow: these and what descends from them. With a command, the command's
+ * process and what descends from that.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32);
@@ -29,7 +43,7 @@ struct {
 } followed SEC(".maps");
 
 /* Does comm contain the first by_comm bytes of settings.comm? */
-static __always_inline bool comm_wanted(void)
+static __noinline bool comm_wanted(void)
 {
 	__u8 comm[2 * COMM_LEN] = {};
 	int at, i;
@@ -48,30 +62,90 @@ static __always_inline bool comm_wanted(void)
 	return false;
 }
 
+/* Is the current task in one of wanted_cgroups, or below? */
+static __noinline bool cgroup_wanted(void)
+{
+	int i;
+
+	for (i = 0; i < CGROUPS_MAX; i++) {
+		if (i >= settings.by_cgroup)
+			break;
+		if (bpf_current_task_under_cgroup(&wanted_cgroups, i) == 1)
+			return true;
+	}
+	return false;
+}
+
+/* The tracer's own process, which is never reported. */
+__u32 tracer = 0;
+
+/* Run once by the tracer, which may not know its number on the host. */
+SEC("raw_tp")
+int identify_tracer(void *ctx)
+{
+	tracer = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}
+
+/* The current process's number in the tracer's PID namespace; 0 where it has none there. */
+static __always_inline __u32 pid_for_tracer(void)
+{
+	struct bpf_pidns_info pids;
+
+	if (!settings.pidns_ino)
+		return bpf_get_current_pid_tgid() >> 32;
+	if (bpf_get_ns_current_pid_tgid(settings.pidns_dev, settings.pidns_ino, &pids,
+					sizeof(pids)))
+		return 0;
+	return pids.tgid;
+}
+
+static __always_inline bool in_wanted_pids(void)
+{
+	__u32 pid = pid_for_tracer();
+
+	return bpf_map_lookup_elem(&wanted_pids, &pid);
+}
+
 /* Is the current task one that the user asked for? */
 static __always_inline bool task_wanted(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	__u32 uid = bpf_get_current_uid_gid();
+	bool follows = settings.follow != FOLLOW_NOBODY && bpf_map_lookup_elem(&followed, &pid);
 
-	if (pid == settings.tracer)
+	if (pid == tracer)
 		return false;
-	if (settings.follow && !bpf_map_lookup_elem(&followed, &pid))
+	if (settings.follow == FOLLOW_COMMAND && !follows)
 		return false;
-	if (settings.by_pid && !bpf_map_lookup_elem(&wanted_pids, &pid))
+	if (settings.by_pid && !(settings.follow == FOLLOW_PIDS && follows) && !in_wanted_pids())
 		return false;
 	if (settings.by_uid && !bpf_map_lookup_elem(&wanted_uids, &uid))
 		return false;
+	if (settings.by_cgroup && !cgroup_wanted())
+		return false;
 	return !settings.by_comm || comm_wanted();
+}
+
+/* Is what the current process starts wanted too? */
+static __always_inline bool children_wanted(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (bpf_map_lookup_elem(&followed, &pid))
+		return true;
+	/* The tracer has one child: the command. */
+	return settings.follow == FOLLOW_COMMAND ? pid == tracer : in_wanted_pids();
 }
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(follow_fork, struct task_struct *parent, struct task_struct *child)
 {
-	__u32 ppid = parent->tgid, pid = child->tgid;
+	__u32 pid = child->tgid;
 	__u8 one = 1;
 
-	if (pid == ppid || !bpf_map_lookup_elem(&followed, &ppid))
+	/* Not a process: a thread. */
+	if (pid == parent->tgid || !children_wanted())
 		return 0;
 	if (bpf_map_update_elem(&followed, &pid, &one, BPF_ANY))
 		count_lost(LOST_MAP_FULL);

@@ -6,6 +6,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
 
 /* The kernel keeps MAX_ERRNO error numbers at the end of the address space. */
 #define MAX_ERRNO 4095
@@ -50,5 +51,77 @@ static __always_inline struct pt_regs *user_regs(void)
 		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	return (struct pt_regs *)(BPF_CORE_READ(task, stack) + THREAD_SIZE - STACK_TOP_PADDING) - 1;
 }
+
+extern int LINUX_KERNEL_VERSION __kconfig;
+
+/* do_renameat2 takes struct filename since Linux 5.11 (e886663cfd02); before, user pointers. */
+#define RENAME_TAKES_USER_POINTERS (LINUX_KERNEL_VERSION < KERNEL_VERSION(5, 11, 0))
+
+/*
+ * vfs_rename got a struct for its arguments in Linux 5.12 (9fe61450972d).
+ * Before, they were old_dir, old_dentry, new_dir, new_dentry, delegated_inode, flags.
+ */
+#define RENAME_EXCHANGE (1 << 1)
+
+static __always_inline void vfs_rename_arguments(struct pt_regs *ctx, struct dentry **to,
+						 unsigned int *flags)
+{
+	struct renamedata *data = (void *)PT_REGS_PARM1_CORE(ctx);
+
+	if (bpf_core_type_exists(struct renamedata)) {
+		*to = BPF_CORE_READ(data, new_dentry);
+		*flags = BPF_CORE_READ(data, flags);
+	} else {
+		*to = (void *)PT_REGS_PARM4_CORE(ctx);
+		*flags = PT_REGS_PARM6_CORE(ctx);
+	}
+}
+
+/* Is the system call that the current task is in a 32-bit one? */
+static __always_inline bool is_compat_call(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(task, thread_info.status) & 2; /* TS_COMPAT */
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(task, thread_info.flags) & (1 << 22); /* TIF_32BIT */
+#endif
+}
+
+/* The number of the system call that was entered with regs. */
+static __always_inline long call_number(struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return BPF_CORE_READ(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(regs, syscallno);
+#endif
+}
+
+/* Argument n, from 0 to 2, of that system call; 32-bit callers use other registers on x86. */
+static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, bool compat)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (compat)
+		return (__u32)(n == 0 ? BPF_CORE_READ(regs, bx) :
+			       n == 1 ? BPF_CORE_READ(regs, cx) :
+					BPF_CORE_READ(regs, dx));
+#endif
+	return n == 0 ? PT_REGS_PARM1_CORE_SYSCALL(regs) :
+	       n == 1 ? PT_REGS_PARM2_CORE_SYSCALL(regs) :
+			PT_REGS_PARM3_CORE_SYSCALL(regs);
+}
+
+/* Numbers of execve and execveat: asm/unistd.h of each architecture. */
+#if defined(__TARGET_ARCH_x86)
+#define X32_BIT 0x40000000
+#define IS_EXECVE(number, compat) \
+	((compat) ? (number) == 11 : (number) == 59 || (number) == (X32_BIT | 520))
+#define IS_EXECVEAT(number, compat) \
+	((compat) ? (number) == 358 : (number) == 322 || (number) == (X32_BIT | 545))
+#elif defined(__TARGET_ARCH_arm64)
+#define IS_EXECVE(number, compat) ((number) == ((compat) ? 11 : 221))
+#define IS_EXECVEAT(number, compat) ((number) == ((compat) ? 387 : 281))
+#endif
 
 #endif

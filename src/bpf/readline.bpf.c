@@ -9,7 +9,7 @@
 struct event {
 	struct event_header header;
 	__u32 cut; /* the line is longer than its tail */
-	__u32 reserved;
+	__u32 eof; /* there was no line: the end of the input, Ctrl-D */
 };
 
 #include "event.bpf.h"
@@ -19,20 +19,21 @@ SEC("uretprobe")
 int BPF_KRETPROBE(on_readline, const char *line)
 {
 	struct record *record;
-	long len;
+	long len = 1;
 
-	if (!line || !task_wanted() || count_only())
+	if (!task_wanted() || count_only())
 		return 0;
 	record = record_begin();
 	if (!record)
 		return 0;
-	len = bpf_probe_read_user_str(record->tail, TAIL_MAX, line);
+	if (line)
+		len = bpf_probe_read_user_str(record->tail, TAIL_MAX, line);
 	if (len < 1 || len > TAIL_MAX) {
 		record_drop(record, LOST_MEMORY_UNREADABLE);
 		return 0;
 	}
 	record->event.cut = len == TAIL_MAX;
-	record->event.reserved = 0;
+	record->event.eof = !line;
 	record_submit(record, len - 1);
 	return 0;
 }

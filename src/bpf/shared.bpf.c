@@ -9,5 +9,8 @@ struct settings *export_settings;
 struct event_header *export_event_header;
 struct counters *export_counters;
 struct count_key *export_count_key;
+enum path_state *export_path_state;
+enum follow *export_follow;
+enum collect *export_collect;
 enum count_by *export_count_by;
 enum lost_reason *export_lost_reason;

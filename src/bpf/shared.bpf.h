@@ -22,16 +22,46 @@ enum count_by {
 	COUNT_PID,
 };
 
+/* Whose descendants are wanted. */
+enum follow {
+	FOLLOW_NOBODY,
+	FOLLOW_COMMAND, /* the process that the tracer starts */
+	FOLLOW_PIDS, /* those in wanted_pids */
+};
+
+/* How a path turned out. */
+enum path_state {
+	PATH_NONE, /* there is none, or it was not asked for */
+	PATH_WHOLE, /* up to the root */
+	PATH_CUT, /* the upper part is missing */
+	PATH_DELETED, /* up to the root, but nobody can get there any more */
+};
+
+/* What is collected only when it is shown: bits of settings.collect. */
+enum collect {
+	COLLECT_CGROUP = 1 << 0, /* header.cgroup_id */
+	COLLECT_NS_PID = 1 << 1, /* header.ns_pid */
+	COLLECT_PARENT = 1 << 2, /* header.parent_comm */
+	COLLECT_CWD = 1 << 3,
+	COLLECT_EXE = 1 << 4,
+	COLLECT_ANCESTRY = 1 << 5,
+};
+
 /* Set by user space before the load; the verifier drops code that they rule out. */
 struct settings {
-	__u32 tracer; /* its own pid, never reported */
 	__u32 wake_shift; /* wake the reader when 1 << wake_shift more bytes are there */
 	__u8 by_pid; /* only those in wanted_pids */
 	__u8 by_uid; /* only those in wanted_uids */
 	__u8 by_comm; /* only where comm contains these bytes of .comm; 0 is any */
-	__u8 follow; /* only those in followed */
+	__u8 by_cgroup; /* only those in or below one of wanted_cgroups; how many there are */
+	__u8 follow; /* enum follow */
 	__u8 count_by; /* enum count_by */
-	__u8 reserved[3];
+	__u8 reserved[2];
+	__u32 collect; /* enum collect */
+	__u32 max_tail; /* the most of what has no limit of its own, like arguments */
+	/* The tracer's PID namespace, where that is not the host's: -p means its numbers. */
+	__u64 pidns_dev;
+	__u64 pidns_ino;
 	__u8 comm[COMM_LEN];
 };
 
@@ -42,7 +72,11 @@ struct event_header {
 	__u32 tid;
 	__u32 ppid;
 	__u32 uid;
+	__u64 cgroup_id; /* of cgroup v2; 0 when not collected */
+	__u32 ns_pid; /* pid in the task's own PID namespace; 0 when not collected */
+	__u32 reserved;
 	__u8 comm[COMM_LEN]; /* NUL-terminated; bytes after the NUL are 0 */
+	__u8 parent_comm[COMM_LEN]; /* of the parent's leader; all 0 when not collected */
 };
 
 /* Why an event could not be delivered. The names are shown to users in lower case. */
@@ -58,6 +92,7 @@ enum lost_reason {
 /* One CPU's accounts. */
 struct counters {
 	__u64 submitted; /* records in the ring, or counted by --count */
+	__u64 calls; /* that have begun and not ended; of all CPUs together, modulo 2^64 */
 	__u64 lost[LOST_REASONS];
 };
 

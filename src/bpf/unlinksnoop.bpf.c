@@ -2,95 +2,152 @@
 /* unlinksnoop: who deletes which file or directory. */
 #include "ebtools.bpf.h"
 
-#define TAIL_MAX PATH_MAX
+/* For a rename two names and two directories, else one of each. */
+#define TAIL_MAX (2 * PATH_MAX + 2 * NAMES_LEN)
+#define PREFIX_MAX 128
 
 enum kind {
 	KIND_FILE,
 	KIND_DIRECTORY,
+	KIND_REPLACED, /* by a rename of another file to its name */
 };
 
-/* Tail: the name as the caller gave it. */
+/* A name as the caller gave it, and where it starts. */
+struct name {
+	__u32 len; /* without a NUL; 0 when it was not readable */
+	__u32 base_len; /* names of the directory: path.bpf.h; of the root for an absolute name */
+	__u32 base_state; /* enum path_state */
+};
+
+/* Tail: the name and the names of its directory; for a rename, the same of the old name. */
 struct event {
 	struct event_header header;
 	__s32 ret; /* 0, or -errno */
-	__s32 dfd; /* the directory that a relative name starts from, or AT_FDCWD */
-	__u32 path_len; /* without a NUL; 0 when the name was not readable */
 	__u32 kind; /* enum kind */
+	struct name path;
+	struct name from;
 };
 
 #include "event.bpf.h"
+#include "calls.bpf.h"
+#include "path.bpf.h"
 
 enum kind *export_kind;
 
 /* -x: only failures. */
 const volatile __u8 only_failed = 0;
+/* An absolute name that does not begin with this is not wanted: --path up to its first wildcard. */
+const volatile __u32 prefix_len = 0;
+const volatile __u8 prefix[PREFIX_MAX] = {};
+
+/* Rules a name out as early as possible; what starts from a directory is left to user space. */
+static __always_inline bool name_wanted(const __u8 *name)
+{
+	int i;
+
+	if (!prefix_len || name[0] != '/')
+		return true;
+	for (i = 0; i < PREFIX_MAX; i++) {
+		if (i >= prefix_len)
+			break;
+		if (name[i] != prefix[i])
+			return false;
+	}
+	return true;
+}
 
 /*
- * A delete that has begun, by thread: the kernel frees the name before it
- * returns. Its tail is a record's.
+ * The name that begins at *at in the tail and has len bytes with its NUL, or an error: finds out
+ * where it starts, and moves *at behind it all. at_max: what *at is at most before.
  */
-struct call {
-	struct event event;
-	__u8 path[PATH_MAX];
-};
-
-/* Preallocated: memory must not be allocated where a kprobe may be (and 5.10 warns of it). */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, struct call);
-	__uint(max_entries, 1024);
-} calls SEC(".maps");
-
-static __always_inline void fill(struct event *event, __u32 kind, int dfd, long path_len)
+static __always_inline void fill_name(struct name *name, struct record *record, __u32 *at,
+				      __u32 at_max, int dfd, long len)
 {
-	event->ret = 0;
-	event->dfd = dfd;
-	event->kind = kind;
-	/* The length counts the NUL. */
-	event->path_len = path_len > 0 && path_len <= PATH_MAX ? path_len - 1 : 0;
+	struct place place = {};
+	__u32 start;
+	bool absolute;
+
+	name->len = 0;
+	if (*at > at_max)
+		*at = at_max;
+	absolute = record->tail[*at] == '/';
+	if (len > 0 && len <= PATH_MAX) {
+		name->len = len - 1;
+		*at += len - 1;
+	}
+	if (absolute)
+		place = root_directory();
+	else if (dfd == AT_FDCWD)
+		place = working_directory();
+	else
+		place = place_of_fd(dfd);
+	start = *at;
+	name->base_state = names_of(place, record, at);
+	name->base_len = *at - start;
+}
+
+static __always_inline void no_name(struct name *name)
+{
+	name->len = 0;
+	name->base_len = 0;
+	name->base_state = PATH_NONE;
 }
 
 /* First way: kprobes. They see io_uring and 32-bit calls too. */
 
+static __always_inline long read_filename(__u8 *to, struct filename *filename)
+{
+	to[0] = 0;
+	if (IS_ERR_OR_NULL(filename))
+		return 0;
+	return bpf_probe_read_kernel_str(to, PATH_MAX, filename_name(filename));
+}
+
+static __always_inline long read_rename_name(__u8 *to, struct filename *filename)
+{
+	if (!RENAME_TAKES_USER_POINTERS)
+		return read_filename(to, filename);
+	to[0] = 0;
+	return bpf_probe_read_user_str(to, PATH_MAX, filename);
+}
+
 static __always_inline int begin(__u32 kind, int dfd, struct filename *filename)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct record *record;
-	long len = 0;
+	struct record *call;
+	__u32 at = 0;
+	long len;
 
 	if (!task_wanted())
 		return 0;
-	if (bpf_map_lookup_elem(&calls, &tid))
-		count_lost(LOST_RETURN_MISSED);
-	record = record_begin();
-	if (!record)
+	call = call_begin();
+	if (!call)
 		return 0;
-	if (!IS_ERR_OR_NULL(filename))
-		len = bpf_probe_read_kernel_str(record->tail, PATH_MAX, filename_name(filename));
-	fill(&record->event, kind, dfd, len);
-	if (bpf_map_update_elem(&calls, &tid, &record->event, BPF_ANY))
-		record_drop(record, LOST_MAP_FULL);
-	else
-		scratch_release(record);
+	len = read_filename(call->tail, filename);
+	if (!name_wanted(call->tail)) {
+		call_done(call);
+		return 0;
+	}
+	call->event.kind = kind;
+	fill_name(&call->event.path, call, &at, 0, dfd, len);
+	no_name(&call->event.from);
 	return 0;
 }
 
 static __always_inline int end(long ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct record *call = call_find();
 	__u32 len;
 
 	if (!call)
 		return 0;
 	call->event.ret = ret;
-	len = call->event.path_len;
-	if (len > PATH_MAX)
-		len = 0;
+	len = call->event.path.len + call->event.path.base_len + call->event.from.len +
+	      call->event.from.base_len;
+	if (len > TAIL_MAX)
+		len = TAIL_MAX;
 	if ((!only_failed || ret < 0) && !count_only())
 		event_output(&call->event, len);
-	bpf_map_delete_elem(&calls, &tid);
+	call_done(call);
 	return 0;
 }
 
@@ -112,6 +169,72 @@ int BPF_KRETPROBE(on_return, int ret)
 	return end(ret);
 }
 
+/* Renames: replaces says whether there was a file of the new name. */
+
+#define REPLACES_UNKNOWN 0
+#define REPLACES_NOTHING 1
+#define REPLACES_A_FILE 2
+
+SEC("kprobe")
+int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
+	       struct filename *to)
+{
+	struct record *call;
+	__u32 at = 0;
+	long len;
+
+	if (!task_wanted())
+		return 0;
+	call = call_begin();
+	if (!call)
+		return 0;
+	len = read_rename_name(call->tail, to);
+	if (!name_wanted(call->tail)) {
+		call_done(call);
+		return 0;
+	}
+	call->event.kind = KIND_REPLACED;
+	fill_name(&call->event.path, call, &at, 0, to_dfd, len);
+	if (at > PATH_MAX + NAMES_LEN)
+		at = PATH_MAX + NAMES_LEN;
+	len = read_rename_name(call->tail + at, from);
+	fill_name(&call->event.from, call, &at, PATH_MAX + NAMES_LEN, from_dfd, len);
+	/* Until the return, when it gets its meaning. */
+	call->event.ret = REPLACES_UNKNOWN;
+	return 0;
+}
+
+/* In the kernel below a rename; overlayfs enters it again for its layers. */
+SEC("kprobe")
+int on_vfs_rename(struct pt_regs *ctx)
+{
+	struct record *call = call_find();
+	struct dentry *to;
+	unsigned int flags;
+
+	if (!call || call->event.kind != KIND_REPLACED || call->event.ret != REPLACES_UNKNOWN)
+		return 0;
+	vfs_rename_arguments(ctx, &to, &flags);
+	call->event.ret = BPF_CORE_READ(to, d_inode) && !(flags & RENAME_EXCHANGE) ?
+				  REPLACES_A_FILE :
+				  REPLACES_NOTHING;
+	return 0;
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(on_rename_return, int ret)
+{
+	struct record *call = call_find();
+
+	if (!call)
+		return 0;
+	if (call->event.ret != REPLACES_A_FILE || ret < 0) {
+		call_done(call);
+		return 0;
+	}
+	return end(ret);
+}
+
 /*
  * Second way: when the system call ends, its arguments are still in the saved
  * registers, and the name is resident because the kernel has just read it.
@@ -120,19 +243,27 @@ int BPF_KRETPROBE(on_return, int ret)
 static __always_inline int ended(long ret, __u32 kind, int dfd, const char *path)
 {
 	struct record *record;
-	__u32 len;
+	__u32 at = 0;
+	long len;
 
-	if ((only_failed && ret >= 0) || !task_wanted() || count_only())
+	if ((only_failed && ret >= 0) || !task_wanted())
 		return 0;
 	record = record_begin();
 	if (!record)
 		return 0;
-	fill(&record->event, kind, dfd, bpf_probe_read_user_str(record->tail, PATH_MAX, path));
+	record->tail[0] = 0;
+	len = bpf_probe_read_user_str(record->tail, PATH_MAX, path);
+	if (!name_wanted(record->tail) || count_only()) {
+		record_release(record);
+		return 0;
+	}
+	record->event.kind = kind;
 	record->event.ret = ret;
-	len = record->event.path_len;
-	if (len > PATH_MAX)
-		len = 0;
-	record_submit(record, len);
+	fill_name(&record->event.path, record, &at, 0, dfd, len);
+	no_name(&record->event.from);
+	if (at > TAIL_MAX)
+		at = TAIL_MAX;
+	record_submit(record, at);
 	return 0;
 }
 

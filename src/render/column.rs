@@ -1,35 +1,55 @@
 //! The table of columns that a tool has.
 
-use serde::ser::{Serialize, SerializeSeq as _, Serializer};
+use std::borrow::Cow;
 
-use crate::decode::{self, Args, Record};
+use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
-/// One column of the text table, and one key of the JSON object.
+use crate::bpf::shared::types::collect;
+use crate::decode::{self, Ancestors, Args, Place, Record};
+
+/// One column of the text table, one key of the JSON object, and one name for `--fields`.
 #[derive(Debug)]
 pub struct Column<E> {
-    /// The head of the column; empty for what only JSON has.
+    /// The head of the column.
     pub title: &'static str,
     /// The JSON key.
     pub key: &'static str,
     /// The least width in the text table, in terminal cells.
     pub width: usize,
-    /// When the text table has it. JSON has every column.
+    /// What it means, for `--fields help`.
+    pub about: &'static str,
+    /// Whose memory it comes from.
+    pub source: Source,
+    /// When it is shown without `--fields`.
     pub shown: Shown,
+    /// What the kernel side collects only for this: a bit of `enum collect`.
+    pub collect: u32,
     /// Its value in a row.
     pub value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
 }
 
-/// When the text table has a column.
+/// When a column is shown without `--fields`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shown {
-    /// Always.
+    /// In the table and in JSON.
     Always,
-    /// With `-T`.
+    /// In the table with `-T`, in JSON always.
     WithTime,
-    /// With `-U`.
+    /// In the table with `-U`, in JSON always.
     WithUid,
-    /// Never: in JSON only.
+    /// In JSON.
     JsonOnly,
+    /// Nowhere.
+    OnRequest,
+}
+
+/// Whose memory a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// The kernel's own data: nobody else can change it.
+    Kernel,
+    /// Memory of the process: another of its threads may change it while it is read.
+    User,
 }
 
 /// A value of a row, not yet formatted.
@@ -41,8 +61,6 @@ pub enum Value<'a> {
     Time(u64),
     /// A number.
     Uint(u64),
-    /// A number.
-    Int(i64),
     /// A flag.
     Bool(bool),
     /// One of the tool's own words.
@@ -55,30 +73,34 @@ pub enum Value<'a> {
     Text(&'a [u8]),
     /// Text that was cut: shown with a mark.
     CutText(&'a [u8]),
+    /// There was no line, but the end of the input.
+    EndOfFile,
+    /// A path and where it starts.
+    Path(Place<'a>),
     /// Arguments, and whether there were more.
     Args(Args<'a>, bool),
+    /// Processes from the parent up.
+    Ancestors(Ancestors<'a>),
 }
 
 impl<E> Column<E> {
-    /// A column that is always shown.
+    /// A column of the kernel's own data that is always shown.
     pub const fn new(
         title: &'static str,
         key: &'static str,
         width: usize,
+        about: &'static str,
         value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
     ) -> Self {
-        Self { title, key, width, shown: Shown::Always, value }
+        let (source, shown) = (Source::Kernel, Shown::Always);
+        Self { title, key, width, about, source, shown, collect: 0, value }
     }
 
-    /// A key that JSON alone has.
-    pub const fn key(key: &'static str, value: for<'r> fn(&Record<'r, E>) -> Value<'r>) -> Self {
-        Self { title: "", key, width: 0, shown: Shown::JsonOnly, value }
-    }
-
-    /// The same column, in JSON alone.
+    /// The same column, read from the process's memory.
     #[must_use]
-    pub const fn json_only(self) -> Self {
-        self.shown(Shown::JsonOnly)
+    pub const fn user(mut self) -> Self {
+        self.source = Source::User;
+        self
     }
 
     /// The same column, shown as `shown` says.
@@ -88,19 +110,66 @@ impl<E> Column<E> {
         self
     }
 
+    /// The same column, in JSON alone.
+    #[must_use]
+    pub const fn json_only(self) -> Self {
+        self.shown(Shown::JsonOnly)
+    }
+
+    /// The same column; the kernel side collects it only when it is shown.
+    #[must_use]
+    pub(crate) const fn collect(mut self, what: collect) -> Self {
+        self.collect = what.0;
+        self
+    }
+
     /// When it happened.
-    pub const TIME: Self = Self::new("TIME", "time", 8, |r| Value::Time(r.header.time_ns));
+    pub const TIME: Self =
+        Self::new("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
     /// The user.
-    pub const UID: Self = Self::new("UID", "uid", 6, |r| Value::Uint(r.header.uid.into()));
+    pub const UID: Self =
+        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()));
     /// The name of the thread.
-    pub const COMM: Self =
-        Self::new("COMM", "comm", 16, |r| Value::Text(decode::c_str(&r.header.comm)));
+    pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
+        Value::Text(decode::c_str(&r.header.comm))
+    });
     /// The process.
-    pub const PID: Self = Self::new("PID", "pid", 7, |r| Value::Uint(r.header.pid.into()));
+    pub const PID: Self =
+        Self::new("PID", "pid", 7, "the process", |r| Value::Uint(r.header.pid.into()));
+    /// The process, as it sees itself.
+    pub const NS_PID: Self =
+        Self::new("NSPID", "ns_pid", 7, "the process, in its own PID namespace", |r| {
+            Value::Uint(r.header.ns_pid.into())
+        })
+        .json_only()
+        .collect(collect::COLLECT_NS_PID);
     /// The thread.
-    pub const TID: Self = Self::key("tid", |r| Value::Uint(r.header.tid.into()));
+    pub const TID: Self =
+        Self::new("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
     /// The parent process.
-    pub const PPID: Self = Self::new("PPID", "ppid", 7, |r| Value::Uint(r.header.ppid.into()));
+    pub const PPID: Self =
+        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()));
+    /// The name of the parent process.
+    pub const PARENT_COMM: Self =
+        Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
+            Value::Text(decode::c_str(&r.header.parent_comm))
+        })
+        .json_only()
+        .collect(collect::COLLECT_PARENT);
+    /// The cgroup.
+    pub const CGROUP: Self =
+        Self::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
+            Value::Uint(r.header.cgroup_id)
+        })
+        .json_only()
+        .collect(collect::COLLECT_CGROUP);
+    /// The container.
+    pub const CONTAINER: Self =
+        Self::new("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
+            if r.container.is_empty() { Value::None } else { Value::Text(r.container.as_bytes()) }
+        })
+        .json_only()
+        .collect(collect::COLLECT_CGROUP);
 }
 
 impl Value<'_> {
@@ -112,13 +181,12 @@ impl Value<'_> {
         }
     }
 
-    /// Has it bytes that text in JSON cannot carry?
-    pub(super) fn needs_bytes(&self) -> bool {
-        let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
+    /// The bytes of what is one string; of a path as far as it is known.
+    pub(super) fn bytes(&self) -> Option<Cow<'_, [u8]>> {
         match self {
-            Value::Text(bytes) | Value::CutText(bytes) => broken(bytes),
-            Value::Args(args, _) => { *args }.flatten().any(broken),
-            _ => false,
+            Value::Text(bytes) | Value::CutText(bytes) => Some(Cow::Borrowed(bytes)),
+            Value::Path(place) => Some(place.bytes()),
+            _ => None,
         }
     }
 }
@@ -127,14 +195,14 @@ impl Serialize for Value<'_> {
     /// [`Value::Time`] is the one that JSON writes otherwise: it needs a clock.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::None => to.serialize_none(),
+            Value::None | Value::EndOfFile => to.serialize_none(),
             Value::Time(number) | Value::Uint(number) => to.serialize_u64(*number),
-            Value::Int(number) | Value::Ret(number) => to.serialize_i64(*number),
+            Value::Ret(number) => to.serialize_i64(*number),
             Value::Bool(flag) => to.serialize_bool(*flag),
             Value::Word(word) => to.serialize_str(word),
             Value::Errno(ret) => to.serialize_some(&decode::errno_name(*ret)),
-            Value::Text(bytes) | Value::CutText(bytes) => {
-                to.serialize_str(&String::from_utf8_lossy(bytes))
+            Value::Text(_) | Value::CutText(_) | Value::Path(_) => {
+                to.serialize_str(&String::from_utf8_lossy(&self.bytes().unwrap_or_default()))
             }
             Value::Args(args, _) => {
                 let mut seq = to.serialize_seq(None)?;
@@ -143,6 +211,20 @@ impl Serialize for Value<'_> {
                 }
                 seq.end()
             }
+            Value::Ancestors(ancestors) => to.collect_seq(ancestors.map(Ancestor)),
         }
+    }
+}
+
+/// One process of a chain; a name that is no UTF-8 has U+FFFD.
+struct Ancestor<'a>((u32, &'a [u8]));
+
+impl Serialize for Ancestor<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (pid, comm) = self.0;
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("pid", &pid)?;
+        map.serialize_entry("comm", &String::from_utf8_lossy(comm))?;
+        map.end()
     }
 }

@@ -6,13 +6,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Clock, Column, Value};
-use crate::decode::Record;
+use crate::decode::{Known, Record};
 
 /// The line of one row. `kind` is its type: `event` or `interval`.
 pub fn row<E>(
     kind: &str,
     tool: &str,
-    columns: &[Column<E>],
+    columns: &[&Column<E>],
     clock: Clock,
     record: &Record<'_, E>,
 ) -> String {
@@ -47,7 +47,7 @@ fn string(object: &impl Serialize) -> String {
 struct Row<'a, 'r, E> {
     kind: &'a str,
     tool: &'a str,
-    columns: &'a [Column<E>],
+    columns: &'a [&'a Column<E>],
     clock: Clock,
     record: &'a Record<'r, E>,
 }
@@ -68,24 +68,32 @@ impl<E> Serialize for Row<'_, '_, E> {
     }
 }
 
-/// The value; beside it the exact bytes where they are not UTF-8, and a flag where it was cut.
+/// The value; beside it the exact bytes where they are not UTF-8, and what is missing of it.
 fn entry<M: SerializeMap>(map: &mut M, key: &str, value: Value<'_>) -> Result<(), M::Error> {
     map.serialize_entry(key, &value)?;
-    if value.needs_bytes() {
-        let key = format!("{key}_base64");
-        match value {
-            Value::Text(bytes) | Value::CutText(bytes) => {
-                map.serialize_entry(&key, &BASE64.encode(bytes))?;
-            }
-            Value::Args(args, _) => {
-                let encoded = args.map(|arg| arg.map(|bytes| BASE64.encode(bytes)));
-                map.serialize_entry(&key, &encoded.collect::<Vec<_>>())?;
-            }
-            _ => {}
-        }
+    let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
+    if let Some(bytes) = value.bytes().filter(|bytes| broken(bytes)) {
+        map.serialize_entry(&format!("{key}_base64"), &BASE64.encode(bytes))?;
     }
-    if matches!(value, Value::CutText(_) | Value::Args(_, true)) {
-        map.serialize_entry(&format!("{key}_truncated"), &true)?;
+    match value {
+        Value::CutText(_) => map.serialize_entry(&format!("{key}_truncated"), &true)?,
+        Value::Path(place) => match place.known() {
+            Known::Whole => {}
+            Known::Relative => map.serialize_entry(&format!("{key}_known"), "relative")?,
+            Known::Cut => map.serialize_entry(&format!("{key}_known"), "cut")?,
+            Known::Deleted => map.serialize_entry(&format!("{key}_known"), "deleted")?,
+        },
+        Value::Args(mut args, more) => {
+            if { args }.flatten().any(broken) {
+                let encoded = args.by_ref().map(|arg| arg.map(|bytes| BASE64.encode(bytes)));
+                let encoded = encoded.collect::<Vec<_>>();
+                map.serialize_entry(&format!("{key}_base64"), &encoded)?;
+            }
+            if more {
+                map.serialize_entry(&format!("{key}_truncated"), &true)?;
+            }
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -96,19 +104,19 @@ mod tests {
     use crate::decode::{Args, Header};
     use proptest::prelude::*;
 
-    const COLUMNS: &[Column<Header>] = &[
-        Column::TIME,
-        Column::COMM,
-        Column::new("RET", "ret", 3, |_| Value::Ret(-13)),
-        Column::key("errno", |_| Value::Errno(-13)),
-        Column::key("missing", |_| Value::None),
-        Column::new("ARGS", "args", 0, |r| Value::Args(Args::new(r.tail, 2), false)),
+    const COLUMNS: &[&Column<Header>] = &[
+        &Column::TIME,
+        &Column::COMM,
+        &Column::new("RET", "ret", 3, "", |_| Value::Ret(-13)),
+        &Column::new("ERRNO", "errno", 3, "", |_| Value::Errno(-13)),
+        &Column::new("MISSING", "missing", 3, "", |_| Value::None),
+        &Column::new("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), false)),
     ];
 
     fn object(comm: &[u8], tail: &[u8]) -> serde_json::Value {
         let mut header = Header::default();
         header.comm[..comm.len()].copy_from_slice(comm);
-        let record = Record { header: &header, event: &header, tail };
+        let record = Record { header: &header, event: &header, tail, container: "" };
         let line = row("event", "execsnoop", COLUMNS, Clock::new(0), &record);
         assert_eq!(line.matches('\n').count(), 1);
         serde_json::from_str(&line).unwrap()

@@ -2,42 +2,22 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Clock, Column, Shown, Value, escape};
-use crate::decode::{self, Record};
-
-/// Columns of the table that `-T` and `-U` ask for besides those that are always there.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Extra {
-    /// `-T`
-    pub time: bool,
-    /// `-U`
-    pub uid: bool,
-}
-
-impl Extra {
-    fn has(self, shown: Shown) -> bool {
-        match shown {
-            Shown::Always => true,
-            Shown::WithTime => self.time,
-            Shown::WithUid => self.uid,
-            Shown::JsonOnly => false,
-        }
-    }
-}
+use super::{Clock, Column, Value, escape};
+use crate::decode::{self, Ancestors, Known, Record};
 
 /// The header line.
-pub fn header<E>(columns: &[Column<E>], extra: Extra) -> String {
+pub fn header<E>(columns: &[&Column<E>]) -> String {
     let mut line = Line::default();
-    for column in columns.iter().filter(|column| extra.has(column.shown)) {
+    for column in columns {
         line.cell(column.width, |out| out.push_str(column.title));
     }
     line.end()
 }
 
 /// The line of one row.
-pub fn row<E>(columns: &[Column<E>], extra: Extra, clock: Clock, record: &Record<'_, E>) -> String {
+pub fn row<E>(columns: &[&Column<E>], clock: Clock, record: &Record<'_, E>) -> String {
     let mut line = Line::default();
-    for column in columns.iter().filter(|column| extra.has(column.shown)) {
+    for column in columns {
         let value = (column.value)(record);
         line.cell(column.width, |out| value_into(out, value, clock));
     }
@@ -71,7 +51,6 @@ fn value_into(out: &mut String, value: Value<'_>, clock: Clock) {
         Value::None => out.push('-'),
         Value::Time(time_ns) => out.push_str(&clock.local(time_ns)),
         Value::Uint(number) => out.push_str(&number.to_string()),
-        Value::Int(number) => out.push_str(&number.to_string()),
         Value::Bool(flag) => out.push_str(if flag { "yes" } else { "no" }),
         Value::Word(word) => out.push_str(word),
         Value::Ret(ret) | Value::Errno(ret) => {
@@ -82,7 +61,32 @@ fn value_into(out: &mut String, value: Value<'_>, clock: Clock) {
             escape::text_into(out, bytes);
             out.push_str("[...]");
         }
+        Value::EndOfFile => out.push_str("[end of file]"),
+        Value::Path(place) => {
+            // A whole path begins with a slash, so these cannot be taken for names.
+            out.push_str(match place.known() {
+                Known::Whole => "",
+                Known::Relative => "[?]/",
+                Known::Cut => "[...]/",
+                Known::Deleted => "[deleted]",
+            });
+            escape::text_into(out, &place.bytes());
+        }
         Value::Args(args, more) => args_into(out, args, more),
+        Value::Ancestors(ancestors) => ancestors_into(out, ancestors),
+    }
+}
+
+/// `bash(12)<sshd(7)<systemd(1)`
+fn ancestors_into(out: &mut String, ancestors: Ancestors<'_>) {
+    for (i, (pid, comm)) in ancestors.enumerate() {
+        if i > 0 {
+            out.push('<');
+        }
+        escape::text_into(out, comm);
+        out.push('(');
+        out.push_str(&pid.to_string());
+        out.push(')');
     }
 }
 
@@ -112,37 +116,36 @@ mod tests {
     use crate::decode::{Args, Header};
     use proptest::prelude::*;
 
-    const COLUMNS: &[Column<Header>] = &[
-        Column::UID.shown(Shown::WithUid),
-        Column::COMM,
-        Column::PID,
-        Column::new("RET", "ret", 6, |_| Value::Ret(-2)),
-        Column::TID,
-        Column::new("ARGS", "args", 0, |r| Value::Args(Args::new(r.tail, 2), true)),
+    const COLUMNS: &[&Column<Header>] = &[
+        &Column::UID,
+        &Column::COMM,
+        &Column::PID,
+        &Column::new("RET", "ret", 6, "", |_| Value::Ret(-2)),
+        &Column::new("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), true)),
     ];
 
-    fn line(comm: &[u8], tail: &[u8], extra: Extra) -> String {
+    fn line(comm: &[u8], tail: &[u8]) -> String {
         let mut header = Header { pid: 7, ..Header::default() };
         header.comm[..comm.len()].copy_from_slice(comm);
-        row(COLUMNS, extra, Clock::new(0), &Record { header: &header, event: &header, tail })
+        let record = Record { header: &header, event: &header, tail, container: "" };
+        row(COLUMNS, Clock::new(0), &record)
     }
 
     #[test]
     fn lines_up() {
-        let extra = Extra { uid: true, ..Extra::default() };
-        assert_eq!(header(COLUMNS, extra), "UID    COMM             PID     RET    ARGS\n");
+        assert_eq!(header(COLUMNS), "UID    COMM             PID     RET    ARGS\n");
         assert_eq!(
-            line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0", extra),
+            line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0"),
             "0      \u{4e16}\\x1b           7       ENOENT ls [?] 'a b'[...]\n"
         );
-        assert_eq!(header(COLUMNS, Extra::default()), "COMM             PID     RET    ARGS\n");
     }
 
     proptest! {
         #[test]
         fn a_row_is_one_line(comm: [u8; 16], tail: Vec<u8>) {
-            let line = line(&comm, &tail, Extra::default());
-            prop_assert!(line.strip_suffix('\n').is_some_and(|rest| !rest.contains(char::is_control)));
+            let line = line(&comm, &tail);
+            let rest = line.strip_suffix('\n');
+            prop_assert!(rest.is_some_and(|rest| !rest.contains(char::is_control)));
         }
     }
 }

@@ -3,15 +3,17 @@
 use std::mem::MaybeUninit;
 
 use clap::Args;
+use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
-use crate::decode::{self, Record};
-use crate::error::Result;
+use crate::bpf::shared::types::{collect, path_state};
+use crate::decode::{self, Ancestors, Place, Record};
+use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
-use crate::options::EventOptions;
+use crate::options::{self, EventOptions};
 use crate::privileges;
 use crate::render::{Column, Shown, Value};
-use crate::session::Session;
+use crate::session::{LEAST_TAIL, Session, Wants};
 use crate::tool::Tool;
 
 /// Show programs that start
@@ -21,71 +23,194 @@ pub(crate) struct Execsnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
+    /// Show the chain of ancestors
+    #[arg(long)]
+    ancestry: bool,
+
+    /// The most bytes of arguments that are shown of a program: 64K unless given, up to 2M
+    #[arg(long, value_name = "SIZE", value_parser = options::size)]
+    max_args_bytes: Option<u32>,
+
     #[command(flatten)]
     options: EventOptions,
 }
 
-const COLUMNS: &[Column<types::event>] = &[
-    Column::TIME.shown(Shown::WithTime),
-    Column::UID.shown(Shown::WithUid),
-    Column::COMM,
-    Column::PID,
-    Column::PPID,
-    Column::TID,
-    Column::new("RET", "ret", 3, |r| Value::Ret(r.event.ret.into())),
-    Column::key("errno", |r| Value::Errno(r.event.ret.into())),
-    Column::key("path", |r| Value::Text(decode::c_str(r.tail))),
-    Column::new("ARGS", "args", 0, args),
-    Column::key("args_bytes", |r| match r.event.args_bytes {
-        u32::MAX => Value::None,
-        bytes => Value::Uint(bytes.into()),
+type Col = Column<types::event>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME.shown(Shown::WithTime),
+    Col::UID.shown(Shown::WithUid),
+    Col::COMM,
+    Col::PID,
+    Col::NS_PID,
+    Col::PPID,
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("RET", "ret", 3, "0, or for a failed attempt -errno", |r| {
+        Value::Ret(r.event.ret.into())
     }),
+    Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
+        .json_only(),
+    Col::new("FILE", "path", 20, "the file that was asked for", |r| Value::Text(Tail::of(r).path))
+        .json_only(),
+    Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
+        match Tail::of(r).interp {
+            [] => Value::None,
+            path => Value::Text(path),
+        }
+    })
+    .json_only(),
+    Col::new("EXE", "exe", 20, "the executable that runs, links resolved", |r| {
+        let tail = Tail::of(r);
+        match path_state(r.event.exe_state) {
+            path_state::PATH_NONE => Value::None,
+            state => Value::Path(Place::new(tail.exe, state.0, b"")),
+        }
+    })
+    .json_only()
+    .collect(collect::COLLECT_EXE),
+    Col::new("CWD", "cwd", 20, "the working directory", |r| match path_state(r.event.cwd_state) {
+        path_state::PATH_NONE => Value::None,
+        state => Value::Path(Place::new(Tail::of(r).cwd, state.0, b"")),
+    })
+    .json_only()
+    .collect(collect::COLLECT_CWD),
+    ANCESTORS.shown(Shown::OnRequest),
+    Col::new(
+        "ARGV0",
+        "argv0",
+        16,
+        "the first argument, which a program may take for its name",
+        |r| match decode::Args::new(Tail::of(r).args, r.event.unreadable).next().flatten() {
+            Some(name) => Value::Text(name),
+            None => Value::None,
+        },
+    )
+    .user()
+    .shown(Shown::OnRequest),
+    Col::new(
+        "ARGS",
+        "args",
+        0,
+        "the arguments, quoted as for a shell; [...] where some are missing",
+        args,
+    )
+    .user(),
+    Col::new(
+        "ARGSBYTES",
+        "args_bytes",
+        9,
+        "the bytes that all arguments have, each with a NUL",
+        |r| match r.event.args_bytes {
+            u32::MAX => Value::None,
+            bytes => Value::Uint(bytes.into()),
+        },
+    )
+    .json_only(),
 ];
 
+/// What is shown of a program's arguments unless `--max-args-bytes` says otherwise.
+const ARGS_BYTES: u32 = 64 << 10;
+/// A quarter of the largest stack that is usual: `ARG_MAX` in bprm_stack_limits of fs/exec.c.
+const MAX_ARGS_BYTES: u32 = 2 << 20;
+
+const ANCESTORS: Col =
+    Col::new("ANCESTORS", "ancestors", 32, "who started it, from the parent up", |r| {
+        Value::Ancestors(Ancestors::new(Tail::of(r).ancestors))
+    })
+    .collect(collect::COLLECT_ANCESTRY);
+
+/// Successes, and the end of every system call to see failures: each in one place for all calls.
 const SUCCESSES: Probe = Probe::new("on_exec", At::Declared);
-const EXECS: &[Hook] = &[Hook { name: "tp_btf sched_process_exec", probes: &[SUCCESSES] }];
-const EXECS_AND_FAILURES: &[Hook] = &[Hook {
-    name: "tp_btf sched_process_exec, tracepoints sys_exit_execve and sys_exit_execveat",
-    probes: &[
-        SUCCESSES,
-        Probe::new("on_execve_exit", At::Tracepoint("syscalls", "sys_exit_execve")),
-        Probe::new("on_execveat_exit", At::Tracepoint("syscalls", "sys_exit_execveat")),
-    ],
-}];
+const FAILURES: Probe = Probe::new("on_exec_failed", At::Declared);
+const EXECS: Hook = Hook { name: "tp_btf sched_process_exec", probes: &[SUCCESSES] };
+const EXECS_AND_FAILURES: Hook =
+    Hook { name: "tp_btf sched_process_exec and sys_exit", probes: &[SUCCESSES, FAILURES] };
 
 impl Tool for Execsnoop {
     const NAME: &'static str = "execsnoop";
     const ABOUT: &'static str = "Show programs that start";
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "failed attempts too, with the time"),
-        ("-u www-data", "what one user starts"),
+        ("-u www-data --ancestry", "what one user starts, and from where"),
         ("--count=comm -i 5", "how many starts in 5 seconds, by name"),
         ("--json -- make", "what a build starts, as JSON Lines"),
     ];
 
     fn run(self) -> Result<()> {
-        let tracefs: &[_] = if self.failed { privileges::TRACEFS } else { &[] };
-        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF, tracefs])?;
+        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        if self.ancestry && !columns.iter().any(|column| column.key == ANCESTORS.key) {
+            // Before the arguments, which have no end.
+            let last = columns.iter().position(|column| column.key == "args");
+            columns.insert(last.unwrap_or(columns.len()), &ANCESTORS);
+        }
+        let max_tail = self.max_tail()?;
+        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
+        let wants = Wants { max_tail, ..Wants::of(&columns) };
         let mut storage = MaybeUninit::uninit();
-        let mut open = session.open(ExecsnoopSkelBuilder::default(), &mut storage)?;
-        open.progs.on_execve_exit.set_autoload(self.failed);
-        open.progs.on_execveat_exit.set_autoload(self.failed);
+        let mut open = session.open(ExecsnoopSkelBuilder::default(), &mut storage, wants)?;
+        open.progs.on_exec_failed.set_autoload(self.failed);
         let skel = session.load(open)?;
-        let object = libbpf_rs::skel::Skel::object(&skel);
-        let hooks = if self.failed { EXECS_AND_FAILURES } else { EXECS };
-        let links = session.attach(object, hooks)?;
-        session.run(object, links, COLUMNS)
+        let hook = if self.failed { EXECS_AND_FAILURES } else { EXECS };
+        let links = session.attach(skel.object(), &[&hook])?;
+        session.run(skel.object(), links, &columns, |_| true)
+    }
+}
+
+impl Execsnoop {
+    /// A record must fit the buffer, and another one beside it.
+    fn max_tail(&self) -> Result<u32> {
+        let room = self.options.buffer / 2;
+        let Some(wanted) = self.max_args_bytes else {
+            return Ok(ARGS_BYTES.min(room).max(LEAST_TAIL));
+        };
+        if wanted > MAX_ARGS_BYTES {
+            return Err(Error::usage("--max-args-bytes", "2M is the most that a program can get"));
+        }
+        if wanted > room {
+            return Err(Error::usage("--max-args-bytes", "the buffer must be twice as large")
+                .hint(format!("--buffer {}K", wanted >> 9)));
+        }
+        Ok(wanted)
+    }
+}
+
+/// The pieces of a record's tail.
+struct Tail<'a> {
+    path: &'a [u8],
+    interp: &'a [u8],
+    exe: &'a [u8],
+    cwd: &'a [u8],
+    ancestors: &'a [u8],
+    args: &'a [u8],
+}
+
+impl<'a> Tail<'a> {
+    fn of(record: &Record<'a, types::event>) -> Self {
+        let event = record.event;
+        let rest = &mut record.tail.get(..).unwrap_or_default();
+        let mut next = |len| Record::<types::event>::piece(rest, len);
+        Self {
+            path: decode::c_str(next(event.path_len)),
+            interp: decode::c_str(next(event.interp_len)),
+            exe: next(event.exe_len),
+            cwd: next(event.cwd_len),
+            ancestors: next(event.ancestors.saturating_mul(Ancestors::LEN)),
+            args: next(u32::MAX),
+        }
     }
 }
 
 fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
-    let args = record.tail.get(record.event.path_len as usize..).unwrap_or_default();
-    let missing = record.event.args_bytes as usize != args.len();
-    let args = decode::Args::new(args, record.event.unreadable);
+    let tail = Tail::of(record);
+    let missing = record.event.args_bytes as usize != tail.args.len();
+    let args = decode::Args::new(tail.args, record.event.unreadable);
     match record.event.ret {
         0 => Value::Args(args, missing),
         // A shell's search along $PATH: which file it was.
-        _ => Value::Args(args.shown_as(decode::c_str(record.tail)), missing),
+        _ => Value::Args(args.shown_as(tail.path), missing),
     }
 }
 
@@ -93,33 +218,37 @@ fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 mod tests {
     use super::*;
     use crate::decode::Header;
-    use crate::render::{Clock, table};
+    use crate::render::{Clock, fields, table};
 
-    fn line(args_bytes: u32, tail: &[u8]) -> String {
+    fn line(event: types::event, tail: &[u8]) -> String {
         let header = Header { pid: 2, ppid: 1, ..Header::default() };
-        let event = types::event { path_len: 3, args_bytes, ..types::event::default() };
-        let record = Record { header: &header, event: &event, tail };
-        table::row(COLUMNS, table::Extra::default(), Clock::new(0), &record)
+        let record = Record { header: &header, event: &event, tail, container: "" };
+        let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
+        table::row(&columns, Clock::new(0), &record)
     }
 
     #[test]
     fn arguments_that_are_missing_are_marked() {
-        let whole = line(7, b"/a\0a\0b c\0x");
+        let event = |args_bytes| types::event { path_len: 3, args_bytes, ..Default::default() };
+        let whole = line(event(7), b"/a\0a\0b c\0x");
         assert!(whole.ends_with(" 0   a 'b c' x\n"), "{whole}");
-        assert!(line(9, b"/a\0a\0b").ends_with(" a b[...]\n"));
-        assert!(line(9, b"/a\0").ends_with(" [...]\n"));
-        assert!(line(0, b"/a\0").ends_with(" 0   \n"));
+        assert!(line(event(9), b"/a\0a\0b").ends_with(" a b[...]\n"));
+        assert!(line(event(9), b"/a\0").ends_with(" [...]\n"));
+        assert!(line(event(0), b"/a\0").ends_with(" 0   \n"));
     }
 
     #[test]
     fn a_failure_shows_the_file() {
-        let header = Header::default();
-        let event = types::event { ret: -2, path_len: 3, args_bytes: 4, ..types::event::default() };
-        let show = |tail| {
-            let record = Record { header: &header, event: &event, tail };
-            table::row(COLUMNS, table::Extra::default(), Clock::new(0), &record)
-        };
-        assert!(show(b"/a\0a\0b\0").ends_with(" ENOENT /a b\n"));
-        assert!(show(b"/a\0").ends_with(" ENOENT /a[...]\n"));
+        let event = types::event { ret: -2, path_len: 3, args_bytes: 4, ..Default::default() };
+        assert!(line(event, b"/a\0a\0b\0").ends_with(" ENOENT /a b\n"));
+        assert!(line(event, b"/a\0").ends_with(" ENOENT /a[...]\n"));
+    }
+
+    #[test]
+    fn a_tail_of_any_length_has_all_its_pieces() {
+        let event = types::event { path_len: 9, interp_len: 9, cwd_len: 9, ..Default::default() };
+        for len in 0..40 {
+            assert!(line(event, &vec![b'x'; len]).ends_with('\n'));
+        }
     }
 }

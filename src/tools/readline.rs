@@ -7,38 +7,57 @@ use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
-use crate::elf;
-use crate::error::{Error, Result};
-use crate::hooks::{At, Hook, Probe};
+use crate::error::Result;
 use crate::options::EventOptions;
 use crate::privileges;
 use crate::render::{Column, Shown, Value};
-use crate::session::Session;
+use crate::session::{Session, Wants};
+use crate::shells::{Shells, Which};
 use crate::tool::Tool;
 
 /// Show what is typed into bash
 #[derive(Args, Debug)]
 pub(crate) struct Readline {
-    /// The program or library that has the function readline, or a program linked to
-    /// libreadline; else bash
+    /// Only this program or library: one that has the function readline, or is linked to
+    /// libreadline
     #[arg(short, long, value_name = "PATH")]
     shared: Option<PathBuf>,
+
+    /// Not only bash: every program that uses libreadline
+    #[arg(short, long, conflicts_with = "shared")]
+    all: bool,
 
     #[command(flatten)]
     options: EventOptions,
 }
 
-const COLUMNS: &[Column<types::event>] = &[
-    Column::TIME,
-    Column::UID.shown(Shown::WithUid),
-    Column::COMM.json_only(),
-    Column::PID,
-    Column::PPID.json_only(),
-    Column::TID,
-    Column::new("COMMAND", "line", 0, |r| match r.event.cut {
-        0 => Value::Text(r.tail),
-        _ => Value::CutText(r.tail),
-    }),
+type Col = Column<types::event>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::UID.shown(Shown::WithUid),
+    Col::COMM.json_only(),
+    Col::PID,
+    Col::NS_PID,
+    Col::PPID.json_only(),
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("COMMAND", "line", 0, "the line; [end of file] for Ctrl-D (eof in JSON)", |r| match (
+        r.event.eof,
+        r.event.cut,
+    ) {
+        (0, 0) => Value::Text(r.tail),
+        (0, _) => Value::CutText(r.tail),
+        _ => Value::EndOfFile,
+    })
+    .user(),
+    Col::new("EOF", "eof", 3, "the end of the input, not a line", |r| match r.event.eof {
+        0 => Value::None,
+        _ => Value::Bool(true),
+    })
+    .json_only(),
 ];
 
 impl Tool for Readline {
@@ -46,42 +65,26 @@ impl Tool for Readline {
     const ABOUT: &'static str = "Show what is typed into bash";
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-U", "with the user's number"),
-        ("-s /opt/bin/bash", "another bash"),
+        ("--all", "what is typed into python, psql, gdb ... too"),
         ("--json -u root", "one user, as JSON Lines"),
     ];
 
     fn run(self) -> Result<()> {
+        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
         let needs = [privileges::BPF, privileges::UPROBE];
         let session = Session::start(Self::NAME, &self.options, &needs)?;
-        let program = match self.shared {
-            Some(path) => path,
-            None => bash()?,
+        let which = match (self.shared, self.all) {
+            (Some(path), _) => Which::One(path),
+            (None, true) => Which::AllPrograms,
+            (None, false) => Which::AllShells,
         };
-        let (file, offset) = elf::find_function(&program, "readline", "libreadline.so")?;
-        let at = At::Uretprobe { file: &file, offset };
-        session.note(format!("{at}"));
-
+        let mut shells = Shells::new(which, "on_readline", session.verbose())?;
         let mut storage = MaybeUninit::uninit();
-        let open = session.open(ReadlineSkelBuilder::default(), &mut storage)?;
+        let wants = Wants::of(&columns);
+        let open = session.open(ReadlineSkelBuilder::default(), &mut storage, wants)?;
         let skel = session.load(open)?;
-        let probes = [Probe::new("on_readline", at)];
-        let hooks = [Hook { name: "uretprobe readline", probes: &probes }];
-        let links = session.attach(skel.object(), &hooks)?;
-        session.run(skel.object(), links, COLUMNS)
+        shells.attach_first(skel.object())?;
+        let links = session.attach(skel.object(), &[])?;
+        session.run(skel.object(), (shells, links), &columns, |_| true)
     }
-}
-
-/// The bash that this user would start.
-fn bash() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/bin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
-    let found = usual
-        .into_iter()
-        .chain(std::env::split_paths(&path))
-        .map(|dir| dir.join("bash"))
-        .find(|file| file.is_file());
-    found.ok_or_else(|| {
-        Error::new("readline", "there is no bash in /bin, /usr/bin, /usr/local/bin or $PATH")
-            .hint("name a program that uses libreadline: -s PATH")
-    })
 }

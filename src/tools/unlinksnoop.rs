@@ -3,15 +3,17 @@
 use std::mem::MaybeUninit;
 
 use clap::{Args, ValueEnum};
+use glob::Pattern;
 use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
-use crate::error::Result;
+use crate::decode::{Place, Record};
+use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::privileges;
 use crate::render::{Column, Value};
-use crate::session::Session;
+use crate::session::{Session, Wants};
 use crate::tool::Tool;
 
 /// Show who deletes which file or directory
@@ -20,6 +22,18 @@ pub(crate) struct Unlinksnoop {
     /// Show failed attempts only
     #[arg(short = 'x', long)]
     failed: bool,
+
+    /// Show files too that are lost because a rename puts another in their place
+    #[arg(long)]
+    renames: bool,
+
+    /// Only paths that match, like '/var/log/*'; * matches slashes too; may be repeated
+    #[arg(long, value_name = "GLOB", conflicts_with = "count")]
+    path: Vec<Pattern>,
+
+    /// No paths that match; may be repeated
+    #[arg(long, value_name = "GLOB", conflicts_with = "count")]
+    not_path: Vec<Pattern>,
 
     /// See events this way, not by the first that works
     #[arg(long, value_name = "HOOK")]
@@ -30,7 +44,7 @@ pub(crate) struct Unlinksnoop {
 }
 
 /// How deletes are seen.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
     /// In the kernel's functions: 32-bit calls and io_uring too
     Kprobe,
@@ -38,112 +52,219 @@ enum Way {
     Tracepoint,
 }
 
-const COLUMNS: &[Column<types::event>] = &[
-    Column::TIME,
-    Column::UID,
-    Column::COMM,
-    Column::PID,
-    Column::PPID.json_only(),
-    Column::TID,
-    Column::new("RET", "ret", 6, |r| Value::Ret(r.event.ret.into())),
-    Column::key("errno", |r| Value::Errno(r.event.ret.into())),
-    Column::new("KIND", "kind", 4, |r| match types::kind(r.event.kind) {
+type Col = Column<types::event>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::UID,
+    Col::COMM,
+    Col::PID,
+    Col::NS_PID,
+    Col::PPID.json_only(),
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("RET", "ret", 6, "0, or for a failed attempt -errno", |r| {
+        Value::Ret(r.event.ret.into())
+    }),
+    Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
+        .json_only(),
+    Col::new("KIND", "kind", 4, "file, dir, or repl: replaced by a rename", |r| match types::kind(
+        r.event.kind,
+    ) {
         types::kind::KIND_DIRECTORY => Value::Word("dir"),
+        types::kind::KIND_REPLACED => Value::Word("repl"),
         _ => Value::Word("file"),
     }),
-    Column::key("dfd", |r| match r.event.dfd {
-        AT_FDCWD => Value::None,
-        fd => Value::Int(fd.into()),
-    }),
-    Column::new("PATH", "path", 0, |r| match r.tail {
-        [] if r.event.ret < 0 => Value::None,
-        path => Value::Text(path),
-    }),
+    Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
+        match types::kind(r.event.kind) {
+            types::kind::KIND_REPLACED => path_value(names(r).1),
+            _ => Value::None,
+        }
+    })
+    .json_only(),
+    Col::new(
+        "PATH",
+        "path",
+        0,
+        "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
+         With tracepoints the name is read from the process",
+        |r| path_value(names(r).0),
+    ),
 ];
 
-/// Relative to the working directory.
-const AT_FDCWD: i32 = -100;
-
-/// The first two are the functions that every delete goes through, whatever call it came by.
-const HOOKS: &[Hook] = &[
-    Hook {
-        name: "kprobes do_unlinkat and do_rmdir",
-        probes: &[
-            Probe::new("on_return", At::Kretprobe("do_unlinkat")),
-            Probe::new("on_return", At::Kretprobe("do_rmdir")),
-            Probe::new("on_unlink_entry", At::Kprobe("do_unlinkat")),
-            Probe::new("on_rmdir_entry", At::Kprobe("do_rmdir")),
-        ],
-    },
-    // Renamed in Linux 7.0.
+/// The functions that every delete goes through, whatever call it came by; renamed in Linux 7.0.
+const KPROBES: &[Hook] = &[
+    Hook { name: "kprobes do_unlinkat and do_rmdir", probes: &unlinks("do_unlinkat", "do_rmdir") },
     Hook {
         name: "kprobes filename_unlinkat and filename_rmdir",
-        probes: &[
-            Probe::new("on_return", At::Kretprobe("filename_unlinkat")),
-            Probe::new("on_return", At::Kretprobe("filename_rmdir")),
-            Probe::new("on_unlink_entry", At::Kprobe("filename_unlinkat")),
-            Probe::new("on_rmdir_entry", At::Kprobe("filename_rmdir")),
-        ],
-    },
-    Hook {
-        name: "tracepoints of the system calls (these see no 32-bit calls and no io_uring)",
-        probes: &[
-            Probe::new("on_unlinkat_exit", At::Tracepoint("syscalls", "sys_exit_unlinkat")),
-            // arm64 has unlinkat alone.
-            Probe::optional("on_unlink_exit", At::Tracepoint("syscalls", "sys_exit_unlink")),
-            Probe::optional("on_rmdir_exit", At::Tracepoint("syscalls", "sys_exit_rmdir")),
-        ],
+        probes: &unlinks("filename_unlinkat", "filename_rmdir"),
     },
 ];
+
+const KPROBES_WITH_RENAMES: &[Hook] = &[
+    Hook {
+        name: "kprobes do_unlinkat, do_rmdir, do_renameat2 and vfs_rename",
+        probes: &with_renames("do_unlinkat", "do_rmdir", "do_renameat2"),
+    },
+    Hook {
+        name: "kprobes filename_unlinkat, filename_rmdir, filename_renameat2 and vfs_rename",
+        probes: &with_renames("filename_unlinkat", "filename_rmdir", "filename_renameat2"),
+    },
+];
+
+const TRACEPOINTS: &[Hook] = &[Hook {
+    name: "tracepoints of the system calls: 32-bit calls and io_uring are not seen",
+    probes: &[
+        Probe::new("on_unlinkat_exit", At::Tracepoint("syscalls", "sys_exit_unlinkat")),
+        // arm64 has unlinkat alone.
+        Probe::optional("on_unlink_exit", At::Tracepoint("syscalls", "sys_exit_unlink")),
+        Probe::optional("on_rmdir_exit", At::Tracepoint("syscalls", "sys_exit_rmdir")),
+    ],
+}];
+
+/// Returns first: a call whose entry is seen must not lose its return.
+const fn unlinks(unlink: &'static str, rmdir: &'static str) -> [Probe<'static>; 4] {
+    [
+        Probe::new("on_return", At::Kretprobe(unlink)),
+        Probe::new("on_return", At::Kretprobe(rmdir)),
+        Probe::new("on_unlink_entry", At::Kprobe(unlink)),
+        Probe::new("on_rmdir_entry", At::Kprobe(rmdir)),
+    ]
+}
+
+const fn with_renames(
+    unlink: &'static str,
+    rmdir: &'static str,
+    rename: &'static str,
+) -> [Probe<'static>; 7] {
+    let [a, b, c, d] = unlinks(unlink, rmdir);
+    [
+        Probe::new("on_rename_return", At::Kretprobe(rename)),
+        Probe::new("on_vfs_rename", At::Kprobe("vfs_rename")),
+        Probe::new("on_rename_entry", At::Kprobe(rename)),
+        a,
+        b,
+        c,
+        d,
+    ]
+}
 
 impl Tool for Unlinksnoop {
     const NAME: &'static str = "unlinksnoop";
     const ABOUT: &'static str = "Show who deletes which file or directory";
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
-        ("-x", "deletes that fail"),
-        ("-n logrotate", "what one program deletes"),
+        ("--path '/var/lib/*'", "deletes below one directory"),
+        ("-x -n logrotate", "what one program fails to delete"),
+        ("--renames", "files too that a rename replaces"),
         ("--json -- make clean", "what a command deletes, as JSON Lines"),
     ];
 
     fn run(self) -> Result<()> {
+        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        let hooks = self.hooks()?;
         let needs = [privileges::BPF, privileges::TRACEFS];
         let session = Session::start(Self::NAME, &self.options, &needs)?;
         let mut storage = MaybeUninit::uninit();
-        let mut open = session.open(UnlinksnoopSkelBuilder::default(), &mut storage)?;
+        let wants = Wants::of(&columns);
+        let mut open = session.open(UnlinksnoopSkelBuilder::default(), &mut storage, wants)?;
         if let Some(constants) = &mut open.maps.rodata_data {
             constants.only_failed = self.failed.into();
+            let prefix = self.prefix();
+            let room = constants.prefix.iter_mut();
+            let len = room.zip(&prefix).map(|(to, from)| *to = *from).count();
+            constants.prefix_len = u32::try_from(len).unwrap_or(0);
         }
+        open.progs.on_rename_entry.set_autoload(self.renames);
+        open.progs.on_vfs_rename.set_autoload(self.renames);
+        open.progs.on_rename_return.set_autoload(self.renames);
         let skel = session.load(open)?;
-        let (kprobes, tracepoints) = HOOKS.split_at(2);
-        let hooks = match self.hook {
-            None => HOOKS,
-            Some(Way::Kprobe) => kprobes,
-            Some(Way::Tracepoint) => tracepoints,
-        };
-        let links = session.attach(skel.object(), hooks)?;
-        session.run(skel.object(), links, COLUMNS)
+        let links = session.attach(skel.object(), &hooks)?;
+        session.run(skel.object(), links, &columns, |record| self.wanted(record))
     }
+}
+
+impl Unlinksnoop {
+    fn hooks(&self) -> Result<Vec<&'static Hook<'static>>> {
+        let kprobes = if self.renames { KPROBES_WITH_RENAMES } else { KPROBES };
+        match self.hook {
+            Some(Way::Tracepoint) if self.renames => {
+                Err(Error::usage("--renames", "only kprobes see what a rename replaces"))
+            }
+            Some(Way::Tracepoint) => Ok(TRACEPOINTS.iter().collect()),
+            Some(Way::Kprobe) => Ok(kprobes.iter().collect()),
+            None if self.renames => Ok(kprobes.iter().collect()),
+            None => Ok(kprobes.iter().chain(TRACEPOINTS).collect()),
+        }
+    }
+
+    /// What every wanted path begins with, as far as there is such a thing: one --path up to its
+    /// first wildcard.
+    fn prefix(&self) -> Vec<u8> {
+        match &self.path[..] {
+            [one] => {
+                let text = one.as_str().bytes();
+                text.take_while(|byte| !b"*?[".contains(byte)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn wanted(&self, record: &Record<'_, types::event>) -> bool {
+        if self.path.is_empty() && self.not_path.is_empty() {
+            return true;
+        }
+        let path = names(record).0.bytes();
+        let path = String::from_utf8_lossy(&path);
+        let matches = |pattern: &Pattern| pattern.matches(&path);
+        (self.path.is_empty() || self.path.iter().any(matches))
+            && !self.not_path.iter().any(matches)
+    }
+}
+
+/// The path, and for a rename the old one.
+fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
+    let rest = &mut record.tail.get(..).unwrap_or_default();
+    let mut next = |name: &types::name| {
+        let text = Record::<types::event>::piece(rest, name.len);
+        let base = Record::<types::event>::piece(rest, name.base_len);
+        Place::new(base, name.base_state, text)
+    };
+    (next(&record.event.path), next(&record.event.from))
+}
+
+/// A name that could not be read is none.
+fn path_value(place: Place<'_>) -> Value<'_> {
+    if place.is_nameless() { Value::None } else { Value::Path(place) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Header, Record};
-    use crate::render::{Clock, table};
+    use crate::decode::Header;
+    use crate::render::{Clock, fields, table};
 
-    fn line(ret: i32, kind: types::kind, path: &[u8]) -> String {
+    fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {
         let header = Header { pid: 2, ..Header::default() };
-        let event = types::event { ret, kind: kind.0, ..types::event::default() };
-        let record = Record { header: &header, event: &event, tail: path };
-        table::row(COLUMNS, table::Extra::default(), Clock::new(0), &record)
+        let path = types::name {
+            len: name.len() as u32,
+            base_len: base.len() as u32,
+            base_state: crate::bpf::shared::types::path_state::PATH_WHOLE.0,
+        };
+        let event = types::event { ret, kind: kind.0, path, ..types::event::default() };
+        let tail = [name, base].concat();
+        let record = Record { header: &header, event: &event, tail: &tail, container: "" };
+        let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
+        table::row(&columns, Clock::new(0), &record)
     }
 
     #[test]
-    fn failures_have_their_name() {
-        let failed = line(-2, types::kind::KIND_FILE, b"/tmp/a\n");
+    fn failures_have_their_name_and_paths_are_absolute() {
+        let failed = line(-2, types::kind::KIND_FILE, b"/tmp/a\n", b"");
         assert!(failed.ends_with(" 2       ENOENT file /tmp/a\\n\n"), "{failed}");
-        let done = line(0, types::kind::KIND_DIRECTORY, b"d");
-        assert!(done.ends_with(" 2       0      dir  d\n"), "{done}");
-        assert!(line(-14, types::kind::KIND_FILE, b"").ends_with(" EFAULT file -\n"));
+        let done = line(0, types::kind::KIND_DIRECTORY, b"d", b"b\0a\0");
+        assert!(done.ends_with(" 2       0      dir  /a/b/d\n"), "{done}");
+        assert!(line(-14, types::kind::KIND_FILE, b"", b"a\0").ends_with(" EFAULT file -\n"));
     }
 }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Calls under way: what is known when a function is entered has to wait for its
+ * return. A record is filled in place and belongs to the thread until then; nothing is
+ * allocated, and nothing copied twice. Include it behind event.bpf.h.
+ */
+#ifndef EBTOOLS_CALLS_H
+#define EBTOOLS_CALLS_H
+
+#include "event.bpf.h"
+
+#define CALLS_MAX 512
+/* Slots that a thread may use: those from its number on. */
+#define CALL_TRIES 8
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct record);
+	__uint(max_entries, CALLS_MAX);
+} calls SEC(".maps");
+
+/* The call that the current thread has begun; NULL if it has none. */
+static __always_inline struct record *call_find(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	int i;
+
+	for (i = 0; i < CALL_TRIES; i++) {
+		__u32 key = (tid + i) % CALLS_MAX;
+		struct record *call = bpf_map_lookup_elem(&calls, &key);
+
+		if (call && call->users && call->event.header.tid == tid)
+			return call;
+	}
+	return NULL;
+}
+
+/* Its end, whether it was reported or not. */
+static __always_inline void call_done(struct record *call)
+{
+	count_call(-1);
+	/* The next to claim it is not yet the owner when others look. */
+	call->event.header.tid = 0;
+	record_release(call);
+}
+
+/* A record of the current thread's, its header filled; NULL when there is no room, which is counted. */
+static __always_inline struct record *call_begin(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct record *call = call_find();
+	int i;
+
+	if (call) {
+		count_lost(LOST_RETURN_MISSED);
+		call_done(call);
+	}
+	for (i = 0; i < CALL_TRIES; i++) {
+		__u32 key = (tid + i) % CALLS_MAX;
+
+		call = bpf_map_lookup_elem(&calls, &key);
+		if (call && record_claim(call)) {
+			fill_header(&call->event.header);
+			count_call(1);
+			return call;
+		}
+	}
+	count_lost(LOST_MAP_FULL);
+	return NULL;
+}
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the kernel knows of a task, beyond what helpers give. */
+#ifndef EBTOOLS_TASK_H
+#define EBTOOLS_TASK_H
+
+#include "ebtools.bpf.h"
+
+/* The name of a task, padded with zeros: 16 bytes of the kernel's own copy. */
+static __always_inline void comm_of(__u8 *to, struct task_struct *task)
+{
+	__builtin_memset(to, 0, COMM_LEN);
+	BPF_CORE_READ_STR_INTO((char(*)[COMM_LEN])to, task, comm);
+}
+
+/* The process's number in the innermost PID namespace that it is in. */
+static __always_inline __u32 pid_in_own_namespace(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	unsigned int level = BPF_CORE_READ(pid, level);
+
+	return BPF_CORE_READ(pid, numbers[level].nr);
+}
+
+#endif
