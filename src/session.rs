@@ -304,10 +304,11 @@ fn explain_load(error: &libbpf_rs::Error) -> Error {
             .hint("a kernel of version 5.8 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
     }
     let failure = Error::new(doing, error);
-    if error.kind() == libbpf_rs::ErrorKind::PermissionDenied {
+    // EPERM; the verifier says EACCES.
+    if error.to_string().contains("(os error 1)") {
         return failure.hint(
             "the kernel forbids it even to root: a container that is not privileged, or lockdown",
         );
     }
-    failure.hint("Linux 5.8 or later is needed; -v shows what the kernel said")
+    failure.hint("Linux 5.8 or later is needed; -v shows what the kernel says to it")
 }

@@ -118,8 +118,8 @@ impl Shells {
             return Ok(());
         }
         let at = At::Uretprobe { file: &file, offset };
-        self.note(&format!("{at}"));
         let link = Probe::new(self.program, at).attach(object)?;
+        self.note(&format!("hook in use: {at}"));
         self.seen.insert(inode, Some(link));
         Ok(())
     }

@@ -133,7 +133,7 @@ static __always_inline struct record *record_begin(void)
  * Into the ring, with no wake-up for each event: the reader looks by itself on
  * a short tick, and is woken when a good part of the ring has filled meanwhile.
  */
-static __always_inline void event_output(struct event *event, __u32 tail_len)
+static __always_inline void event_output(struct event *event, __u64 tail_len)
 {
 	__u64 size = sizeof(*event) + tail_len;
 	__u64 before = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
@@ -148,7 +148,7 @@ static __always_inline void event_output(struct event *event, __u32 tail_len)
 }
 
 /* tail_len: at most TAIL_MAX, and the verifier must know it. */
-static __always_inline void record_submit(struct record *record, __u32 tail_len)
+static __always_inline void record_submit(struct record *record, __u64 tail_len)
 {
 	event_output(&record->event, tail_len);
 	record_release(record);

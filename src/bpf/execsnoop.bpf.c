@@ -36,7 +36,7 @@ struct event {
 #include "path.bpf.h"
 
 /* Not inline: path.bpf.h says why. */
-static __noinline int write_ancestors(struct record *record, __u32 at)
+static __noinline int write_ancestors(struct record *record, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	int i;
@@ -59,12 +59,12 @@ static __noinline int write_ancestors(struct record *record, __u32 at)
 }
 
 /* What both ways have in common; the file and its interpreter are in the tail up to *at. */
-static __always_inline void fill_places(struct record *record, struct file *exe, __u32 *at)
+static __always_inline void fill_places(struct record *record, struct file *exe, __u64 *at)
 {
 	struct event *event = &record->event;
 	struct place none = {};
 	bool cwd = settings.collect & COLLECT_CWD;
-	__u32 start = *at;
+	__u64 start = *at;
 
 	event->exe_state = names_of(exe ? place_of_file(exe) : none, record, at);
 	event->exe_len = *at - start;
@@ -90,8 +90,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 {
 	struct record *record;
 	struct event *event;
-	__u64 start, len;
-	__u32 at;
+	__u64 start, len, at;
 	long n;
 
 	if (!task_wanted() || count_only())
@@ -134,7 +133,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
  * Puts argument i of a failed call into the tail behind at + record->used; true if there may be
  * more. Not inline: on its way out all the verifier's cases become one.
  */
-static __noinline bool read_failed_argument(struct record *record, __u32 at, __u64 argv, __u32 i,
+static __noinline bool read_failed_argument(struct record *record, __u64 at, __u64 argv, __u32 i,
 					    bool compat)
 {
 	__u32 size = compat ? 4 : 8;
@@ -171,8 +170,7 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 {
 	struct record *record;
 	struct event *event;
-	__u64 len;
-	__u32 at;
+	__u64 len, at;
 	long n;
 	int i;
 

@@ -52,10 +52,12 @@ static __always_inline struct pt_regs *user_regs(void)
 	return (struct pt_regs *)(BPF_CORE_READ(task, stack) + THREAD_SIZE - STACK_TOP_PADDING) - 1;
 }
 
-extern int LINUX_KERNEL_VERSION __kconfig;
-
-/* do_renameat2 takes struct filename since Linux 5.11 (e886663cfd02); before, user pointers. */
-#define RENAME_TAKES_USER_POINTERS (LINUX_KERNEL_VERSION < KERNEL_VERSION(5, 11, 0))
+/*
+ * do_renameat2 takes struct filename since Linux 5.11 (e886663cfd02); before, user pointers. The
+ * helper came with the same version.
+ */
+#define RENAME_TAKES_USER_POINTERS                                                                 \
+	(!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 
 /*
  * vfs_rename got a struct for its arguments in Linux 5.12 (9fe61450972d).
@@ -103,21 +105,21 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 {
 #if defined(__TARGET_ARCH_x86)
 	if (compat)
-		return (__u32)(n == 0 ? BPF_CORE_READ(regs, bx) :
-			       n == 1 ? BPF_CORE_READ(regs, cx) :
-					BPF_CORE_READ(regs, dx));
+		return (__u32)(n == 0	? BPF_CORE_READ(regs, bx)
+			       : n == 1 ? BPF_CORE_READ(regs, cx)
+					: BPF_CORE_READ(regs, dx));
 #endif
-	return n == 0 ? PT_REGS_PARM1_CORE_SYSCALL(regs) :
-	       n == 1 ? PT_REGS_PARM2_CORE_SYSCALL(regs) :
-			PT_REGS_PARM3_CORE_SYSCALL(regs);
+	return n == 0	? PT_REGS_PARM1_CORE_SYSCALL(regs)
+	       : n == 1 ? PT_REGS_PARM2_CORE_SYSCALL(regs)
+			: PT_REGS_PARM3_CORE_SYSCALL(regs);
 }
 
 /* Numbers of execve and execveat: asm/unistd.h of each architecture. */
 #if defined(__TARGET_ARCH_x86)
 #define X32_BIT 0x40000000
-#define IS_EXECVE(number, compat) \
+#define IS_EXECVE(number, compat)                                                                  \
 	((compat) ? (number) == 11 : (number) == 59 || (number) == (X32_BIT | 520))
-#define IS_EXECVEAT(number, compat) \
+#define IS_EXECVEAT(number, compat)                                                                \
 	((compat) ? (number) == 358 : (number) == 322 || (number) == (X32_BIT | 545))
 #elif defined(__TARGET_ARCH_arm64)
 #define IS_EXECVE(number, compat) ((number) == ((compat) ? 11 : 221))

@@ -72,7 +72,7 @@ static __always_inline struct place place_of_fd(int fd)
  *
  * Not inline, and with its results in memory: so all the verifier's cases become one on its way out.
  */
-static __noinline int write_names(struct record *record, __u32 at, struct dentry *start_dentry,
+static __noinline int write_names(struct record *record, __u64 at, struct dentry *start_dentry,
 				  struct vfsmount *start_mnt)
 {
 	struct mount *mount = (void *)start_mnt - bpf_core_field_offset(struct mount, mnt);
@@ -103,14 +103,21 @@ static __noinline int write_names(struct record *record, __u32 at, struct dentry
 			continue;
 		}
 		used = *(volatile __u64 *)&record->used;
-		/* Full; or the root of a tree that is not mounted here, as after a lazy umount. */
-		if (used > NAMES_LEN - NAME_LEN || dentry == parent)
+		if (used > NAMES_LEN - NAME_LEN)
 			break;
 		len = bpf_probe_read_kernel_str(record->tail + at + used, NAME_LEN,
 						BPF_CORE_READ(dentry, d_name.name));
 		if (len < 1 || len > NAME_LEN)
 			break;
+		/* The root of a tree that is not mounted here, as after a lazy umount. */
+		if (dentry == parent && record->tail[at + used] == '/')
+			break;
 		record->used = used + len;
+		/* What never was in a directory, like a memfd. */
+		if (dentry == parent) {
+			record->state = PATH_WHOLE;
+			break;
+		}
 		dentry = parent;
 	}
 	if (record->state == PATH_WHOLE && start_dentry != BPF_CORE_READ(start_mnt, mnt_root) &&
@@ -120,7 +127,8 @@ static __noinline int write_names(struct record *record, __u32 at, struct dentry
 }
 
 /* The same, and moves *at behind the names; returns how it turned out. */
-static __always_inline enum path_state names_of(struct place place, struct record *record, __u32 *at)
+static __always_inline enum path_state names_of(struct place place, struct record *record,
+						__u64 *at)
 {
 	__u64 used;
 

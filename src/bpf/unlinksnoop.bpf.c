@@ -60,11 +60,11 @@ static __always_inline bool name_wanted(const __u8 *name)
  * The name that begins at *at in the tail and has len bytes with its NUL, or an error: finds out
  * where it starts, and moves *at behind it all. at_max: what *at is at most before.
  */
-static __always_inline void fill_name(struct name *name, struct record *record, __u32 *at,
-				      __u32 at_max, int dfd, long len)
+static __always_inline void fill_name(struct name *name, struct record *record, __u64 *at,
+				      __u64 at_max, int dfd, long len)
 {
 	struct place place = {};
-	__u32 start;
+	__u64 start;
 	bool absolute;
 
 	name->len = 0;
@@ -114,7 +114,7 @@ static __always_inline long read_rename_name(__u8 *to, struct filename *filename
 static __always_inline int begin(__u32 kind, int dfd, struct filename *filename)
 {
 	struct record *call;
-	__u32 at = 0;
+	__u64 at = 0;
 	long len;
 
 	if (!task_wanted())
@@ -180,7 +180,7 @@ int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
 	       struct filename *to)
 {
 	struct record *call;
-	__u32 at = 0;
+	__u64 at = 0;
 	long len;
 
 	if (!task_wanted())
@@ -215,9 +215,9 @@ int on_vfs_rename(struct pt_regs *ctx)
 	if (!call || call->event.kind != KIND_REPLACED || call->event.ret != REPLACES_UNKNOWN)
 		return 0;
 	vfs_rename_arguments(ctx, &to, &flags);
-	call->event.ret = BPF_CORE_READ(to, d_inode) && !(flags & RENAME_EXCHANGE) ?
-				  REPLACES_A_FILE :
-				  REPLACES_NOTHING;
+	call->event.ret = BPF_CORE_READ(to, d_inode) && !(flags & RENAME_EXCHANGE)
+				  ? REPLACES_A_FILE
+				  : REPLACES_NOTHING;
 	return 0;
 }
 
@@ -243,7 +243,7 @@ int BPF_KRETPROBE(on_rename_return, int ret)
 static __always_inline int ended(long ret, __u32 kind, int dfd, const char *path)
 {
 	struct record *record;
-	__u32 at = 0;
+	__u64 at = 0;
 	long len;
 
 	if ((only_failed && ret >= 0) || !task_wanted())

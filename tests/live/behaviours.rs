@@ -7,9 +7,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libbpf_rs::query::ProgInfoIter;
+use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
+use libbpf_rs::{MapCore as _, MapFlags, MapHandle, RingBufferBuilder};
 use nix::sys::signal::{Signal, kill};
 
+use crate::case::cgroup2;
 use crate::run::{Running, ebtools, scratch_dir, this_program};
 
 pub(crate) type Behaviour = fn() -> Result<(), String>;
@@ -28,6 +30,13 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
     ("many_names", many_names),
+    ("fields_help", fields_help),
+    ("follow_pid", follow_pid),
+    ("filter_by_cgroup", filter_by_cgroup),
+    ("filter_by_container", filter_by_container),
+    ("in_a_pid_namespace", in_a_pid_namespace),
+    ("readline_finds_shells_that_come", readline_finds_shells_that_come),
+    ("no_memory_leaks_through_records", no_memory_leaks_through_records),
 ];
 
 fn check(good: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
@@ -281,4 +290,184 @@ fn many_names() -> Result<(), String> {
         check(said.contains(r#""tool":"execsnoop""#), || format!("{name}: {said}"))?;
     }
     std::fs::remove_dir_all(dir).map_err(text)
+}
+
+fn fields_help() -> Result<(), String> {
+    for tool in ["execsnoop", "readline", "unlinksnoop"] {
+        let output = Command::new(ebtools()).args([tool, "--fields", "help"]).output();
+        let output = output.map_err(text)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let good = said.lines().any(|line| line.starts_with("pid ") && line.contains(" kernel "));
+        check(good, || said)?;
+    }
+    let output = Command::new(ebtools()).args(["execsnoop", "--fields", "pid,nonsense"]).output();
+    let output = output.map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    check(output.status.code() == Some(2) && said.contains("there is no field 'nonsense'"), || said)
+}
+
+/// A shell waits, then starts another that starts a program; one that is not traced does the same.
+fn follow_pid() -> Result<(), String> {
+    let waiting = || {
+        let script = "read line; sh -c \"sh -c '/bin/true $line; :'; :\"; :";
+        let shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn();
+        shell.map_err(text)
+    };
+    let (mut traced, mut other) = (waiting()?, waiting()?);
+    let pid = traced.id().to_string();
+    let running = Running::start(&["execsnoop", "--json", "--follow", "-p", &pid])?;
+    for (shell, word) in [(&mut traced, "traced\n"), (&mut other, "other\n")] {
+        let mut input = shell.stdin.take().ok_or("no standard input")?;
+        std::io::Write::write_all(&mut input, word.as_bytes()).map_err(text)?;
+        drop(input);
+        shell.wait().map_err(text)?;
+    }
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let (_, stdout, _) = running.end().map_err(text)?;
+    let good = stdout.contains(r#"["/bin/true","traced"]"#) && !stdout.contains("other");
+    check(good, || stdout)
+}
+
+/// Makes a cgroup, runs a program inside and one outside, and returns what ebtools shows.
+fn trace_cgroup(name: &str, args: &[&str]) -> Result<String, String> {
+    let root = cgroup2().ok_or("cgroup v2 is not mounted")?;
+    let dir = format!("{root}/{name}");
+    std::fs::create_dir_all(format!("{dir}/inner")).map_err(text)?;
+    let running = Running::start(args)?;
+    for (word, cgroup) in [("inside", format!("{dir}/inner")), ("outside", root)] {
+        let mut command = Command::new(this_program());
+        command.args(["helper", "in-cgroup", &cgroup, "/bin/true", word]);
+        command.status().map_err(text)?;
+    }
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let (_, stdout, _) = running.end().map_err(text)?;
+    // The kernel lets go of a cgroup a little after its last process.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    for dir in [format!("{dir}/inner"), dir] {
+        while std::fs::remove_dir(&dir).is_err() && Instant::now() < deadline {}
+    }
+    Ok(stdout)
+}
+
+fn filter_by_cgroup() -> Result<(), String> {
+    let stdout = trace_cgroup("ebtools-test", &["execsnoop", "--json", "--cgroup", "/ebtools-test"])?;
+    let good = stdout.contains(r#"["/bin/true","inside"]"#) && !stdout.contains("outside");
+    check(good, || stdout)
+}
+
+fn filter_by_container() -> Result<(), String> {
+    let id = "0123456789abcdef".repeat(4);
+    let name = format!("docker-{id}.scope");
+    // It must be there before it can be wanted.
+    let root = cgroup2().ok_or("cgroup v2 is not mounted")?;
+    std::fs::create_dir_all(format!("{root}/{name}")).map_err(text)?;
+    let stdout = trace_cgroup(&name, &["execsnoop", "--json", "--container", &id[..12]])?;
+    let container = format!(r#""container":"{id}""#);
+    let good = stdout.contains(r#"["/bin/true","inside"]"#)
+        && stdout.contains(&container)
+        && !stdout.contains("outside");
+    check(good, || stdout)
+}
+
+/// ebtools itself in a PID namespace: it does not know its number on the host.
+fn in_a_pid_namespace() -> Result<(), String> {
+    let mut command = Command::new(this_program());
+    command.args(["helper", "in-pid-namespace", &ebtools(), "execsnoop", "--json"]);
+    let output = command.args(["--", "sh", "-c", "/bin/true"]).output().map_err(text)?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    let lines = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let lines = lines.collect::<Vec<serde_json::Value>>();
+    let ns_pid = |line: &&serde_json::Value| {
+        line["args"][0] == "/bin/true"
+            && line["ns_pid"].as_u64().is_some_and(|pid| pid < 20)
+            && line["pid"] != line["ns_pid"]
+    };
+    check(lines.iter().any(|line| ns_pid(&line)), || {
+        format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
+    })
+}
+
+/// A bash in another mount namespace, with an inode of its own, and one that replaces another
+/// while it is traced.
+fn readline_finds_shells_that_come() -> Result<(), String> {
+    let dir = scratch_dir("shells");
+    let bash = dir.join("bash");
+    let copy = || std::fs::copy("/bin/bash", dir.join("new")).map_err(text);
+    let replace = || std::fs::rename(dir.join("new"), &bash).map_err(text);
+    copy()?;
+    replace()?;
+    let mut tracer = Command::new(ebtools());
+    let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
+    tracer.args(["readline", "--json", "-v"]).env("PATH", path);
+    let mut running = Running::start_command(tracer)?;
+
+    // An upgrade.
+    copy()?;
+    replace()?;
+    running.wait_for("in use: uretprobe ")?;
+    let run = |program: &str, args: &[&str], line: &str| {
+        let mut shell = Command::new(program);
+        shell.args(args).args(["--norc", "-i"]).stdin(Stdio::piped()).stderr(Stdio::null());
+        let mut shell = shell.spawn().map_err(text)?;
+        let mut input = shell.stdin.take().ok_or("no standard input")?;
+        std::io::Write::write_all(&mut input, line.as_bytes()).map_err(text)?;
+        Ok::<_, String>((shell, input))
+    };
+    let (mut shell, input) = run(&bash.to_string_lossy(), &[], ": upgraded\n")?;
+    drop(input);
+    shell.wait().map_err(text)?;
+
+    // In its own mount namespace, under a name that is nowhere else.
+    let hidden = dir.join("hidden");
+    std::fs::create_dir(&hidden).map_err(text)?;
+    let script = "cp /bin/bash $0/bash; exec $0/bash --norc -i";
+    let args = ["helper", "without", &hidden.to_string_lossy(), "sh", "-c", script];
+    let mut command = Command::new(this_program());
+    command.args(args).arg(&hidden).stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut shell = command.spawn().map_err(text)?;
+    running.wait_for("in use: uretprobe /proc/")?;
+    let mut input = shell.stdin.take().ok_or("no standard input")?;
+    std::io::Write::write_all(&mut input, b": hidden\n").map_err(text)?;
+    drop(input);
+    shell.wait().map_err(text)?;
+
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let (_, stdout, _) = running.end().map_err(text)?;
+    std::fs::remove_dir_all(&dir).map_err(text)?;
+    check(stdout.contains(": upgraded") && stdout.contains(": hidden"), || stdout)
+}
+
+/// Scratch memory is filled with a pattern, as if it were left over from something secret; while the
+/// reader is stopped, the records are read here, byte by byte: no byte of the pattern is in them.
+fn no_memory_leaks_through_records() -> Result<(), String> {
+    const PATTERN: u8 = 0xa5;
+    let running = Running::start(&["execsnoop", "-x", "--json", "--ancestry"])?;
+    kill(running.pid(), Signal::SIGSTOP).map_err(text)?;
+    let newest = |name: &str| {
+        let ids = MapInfoIter::default().filter(|map| map.name.to_string_lossy() == name);
+        let id = ids.map(|map| map.id).max().ok_or(format!("no map {name}"))?;
+        MapHandle::from_map_id(id).map_err(text)
+    };
+    let (scratch, ring) = (newest("scratch")?, newest("events")?);
+    let head = 8; // `users`, which says whose the slot is
+    let mut value = vec![PATTERN; scratch.value_size() as usize];
+    value[..head].fill(0);
+    for slot in 0..scratch.max_entries() {
+        scratch.update(&slot.to_ne_bytes(), &value, MapFlags::ANY).map_err(text)?;
+    }
+    for program in ["/bin/true", "/no/such"] {
+        let _ = Command::new(program).args(["a", "bc", "def"]).status();
+    }
+    let (mut records, mut leaks) = (0, 0);
+    let mut builder = RingBufferBuilder::new();
+    let count = |bytes: &[u8]| {
+        records += 1;
+        leaks += bytes.iter().filter(|&&byte| byte == PATTERN).count();
+        0
+    };
+    builder.add(&ring, count).map_err(text)?;
+    builder.build().and_then(|ring| ring.consume()).map_err(text)?;
+    drop(running);
+    // The time and the cgroup's number may have that byte by chance, once or twice.
+    check(records >= 2 && leaks <= 2 * records, || format!("{leaks} bytes in {records} records"))
 }

@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{Run, scratch_dir};
+use crate::run::{Run, calls, scratch_dir};
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
-/// program, `$TRACER` the pid of ebtools, and `$PID` the number in a line `pid NUMBER` that the
+/// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in a line `pid NUMBER` that the
 /// command printed.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -49,6 +50,12 @@ pub(crate) enum Need {
     Kprobes,
     /// The tracepoints of system calls.
     Tracefs,
+    /// 32-bit system calls.
+    Calls32,
+    /// Deletes by io_uring: Linux 5.11.
+    Uring,
+    /// The library libreadline.
+    Libreadline,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -59,11 +66,38 @@ impl Need {
         let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {
             Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
+            Need::Calls32 if !calls_work(&["exec32", "/no/such"]) => {
+                Some("this kernel has no 32-bit system calls".into())
+            }
+            Need::Uring if !calls_work(&["uring", &fresh_file()]) => {
+                Some("this kernel's io_uring does not delete".into())
+            }
+            Need::Libreadline if !calls_work(&["readline", "/dev/null"]) => {
+                Some("there is no libreadline".into())
+            }
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,
         }
     }
+}
+
+fn calls_work(args: &[&str]) -> bool {
+    let status = Command::new(calls()).args(args).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn fresh_file() -> String {
+    let path = scratch_dir("need").join("file");
+    std::fs::write(&path, "").expect("a file can be made");
+    path.to_string_lossy().into_owned()
+}
+
+/// Where cgroup v2 is mounted.
+pub(crate) fn cgroup2() -> Option<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let mount = mounts.lines().find(|line| line.contains(" cgroup2 "))?;
+    mount.split(' ').nth(1).map(Into::into)
 }
 
 pub(crate) enum Outcome {

@@ -107,6 +107,187 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // execsnoop: the ways to exec
+    Case {
+        name: "exec_by_execveat",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "execveat", "true", "a"],
+        shows: &[r#"{"comm": "true", "ret": 0, "exe": "$BIN/true", "args": ["true", "a"]}"#],
+        ..CASE
+    },
+    Case {
+        name: "exec_by_fexecve",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "fexecve", "/bin/true", "a"],
+        shows: &[r#"{"ret": 0, "exe": "$BIN/true", "args": ["/bin/true", "a"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exec_of_memory",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "memfd", "/bin/true", "a"],
+        shows: &[r#"{"ret": 0, "exe": "/memfd:in memory", "exe_known": "deleted", "args": ["/bin/true", "a"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exec_of_a_script",
+        args: &["execsnoop", "--json"],
+        command: &["sh", "-c", "cd $DIR; printf '#!/bin/echo one\n' >script; chmod +x script; ./script two"],
+        shows: &[r#"{"comm": "script", "path": "./script", "interpreter": "/bin/echo", "exe": "$BIN/echo",
+                     "cwd": "$DIR", "args": ["/bin/echo", "one", "./script", "two"]}"#],
+        ..CASE
+    },
+    Case {
+        name: "exec_from_a_thread",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "thread", "/bin/true", "a"],
+        shows: &[r#"{"comm": "true", "pid": $PID, "tid": $PID, "ppid": $TRACER, "args": ["/bin/true", "a"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exec_by_a_32_bit_call",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "exec32", "/bin/true", "a"],
+        needs: &[Need::Calls32],
+        shows: &[r#"{"comm": "true", "args": ["/bin/true", "a"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exec_failures_of_all_calls",
+        args: &["execsnoop", "-x", "--json"],
+        command: &["sh", "-c", "$CALLS execveat no-such a b; $CALLS thread /no/such t; true"],
+        shows: &[
+            r#"{"ret": -2, "errno": "ENOENT", "path": "no-such", "args": ["no-such", "a", "b"]}"#,
+            r#"{"ret": -2, "path": "/no/such", "args": ["/no/such", "t"]}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "exec_failures_of_32_bit_calls",
+        args: &["execsnoop", "-x", "--json"],
+        command: &["$CALLS", "exec32", "/no/such", "a"],
+        needs: &[Need::Calls32],
+        shows: &[r#"{"ret": -2, "errno": "ENOENT", "path": "/no/such", "args": ["/no/such", "a"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exec_with_bad_addresses",
+        args: &["execsnoop", "-x", "--json"],
+        command: &["$CALLS", "bad-address", "/bin/true"],
+        shows: &[
+            r#"{"errno": "EFAULT", "path": "/bin/true", "args": ["/bin/true", null], "args_truncated": null}"#,
+            r#"{"errno": "EFAULT", "path": "/bin/true", "args": [], "args_truncated": true}"#,
+        ],
+        ..CASE
+    },
+
+    // execsnoop: arguments
+    Case {
+        name: "args_none",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "no-args", "/bin/true"],
+        events: Some(2),
+        also: |run| {
+            // Linux 5.18 gives such a program one empty argument.
+            let last = run.json()?.into_iter().filter(|line| line["type"] == "event").next_back();
+            let args = last.unwrap_or_default()["args"].clone();
+            let good = args == serde_json::json!([]) || args == serde_json::json!([""]);
+            if good { Ok(()) } else { Err(format!("{args}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "args_on_untouched_pages",
+        args: &["execsnoop", "--json"],
+        command: &["sh", "-c", "cd $DIR; $CALLS untouched /bin/true 'never read'"],
+        shows: &[r#"{"comm": "true", "args": ["/bin/true", "never read"]}"#],
+        ..CASE
+    },
+    Case {
+        name: "args_100000",
+        args: &["execsnoop", "--json", "--max-args-bytes", "512K"],
+        command: &["$CALLS", "many", "/bin/true", "100000", "1"],
+        shows: &[r#"{"comm": "true", "args_bytes": 200010, "args_truncated": null}"#],
+        also: |run| {
+            let lines = run.json()?;
+            let count = lines.iter().filter_map(|line| line["args"].as_array()).map(Vec::len).max();
+            if count == Some(100_001) { Ok(()) } else { Err(format!("{count:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "args_one_of_128_kib",
+        args: &["execsnoop", "--json"],
+        command: &["$CALLS", "many", "/bin/true", "1", "131071"],
+        shows: &[r#"{"comm": "true", "args_bytes": 131082, "args_truncated": true}"#],
+        ..CASE
+    },
+    Case {
+        name: "args_of_nearly_2_mib",
+        args: &["execsnoop", "--json", "--max-args-bytes", "2M", "--buffer", "8M"],
+        command: &["$CALLS", "many", "/bin/true", "15", "131071"],
+        shows: &[r#"{"comm": "true", "args_bytes": 1966090, "args_truncated": null}"#],
+        ..CASE
+    },
+    Case {
+        name: "args_cut_where_it_is_said",
+        args: &["execsnoop", "--json", "--max-args-bytes", "8K"],
+        command: &["$CALLS", "many", "/bin/true", "1", "10000"],
+        shows: &[r#"{"comm": "true", "args_bytes": 10011, "args_truncated": true}"#],
+        ..CASE
+    },
+
+    // fields
+    Case {
+        name: "fields_are_chosen_and_ordered",
+        args: &["execsnoop", "--fields", "argv0,path,exe,cwd,parent_comm"],
+        command: &["/bin/bash", "-c", "cd /; exec -a other /bin/true"],
+        needs: &[BASH],
+        also: |run| {
+            let lines = run.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let lines = lines.collect::<Vec<_>>();
+            let good = lines.first() == Some(&vec!["ARGV0", "FILE", "EXE", "CWD", "PCOMM"])
+                && lines.last().is_some_and(|line| {
+                    line[0] == "other" && line[1] == "/bin/true" && line[2].ends_with("/bin/true")
+                        && line[3] == "/" && line[4] == "ebtools"
+                });
+            if good { Ok(()) } else { Err("not the fields that were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "fields_of_json",
+        args: &["execsnoop", "--json", "--fields", "pid,argv0"],
+        command: &["true"],
+        also: |run| {
+            let first = run.stdout.lines().next().unwrap_or_default();
+            let good = first.starts_with(r#"{"type":"event","tool":"execsnoop","pid":"#)
+                && first.ends_with(r#","argv0":"true"}"#);
+            if good { Ok(()) } else { Err("not the fields that were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "ancestry",
+        args: &["execsnoop", "--json", "--ancestry"],
+        command: &["sh", "-c", "echo pid $$; (sh -c '/bin/true; :'); :"],
+        also: |run| {
+            let lines = run.json()?;
+            let line = lines.iter().find(|line| line["comm"] == "true").ok_or("no true")?;
+            let chain = line["ancestors"].as_array().ok_or("no ancestors")?;
+            let names = chain.iter().filter_map(|one| one["comm"].as_str()).collect::<Vec<_>>();
+            let good = names.starts_with(&["sh"]) && names.contains(&"ebtools")
+                && line["ppid"] == chain[0]["pid"];
+            if good { Ok(()) } else { Err(format!("{names:?}")) }
+        },
+        ..CASE
+    },
+
     // counts
     Case {
         name: "count_is_exact",
@@ -252,6 +433,125 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // unlinksnoop: the ways to delete
+    Case {
+        name: "unlink_by_32_bit_calls_and_kprobe",
+        args: &["unlinksnoop", "--hook", "kprobe", "--json"],
+        command: &["sh", "-c", "cd $DIR; touch a b; mkdir d; exec $CALLS unlink32 $DIR/a b d"],
+        needs: &[Need::Kprobes, Need::Calls32],
+        shows: &[
+            r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#,
+            r#"{"ret": 0, "kind": "file", "path": "$DIR/b"}"#,
+            r#"{"ret": 0, "kind": "dir", "path": "$DIR/d"}"#,
+        ],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "unlink_by_io_uring_and_kprobe",
+        args: &["unlinksnoop", "--hook", "kprobe", "--json"],
+        command: &["sh", "-c", "cd $DIR; touch a; exec $CALLS uring a"],
+        needs: &[Need::Kprobes, Need::Uring],
+        shows: &[r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "unlink_below_a_descriptor",
+        args: &["unlinksnoop", "--json"],
+        needs: &[Need::Tracefs],
+        ..UNLINKAT
+    },
+    Case {
+        name: "unlink_below_a_descriptor_by_tracepoint",
+        args: &["unlinksnoop", "--hook", "tracepoint", "--json"],
+        needs: &[Need::Tracefs],
+        ..UNLINKAT
+    },
+    Case {
+        name: "unlink_in_a_chroot",
+        args: &["unlinksnoop", "--json"],
+        command: &["sh", "-c", "mkdir $DIR/root; touch $DIR/root/a; exec $CALLS chroot $DIR/root /a"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"ret": 0, "path": "$DIR/root/a", "path_known": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "unlink_across_a_mount",
+        args: &["unlinksnoop", "--json"],
+        command: &["sh", "-c", "mkdir $DIR/m; exec $SELF helper without $DIR/m sh -c 'cd $DIR/m; mkdir d; cd d; touch a; rm a'"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"ret": 0, "path": "$DIR/m/d/a", "path_known": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "unlink_in_a_deleted_directory",
+        args: &["unlinksnoop", "--json"],
+        command: &["sh", "-c", "mkdir $DIR/d; exec $CALLS deleted-cwd $DIR/d"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"errno": "ENOENT", "path": "$DIR/d/nothing", "path_known": "deleted"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "unlink_with_a_bad_address",
+        args: &["unlinksnoop", "--json"],
+        command: &["$CALLS", "bad-name", "x"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"errno": "EFAULT", "kind": "file", "path": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "unlink_by_path",
+        args: &["unlinksnoop", "--json", "--path", "*/b*", "--not-path", "*bc"],
+        command: &["sh", "-c", "cd $DIR; touch a bb bc; rm a; rm bb; rm bc; rm -f b; :"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"ret": 0, "path": "$DIR/bb"}"#, r#"{"ret": -2, "path": "$DIR/b"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "unlink_by_path_with_a_prefix",
+        args: &["unlinksnoop", "--json", "--path", "$DIR/wanted/*"],
+        command: &["sh", "-c", "cd $DIR; mkdir wanted other; touch wanted/a wanted/b other/a; \
+                    rm $DIR/other/a; rm $DIR/wanted/a; cd wanted; rm b"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"path": "$DIR/wanted/a"}"#, r#"{"path": "$DIR/wanted/b"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "renames_that_replace",
+        args: &["unlinksnoop", "--renames", "--json"],
+        command: &["sh", "-c", "cd $DIR; touch a b c e f; $CALLS rename a b; $CALLS rename b new; \
+                    $CALLS exchange e f; $CALLS rename $DIR/c new; rm new; $CALLS rename no new; :"],
+        needs: &[Need::Kprobes],
+        shows: &[
+            r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/b", "from": "$DIR/a"}"#,
+            r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/new", "from": "$DIR/c"}"#,
+            r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/new", "from": null}"#,
+        ],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "unlink_hostile_names",
+        args: &["unlinksnoop", "--json"],
+        command: &["/bin/bash", "-c", r"cd $DIR; touch $'a\xff'; rm $'a\xff'; :"],
+        needs: &[Need::Tracefs, BASH],
+        also: |run| {
+            let lines = run.json()?;
+            let line = lines.iter().find(|line| line["type"] == "event").ok_or("no event")?;
+            let good = line["path"].as_str().is_some_and(|path| path.ends_with("/a\u{fffd}"))
+                && line["path_base64"].as_str().is_some();
+            if good { Ok(()) } else { Err("the bytes cannot be got back".into()) }
+        },
+        ..CASE
+    },
+
     // readline
     Case {
         name: "readline_from_the_first_line",
@@ -277,6 +577,44 @@ pub(crate) const CASES: &[Case] = &[
         events: Some(1),
         ..CASE
     },
+    Case {
+        name: "readline_end_of_file",
+        args: &["readline", "--json"],
+        command: &["/bin/bash", "-c", "cd $DIR; echo 'echo one' >lines; exec bash --norc -i <lines"],
+        needs: &[BASH],
+        shows: &[r#"{"line": "echo one", "eof": null}"#, r#"{"line": null, "eof": true}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "readline_long_line_and_bytes_that_are_no_text",
+        args: &["readline", "--json"],
+        command: &["/bin/bash", "-c", r#"cd $DIR; (printf ': %060000d\n' 1; printf ': a\xffb\n: "\nmore"\n') >lines; exec bash --norc -i <lines"#],
+        needs: &[BASH],
+        shows: &[r#"{"line_base64": "OiBh/2I=", "line_truncated": null}"#, r#"{"line": ": \""}"#, r#"{"line": "more\""}"#],
+        also: |run| {
+            let whole = format!("\": {:060000}\"", 1);
+            if run.stdout.contains(&whole) { Ok(()) } else { Err("not whole".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "readline_longer_line_is_marked",
+        args: &["readline", "--json"],
+        command: &["/bin/bash", "-c", r"cd $DIR; printf ': %070000d\n' 1 >lines; exec bash --norc -i <lines"],
+        needs: &[BASH],
+        shows: &[r#"{"line_truncated": true}"#],
+        ..CASE
+    },
+    Case {
+        name: "readline_of_all_programs",
+        args: &["readline", "--all", "--json"],
+        command: &["/bin/bash", "-c", "cd $DIR; echo 'in a program' >lines; exec $CALLS readline lines"],
+        needs: &[BASH, Need::Libreadline],
+        shows: &[r#"{"comm": "calls", "line": "in a program"}"#, r#"{"eof": true}"#],
+        events: Some(2),
+        ..CASE
+    },
 ];
 
 /// Deletes of all kinds; what each hook must show of them.
@@ -295,5 +633,17 @@ const UNLINKS: Case = Case {
         r#"{"type": "summary", "produced": 4, "delivered": 4, "lost": {}}"#,
     ],
     events: Some(4),
+    ..CASE
+};
+
+/// Below a descriptor, and below one that is none.
+const UNLINKAT: Case = Case {
+    command: &["sh", "-c", "mkdir -p $DIR/d/e; touch $DIR/d/a; exec $CALLS unlinkat $DIR/d a e"],
+    shows: &[
+        r#"{"ret": 0, "kind": "file", "path": "$DIR/d/a", "path_known": null}"#,
+        r#"{"ret": 0, "kind": "dir", "path": "$DIR/d/e"}"#,
+        r#"{"errno": "EBADF", "path": "a", "path_known": "relative"}"#,
+    ],
+    events: Some(3),
     ..CASE
 };

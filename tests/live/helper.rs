@@ -12,6 +12,10 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let done = match args[..] {
         // Runs a command as another user.
         ["as", uid, ref command @ ..] => as_user(uid, command),
+        // Runs a command in a cgroup.
+        ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
+        // Runs a command as the first process of a PID namespace.
+        ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command that finds nothing in a directory, or in a file.
         ["without", path, ref command @ ..] => without(Path::new(path), command),
         _ => Err(format!("helper: unknown: {args:?}").into()),
@@ -43,6 +47,16 @@ fn without(path: &Path, command: &[&str]) -> Done {
     } else if path.exists() {
         mount(Some("/dev/null"), path, none, MsFlags::MS_BIND, none)?;
     }
+    run(command)
+}
+
+fn in_cgroup(dir: &Path, command: &[&str]) -> Done {
+    std::fs::write(dir.join("cgroup.procs"), "0")?;
+    run(command)
+}
+
+fn in_pid_namespace(command: &[&str]) -> Done {
+    unshare(CloneFlags::CLONE_NEWPID)?;
     run(command)
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 
 use nix::pty::openpty;
@@ -19,6 +20,22 @@ pub(crate) fn ebtools() -> String {
 pub(crate) fn this_program() -> String {
     let path = std::env::current_exe().expect("the test program has a path");
     path.to_string_lossy().into_owned()
+}
+
+/// The program that makes unusual calls: `$CALLS`, else compiled from calls.c.
+pub(crate) fn calls() -> &'static str {
+    static CALLS: OnceLock<String> = OnceLock::new();
+    CALLS.get_or_init(|| {
+        if let Ok(given) = std::env::var("CALLS") {
+            return given;
+        }
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/calls.c");
+        let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/calls");
+        let flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program, source];
+        let compiled = Command::new("cc").args(flags).status().expect("cc can be run");
+        assert!(compiled.success(), "calls.c cannot be compiled");
+        program.into()
+    })
 }
 
 /// A fresh directory.
@@ -40,10 +57,17 @@ pub(crate) struct Run {
 impl Run {
     /// Runs `ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything is.
     pub(crate) fn of(args: &[&str], command: &[&str], typed: &str, dir: &Path) -> Self {
-        let mut words =
-            vec![("$DIR", dir.to_string_lossy().into_owned()), ("$SELF", this_program())];
+        let mut words = vec![
+            ("$DIR", dir.to_string_lossy().into_owned()),
+            ("$SELF", this_program()),
+            ("$CALLS", calls().to_string()),
+            // Where /bin leads to: /usr/bin, on most systems.
+            ("$BIN", real_path("/bin")),
+        ];
         let mut ebtools = Command::new(ebtools());
         ebtools.args(args.iter().map(|arg| fill(arg, &words)));
+        // A command that hangs fails its case, not the whole run.
+        ebtools.args(["-d", "100"]);
         if !command.is_empty() {
             ebtools.arg("--").args(command.iter().map(|arg| fill(arg, &words)));
         }
@@ -104,6 +128,10 @@ impl Display for Run {
     }
 }
 
+fn real_path(path: &str) -> String {
+    fs::canonicalize(path).expect("it is there").to_string_lossy().into_owned()
+}
+
 fn fill(text: &str, words: &[(&'static str, String)]) -> String {
     words.iter().fold(text.to_string(), |text, (word, value)| text.replace(word, value))
 }
@@ -137,22 +165,30 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `ebtools ARGS -v` and waits until it says that it has attached.
     pub(crate) fn start(args: &[&str]) -> Result<Self, String> {
-        let mut child = Command::new(ebtools())
-            .args(args)
-            .arg("-v")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let mut errors = BufReader::new(child.stderr.take().ok_or("no standard error")?);
+        let mut command = Command::new(ebtools());
+        command.args(args).arg("-v");
+        Self::start_command(command)
+    }
+
+    /// The same for a command that runs ebtools with `-v`.
+    pub(crate) fn start_command(mut command: Command) -> Result<Self, String> {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = child.spawn().map_err(|error| error.to_string())?;
+        let errors = BufReader::new(child.stderr.take().ok_or("no standard error")?);
+        let mut running = Self { child, errors };
+        running.wait_for(": attached")?;
+        Ok(running)
+    }
+
+    /// Waits until it says a line that has `text` in it.
+    pub(crate) fn wait_for(&mut self, text: &str) -> Result<(), String> {
         let mut said = String::new();
-        while !said.ends_with(": attached\n") {
-            if errors.read_line(&mut said).map_err(|error| error.to_string())? == 0 {
-                return Err(format!("it did not attach: {said}"));
+        while !said.lines().next_back().is_some_and(|line| line.contains(text)) {
+            if self.errors.read_line(&mut said).map_err(|error| error.to_string())? == 0 {
+                return Err(format!("it never said {text:?}: {said}"));
             }
         }
-        Ok(Self { child, errors })
+        Ok(())
     }
 
     pub(crate) fn pid(&self) -> nix::unistd::Pid {
@@ -168,5 +204,13 @@ impl Running {
         let mut stderr = String::new();
         self.errors.read_to_string(&mut stderr)?;
         Ok((self.child.wait()?.code(), stdout, stderr))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Whatever went wrong, nothing is left running.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

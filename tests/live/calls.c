@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * calls WORD [ARG]... - makes system calls in ways that usual programs do not.
+ * Prints `pid NUMBER` first, where the number matters.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int fail(const char *what)
+{
+	fprintf(stderr, "calls: %s: %s\n", what, strerror(errno));
+	return 1;
+}
+
+/* --- exec -------------------------------------------------------------------------------- */
+
+static int do_execveat(char **argv)
+{
+	int dir = open("/bin", O_PATH | O_DIRECTORY);
+
+	syscall(SYS_execveat, dir, argv[0], argv, environ, 0);
+	return fail("execveat");
+}
+
+static int do_fexecve(char **argv)
+{
+	int fd = open(argv[0], O_PATH | O_CLOEXEC);
+
+	syscall(SYS_execveat, fd, "", argv, environ, AT_EMPTY_PATH);
+	return fail("fexecve");
+}
+
+static int do_memfd(char **argv)
+{
+	static char buffer[1 << 16];
+	int from = open(argv[0], O_RDONLY), to = memfd_create("in memory", 0);
+	ssize_t len;
+
+	while ((len = read(from, buffer, sizeof(buffer))) > 0)
+		if (write(to, buffer, len) != len)
+			return fail("write");
+	syscall(SYS_execveat, to, "", argv, environ, AT_EMPTY_PATH);
+	return fail("memfd");
+}
+
+static void *exec_in_thread(void *argv)
+{
+	execve(((char **)argv)[0], argv, environ);
+	fail("thread");
+	return NULL;
+}
+
+static int do_thread(char **argv)
+{
+	pthread_t thread;
+
+	printf("pid %d\n", getpid());
+	fflush(stdout);
+	pthread_create(&thread, NULL, exec_in_thread, argv);
+	pthread_join(thread, NULL);
+	return 1;
+}
+
+/* argv on pages that nobody has touched: mapped from a file, never read. */
+static int do_untouched(char **argv)
+{
+	int fd = open("untouched", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char *page, *args[3];
+
+	if (write(fd, argv[1], strlen(argv[1]) + 1) < 0 || fdatasync(fd))
+		return fail("write");
+	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	args[0] = argv[0];
+	args[1] = page;
+	args[2] = NULL;
+	execve(argv[0], args, environ);
+	return fail("untouched");
+}
+
+static int do_no_args(char **argv)
+{
+	char *none[] = { NULL };
+
+	execve(argv[0], none, environ);
+	return fail("no args");
+}
+
+/* A bad address for argv, and for one argument. */
+static int do_bad_address(char **argv)
+{
+	char *args[] = { argv[0], (char *)16, NULL };
+
+	if (!fork())
+		_exit(execve(argv[0], args, environ) ? 0 : 1);
+	wait(NULL);
+	syscall(SYS_execve, argv[0], 16, environ);
+	return errno == EFAULT ? 0 : fail("bad address");
+}
+
+/* COUNT arguments of SIZE bytes. */
+static int do_many(char **argv)
+{
+	long count = atol(argv[1]), size = atol(argv[2]), i;
+	char **args = calloc(count + 2, sizeof(*args)), *text = malloc(size + 1);
+
+	memset(text, 'x', size);
+	text[size] = 0;
+	args[0] = argv[0];
+	for (i = 1; i <= count; i++)
+		args[i] = text;
+	execve(argv[0], args, environ);
+	return fail("many");
+}
+
+/* --- 32-bit calls from a 64-bit program: everything they point to is below 4 GiB ----------- */
+
+#if defined(__x86_64__)
+static long call32(long number, long a, long b, long c)
+{
+	long result;
+
+	asm volatile("int $0x80"
+		     : "=a"(result)
+		     : "a"(number), "b"(a), "c"(b), "d"(c)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+
+static char *low;
+
+static unsigned int low_string(const char *text)
+{
+	char *at = low;
+
+	strcpy(at, text);
+	low += strlen(text) + 1;
+	return (unsigned int)(unsigned long)at;
+}
+
+static int low_memory(void)
+{
+	low = mmap(NULL, 1 << 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	return low == MAP_FAILED ? fail("mmap") : 0;
+}
+
+static int do_exec32(char **argv)
+{
+	unsigned int *args;
+	long i, error;
+
+	if (low_memory())
+		return 1;
+	args = (unsigned int *)low;
+	low += 256;
+	for (i = 0; argv[i] && i < 60; i++)
+		args[i] = low_string(argv[i]);
+	args[i] = 0;
+	error = call32(11, low_string(argv[0]), (long)args, 0);
+	return error == -ENOENT ? 0 : 1;
+}
+
+static int do_unlink32(char **argv)
+{
+	return low_memory() || call32(10, low_string(argv[0]), 0, 0) ||
+	       call32(301, AT_FDCWD, low_string(argv[1]), 0) || call32(40, low_string(argv[2]), 0, 0);
+}
+#else
+static int do_exec32(char **argv)
+{
+	(void)argv;
+	return 77;
+}
+#define do_unlink32 do_exec32
+#endif
+
+/* --- deletes --------------------------------------------------------------------------------- */
+
+/* DIR NAME DIR2: relative to a descriptor, a directory that way, and with a bad descriptor. */
+static int do_unlinkat(char **argv)
+{
+	int dir = open(argv[0], O_PATH | O_DIRECTORY);
+
+	if (unlinkat(dir, argv[1], 0) || unlinkat(dir, argv[2], AT_REMOVEDIR))
+		return fail("unlinkat");
+	return unlinkat(999, argv[1], 0) && errno == EBADF ? 0 : fail("bad descriptor");
+}
+
+/* DIR NAME: delete an absolute name inside a chroot. */
+static int do_chroot(char **argv)
+{
+	return chroot(argv[0]) || chdir("/") || unlink(argv[1]) ? fail("chroot") : 0;
+}
+
+/* DIR: delete in a working directory that is deleted. */
+static int do_deleted_cwd(char **argv)
+{
+	return chdir(argv[0]) || rmdir(argv[0]) || !unlink("nothing") ? fail("deleted cwd") : 0;
+}
+
+static int do_bad_name(char **argv)
+{
+	(void)argv;
+	return unlink((char *)16) && errno == EFAULT ? 0 : fail("bad name");
+}
+
+/* OLD NEW: rename, and exchange. */
+static int do_rename(char **argv)
+{
+	return rename(argv[0], argv[1]) ? fail("rename") : 0;
+}
+
+static int do_exchange(char **argv)
+{
+	return renameat2(AT_FDCWD, argv[0], AT_FDCWD, argv[1], RENAME_EXCHANGE) ? fail("exchange") : 0;
+}
+
+/* NAME: one unlinkat by io_uring; 77 where the kernel has none. */
+static int do_uring(char **argv)
+{
+	struct io_uring_params params = {};
+	int ring = syscall(SYS_io_uring_setup, 1, &params);
+	struct io_uring_sqe *entry;
+	struct io_uring_cqe *done;
+	unsigned int *tail, *index;
+	char *queue, *completions;
+
+	if (ring < 0)
+		return 77;
+	queue = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED,
+		     ring, IORING_OFF_SQ_RING);
+	completions = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*done),
+			   PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
+	entry = mmap(NULL, params.sq_entries * sizeof(*entry), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
+		     IORING_OFF_SQES);
+	if (queue == MAP_FAILED || completions == MAP_FAILED || entry == MAP_FAILED)
+		return fail("mmap");
+	memset(entry, 0, sizeof(*entry));
+	entry->opcode = IORING_OP_UNLINKAT;
+	entry->fd = AT_FDCWD;
+	entry->addr = (unsigned long)argv[0];
+	index = (unsigned int *)(queue + params.sq_off.array);
+	tail = (unsigned int *)(queue + params.sq_off.tail);
+	index[0] = 0;
+	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
+		return fail("io_uring_enter");
+	done = (struct io_uring_cqe *)(completions + params.cq_off.cqes);
+	return done->res == 0 ? 0 : done->res == -EINVAL ? 77 : 1;
+}
+
+/* --- readline ---------------------------------------------------------------------------- */
+
+/* FILE: reads its lines with libreadline; 77 where there is none. */
+static int do_readline(char **argv)
+{
+	void *library = dlopen("libreadline.so.8", RTLD_NOW);
+	char *(*readline)(const char *prompt);
+	FILE **instream, **outstream;
+	char *line;
+
+	if (!library)
+		return 77;
+	*(void **)&readline = dlsym(library, "readline");
+	instream = dlsym(library, "rl_instream");
+	outstream = dlsym(library, "rl_outstream");
+	if (!readline || !instream || !outstream)
+		return 77;
+	*instream = fopen(argv[0], "r");
+	*outstream = stderr;
+	while ((line = readline("")))
+		free(line);
+	return 0;
+}
+
+static const struct {
+	const char *word;
+	int (*run)(char **argv);
+} calls[] = {
+	{ "execveat", do_execveat },
+	{ "fexecve", do_fexecve },
+	{ "memfd", do_memfd },
+	{ "thread", do_thread },
+	{ "untouched", do_untouched },
+	{ "no-args", do_no_args },
+	{ "bad-address", do_bad_address },
+	{ "many", do_many },
+	{ "exec32", do_exec32 },
+	{ "unlink32", do_unlink32 },
+	{ "unlinkat", do_unlinkat },
+	{ "chroot", do_chroot },
+	{ "deleted-cwd", do_deleted_cwd },
+	{ "bad-name", do_bad_name },
+	{ "rename", do_rename },
+	{ "exchange", do_exchange },
+	{ "uring", do_uring },
+	{ "readline", do_readline },
+};
+
+int main(int argc, char **argv)
+{
+	unsigned long i;
+
+	for (i = 0; argc > 2 && i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (!strcmp(argv[1], calls[i].word))
+			return calls[i].run(argv + 2);
+	fprintf(stderr, "calls: wrong usage\n");
+	return 2;
+}
