@@ -9,8 +9,8 @@
 /* The least --max-args-bytes; user space makes the tail larger. */
 #define ARGS_MAX PATH_MAX
 #define TAIL_MAX (PLACES_LEN + ARGS_MAX)
-/* Arguments of a failed call that are looked at: their addresses are in an array to walk. */
-#define FAILED_ARGS_MAX 100
+/* Arguments of a failed call that are looked at, as many as .unreadable has bits. */
+#define FAILED_ARGS_MAX 64
 
 /* Tail, each with the length that is given here, in this order. */
 struct event {
@@ -153,9 +153,6 @@ static __noinline bool read_failed_argument(struct record *record, __u64 at, __u
 		return false;
 	n = bpf_probe_read_user_str(record->tail + at + len, PATH_MAX, (void *)address);
 	if (n < 1 || n > PATH_MAX) {
-		/* Only that many can be told from empty ones. */
-		if (i >= 64)
-			return false;
 		record->event.unreadable |= 1ULL << i;
 		record->tail[at + len] = 0;
 		n = 1;

@@ -53,11 +53,13 @@ static __always_inline struct pt_regs *user_regs(void)
 }
 
 /*
- * do_renameat2 takes struct filename since Linux 5.11 (e886663cfd02); before, user pointers. The
- * helper came with the same version.
+ * do_renameat2 takes struct filename since Linux 5.11 (e886663cfd02), which the later 5.10.y have
+ * too; before, user pointers. Only addresses of the kernel have the highest bit.
  */
-#define RENAME_TAKES_USER_POINTERS                                                                 \
-	(!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+static __always_inline bool is_user_address(const void *address)
+{
+	return (long)address > 0;
+}
 
 /*
  * vfs_rename got a struct for its arguments in Linux 5.12 (9fe61450972d).

@@ -10,7 +10,7 @@
 #include "event.bpf.h"
 
 /* The most names of a path: a deeper one is marked. */
-#define NAMES_MAX 96
+#define NAMES_MAX 48
 #define NAME_LEN 256 /* NAME_MAX and a NUL */
 
 struct place {
@@ -65,64 +65,82 @@ static __always_inline struct place place_of_fd(int fd)
 	return place_of_file(file);
 }
 
+/* Where a walk is, kept in the stack of the one who walks. */
+struct walk {
+	struct dentry *dentry;
+	struct mount *mount;
+};
+
+/*
+ * One step up: writes a name at `at` + record->used, or crosses a mount. True if there is more.
+ * Not inline, and with its results in memory: on its way out all the verifier's cases become one.
+ */
+static __noinline bool write_name(struct record *record, __u64 at, struct walk *walk)
+{
+	struct dentry *dentry, *parent;
+	struct mount *mount, *upper;
+	__u64 used;
+	long len;
+
+	if (!record || !walk || at > TAIL_MAX - NAMES_LEN)
+		return false;
+	dentry = walk->dentry;
+	mount = walk->mount;
+	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
+		upper = BPF_CORE_READ(mount, mnt_parent);
+		if (mount == upper) {
+			record->state = PATH_WHOLE;
+			return false;
+		}
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = upper;
+		return true;
+	}
+	used = *(volatile __u64 *)&record->used;
+	if (used > NAMES_LEN - NAME_LEN)
+		return false;
+	len = bpf_probe_read_kernel_str(record->tail + at + used, NAME_LEN,
+					BPF_CORE_READ(dentry, d_name.name));
+	if (len < 1 || len > NAME_LEN)
+		return false;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	/* The root of a tree that is not mounted here, as after a lazy umount. */
+	if (dentry == parent && record->tail[at + used] == '/')
+		return false;
+	record->used = used + len;
+	/* What never was in a directory, like a memfd. */
+	if (dentry == parent) {
+		record->state = PATH_WHOLE;
+		return false;
+	}
+	walk->dentry = parent;
+	return true;
+}
+
 /*
  * Writes the names of a place into the tail of a record at `at`, at most NAMES_LEN bytes of them;
  * record->used says how many, record->state how it turned out. The way goes up over mounts to the
  * root of the mount namespace, so that a chroot's files are shown where they are.
- *
- * Not inline, and with its results in memory: so all the verifier's cases become one on its way out.
  */
-static __noinline int write_names(struct record *record, __u64 at, struct dentry *start_dentry,
-				  struct vfsmount *start_mnt)
+static __noinline int write_names(struct record *record, __u64 at, struct dentry *dentry,
+				  struct vfsmount *mnt)
 {
-	struct mount *mount = (void *)start_mnt - bpf_core_field_offset(struct mount, mnt);
-	struct dentry *dentry = start_dentry;
-	__u64 used;
+	struct walk walk = {
+		.dentry = dentry,
+		.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt),
+	};
 	int i;
 
-	if (!record || at > TAIL_MAX - NAMES_LEN)
+	if (!record)
 		return 0;
 	record->used = 0;
 	record->state = PATH_NONE;
-	if (!start_dentry || !start_mnt)
+	if (!dentry || !mnt)
 		return 0;
 	record->state = PATH_CUT;
-	for (i = 0; i < NAMES_MAX; i++) {
-		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
-		struct dentry *top = BPF_CORE_READ(mount, mnt.mnt_root);
-		struct mount *upper = BPF_CORE_READ(mount, mnt_parent);
-		long len;
-
-		if (dentry == top && mount == upper) {
-			record->state = PATH_WHOLE;
+	for (i = 0; i < NAMES_MAX; i++)
+		if (!write_name(record, at, &walk))
 			break;
-		}
-		if (dentry == top) {
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = upper;
-			continue;
-		}
-		used = *(volatile __u64 *)&record->used;
-		if (used > NAMES_LEN - NAME_LEN)
-			break;
-		len = bpf_probe_read_kernel_str(record->tail + at + used, NAME_LEN,
-						BPF_CORE_READ(dentry, d_name.name));
-		if (len < 1 || len > NAME_LEN)
-			break;
-		/* The root of a tree that is not mounted here, as after a lazy umount. */
-		if (dentry == parent && record->tail[at + used] == '/')
-			break;
-		record->used = used + len;
-		/* What never was in a directory, like a memfd. */
-		if (dentry == parent) {
-			record->state = PATH_WHOLE;
-			break;
-		}
-		dentry = parent;
-	}
-	if (record->state == PATH_WHOLE && start_dentry != BPF_CORE_READ(start_mnt, mnt_root) &&
-	    !BPF_CORE_READ(start_dentry, d_hash.pprev))
-		record->state = PATH_DELETED;
 	return 0;
 }
 
@@ -130,6 +148,9 @@ static __noinline int write_names(struct record *record, __u64 at, struct dentry
 static __always_inline enum path_state names_of(struct place place, struct record *record,
 						__u64 *at)
 {
+	struct dentry *dentry = place.dentry;
+	struct vfsmount *mnt = place.mnt;
+	enum path_state state;
 	__u64 used;
 
 	write_names(record, *at, place.dentry, place.mnt);
@@ -137,7 +158,11 @@ static __always_inline enum path_state names_of(struct place place, struct recor
 	if (used > NAMES_LEN)
 		used = NAMES_LEN;
 	*at += used;
-	return *(volatile __u32 *)&record->state;
+	state = *(volatile __u32 *)&record->state;
+	if (state == PATH_WHOLE && dentry != BPF_CORE_READ(mnt, mnt_root) &&
+	    !BPF_CORE_READ(dentry, d_hash.pprev))
+		state = PATH_DELETED;
+	return state;
 }
 
 #endif

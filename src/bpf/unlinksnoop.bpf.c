@@ -105,7 +105,7 @@ static __always_inline long read_filename(__u8 *to, struct filename *filename)
 
 static __always_inline long read_rename_name(__u8 *to, struct filename *filename)
 {
-	if (!RENAME_TAKES_USER_POINTERS)
+	if (!is_user_address(filename))
 		return read_filename(to, filename);
 	to[0] = 0;
 	return bpf_probe_read_user_str(to, PATH_MAX, filename);

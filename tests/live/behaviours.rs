@@ -49,7 +49,7 @@ fn text(error: impl std::fmt::Display) -> String {
 
 fn signals_end_it_well() -> Result<(), String> {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let running = Running::start(&["execsnoop", "--json", "-n", "no-such-name"])?;
+        let running = Running::start(&["execsnoop", "--json", "--fields", "pid", "-n", "no-such-name"])?;
         kill(running.pid(), signal).map_err(text)?;
         let (code, stdout, stderr) = running.end().map_err(text)?;
         let summary = r#""produced":0,"delivered":0,"lost":{}}"#;
@@ -426,8 +426,10 @@ fn readline_finds_shells_that_come() -> Result<(), String> {
     command.args(args).arg(&hidden).stdin(Stdio::piped()).stderr(Stdio::null());
     let mut shell = command.spawn().map_err(text)?;
     running.wait_for("in use: uretprobe /proc/")?;
+    // The line that it waits for meanwhile is missed: the probe is on the function's return, and has
+    // to be there when it is entered.
     let mut input = shell.stdin.take().ok_or("no standard input")?;
-    std::io::Write::write_all(&mut input, b": hidden\n").map_err(text)?;
+    std::io::Write::write_all(&mut input, b": missed\n: hidden\n").map_err(text)?;
     drop(input);
     shell.wait().map_err(text)?;
 

@@ -23,14 +23,14 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_of_descendants",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["sh", "-c", "(sh -c '(/bin/true grandchild)& wait')"],
         shows: &[r#"{"args": ["/bin/true", "grandchild"]}"#],
         ..CASE
     },
     Case {
         name: "exec_failures",
-        args: &["execsnoop", "-x", "--json"],
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["/bin/bash", "-c", "/no/such/program a 'b c'; /etc/passwd; /bin/true"],
         needs: &[Need::Tracefs, BASH],
         shows: &[
@@ -42,7 +42,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_failures_are_not_asked_for",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["/bin/bash", "-c", "/no/such/program; /bin/true"],
         needs: &[BASH],
         shows: &[r#"{"comm": "true", "ret": 0}"#],
@@ -51,7 +51,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_bytes_that_are_no_text",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["/bin/bash", "-c", r"exec /bin/true $'\xff' $'\x1b[2J\n\xe2\x80\xae'"],
         needs: &[BASH],
         shows: &[r#"{"comm": "true", "args": ["/bin/true", "\ufffd", "\u001b[2J\n\u202e"],
@@ -88,7 +88,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_large_arguments",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["/bin/bash", "-c", r#"exec /bin/true "$(printf %060000d 7)""#],
         needs: &[BASH],
         shows: &[r#"{"comm": "true", "args_bytes": 60011, "args_truncated": null}"#],
@@ -100,7 +100,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_larger_arguments_are_marked",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["/bin/bash", "-c", r#"exec /bin/true "$(printf %0100000d 7)""#],
         needs: &[BASH],
         shows: &[r#"{"comm": "true", "args_bytes": 100011, "args_truncated": true}"#],
@@ -158,7 +158,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_failures_of_all_calls",
-        args: &["execsnoop", "-x", "--json"],
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["sh", "-c", "$CALLS execveat no-such a b; $CALLS thread /no/such t; true"],
         shows: &[
             r#"{"ret": -2, "errno": "ENOENT", "path": "no-such", "args": ["no-such", "a", "b"]}"#,
@@ -168,7 +168,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_failures_of_32_bit_calls",
-        args: &["execsnoop", "-x", "--json"],
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["$CALLS", "exec32", "/no/such", "a"],
         needs: &[Need::Calls32],
         shows: &[r#"{"ret": -2, "errno": "ENOENT", "path": "/no/such", "args": ["/no/such", "a"]}"#],
@@ -177,7 +177,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_with_bad_addresses",
-        args: &["execsnoop", "-x", "--json"],
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["$CALLS", "bad-address", "/bin/true"],
         shows: &[
             r#"{"errno": "EFAULT", "path": "/bin/true", "args": ["/bin/true", null], "args_truncated": null}"#,
@@ -189,7 +189,7 @@ pub(crate) const CASES: &[Case] = &[
     // execsnoop: arguments
     Case {
         name: "args_none",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["$CALLS", "no-args", "/bin/true"],
         events: Some(2),
         also: |run| {
@@ -203,14 +203,14 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "args_on_untouched_pages",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["sh", "-c", "cd $DIR; $CALLS untouched /bin/true 'never read'"],
         shows: &[r#"{"comm": "true", "args": ["/bin/true", "never read"]}"#],
         ..CASE
     },
     Case {
         name: "args_100000",
-        args: &["execsnoop", "--json", "--max-args-bytes", "512K"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes", "--max-args-bytes", "512K"],
         command: &["$CALLS", "many", "/bin/true", "100000", "1"],
         shows: &[r#"{"comm": "true", "args_bytes": 200010, "args_truncated": null}"#],
         also: |run| {
@@ -222,21 +222,21 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "args_one_of_128_kib",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["$CALLS", "many", "/bin/true", "1", "131071"],
         shows: &[r#"{"comm": "true", "args_bytes": 131082, "args_truncated": true}"#],
         ..CASE
     },
     Case {
         name: "args_of_nearly_2_mib",
-        args: &["execsnoop", "--json", "--max-args-bytes", "2M", "--buffer", "8M"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes", "--max-args-bytes", "2M", "--buffer", "8M"],
         command: &["$CALLS", "many", "/bin/true", "15", "131071"],
         shows: &[r#"{"comm": "true", "args_bytes": 1966090, "args_truncated": null}"#],
         ..CASE
     },
     Case {
         name: "args_cut_where_it_is_said",
-        args: &["execsnoop", "--json", "--max-args-bytes", "8K"],
+        args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes", "--max-args-bytes", "8K"],
         command: &["$CALLS", "many", "/bin/true", "1", "10000"],
         shows: &[r#"{"comm": "true", "args_bytes": 10011, "args_truncated": true}"#],
         ..CASE
@@ -340,7 +340,7 @@ pub(crate) const CASES: &[Case] = &[
     // filters
     Case {
         name: "filter_by_name",
-        args: &["execsnoop", "-n", "tru", "--json"],
+        args: &["execsnoop", "-n", "tru", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "/bin/true; /bin/echo"],
         shows: &[r#"{"comm": "true"}"#],
         events: Some(1),
@@ -348,7 +348,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "filter_by_name_in_the_middle_and_at_the_end",
-        args: &["execsnoop", "-n", "mdir", "--json"],
+        args: &["execsnoop", "-n", "mdir", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "mkdir $DIR/a; rmdir $DIR/a; true"],
         shows: &[r#"{"comm": "rmdir"}"#],
         events: Some(1),
@@ -356,7 +356,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "filter_by_user",
-        args: &["execsnoop", "-u", "12345", "--json"],
+        args: &["execsnoop", "-u", "12345", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/echo"],
         shows: &[r#"{"comm": "echo", "uid": 12345}"#],
         events: Some(1),
@@ -364,7 +364,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "filter_by_user_name",
-        args: &["execsnoop", "-u", "root", "--json"],
+        args: &["execsnoop", "-u", "root", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/echo"],
         shows: &[r#"{"comm": "true", "uid": 0}"#],
         hides: &[r#"{"uid": 12345}"#],
@@ -372,7 +372,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "filters_that_nothing_passes",
-        args: &["execsnoop", "-p", "1", "--json"],
+        args: &["execsnoop", "-p", "1", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "/bin/true"],
         events: Some(0),
         ..CASE
