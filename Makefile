@@ -13,7 +13,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 BINARY := target/release/ebtools
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: build run test lint fmt install uninstall clean help setup
+TIME ?= 60
+
+.PHONY: build run test fuzz lint fmt install uninstall clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -24,6 +26,13 @@ run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
 test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it
 	scripts/setup build test
 	KERNELS='$(KERNELS)' scripts/test
+
+# cargo-fuzz asks for a nightly compiler: this lets the stable one take its flags.
+fuzz: ## fuzz the decoder, the escaper and the readers of ELF files and /proc; TIME= seconds each
+	scripts/setup build fuzz
+	for target in record escape elf procfs; do \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(TIME) -max_len=20000 || exit 1; \
+	done
 
 lint: ## check formats and run the linters
 	scripts/setup build lint

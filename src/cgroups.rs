@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::procfs;
 
 /// A container's id has so many hexadecimal digits, whichever engine made it.
 const ID_LEN: usize = 64;
@@ -120,15 +121,7 @@ fn container_in(dir: &Path) -> Option<&str> {
 
 /// Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on systems that have both versions.
 fn mount_point() -> Option<PathBuf> {
-    mount_point_in(&fs::read_to_string("/proc/self/mounts").ok()?)
-}
-
-fn mount_point_in(mounts: &str) -> Option<PathBuf> {
-    mounts.lines().find_map(|line| {
-        let mut words = line.split(' ');
-        let (_, dir, kind) = (words.next()?, words.next()?, words.next()?);
-        (kind == "cgroup2").then(|| PathBuf::from(dir.replace("\\040", " ")))
-    })
+    procfs::mount_point(&fs::read("/proc/self/mounts").ok()?, "cgroup2")
 }
 
 #[cfg(test)]
@@ -152,12 +145,5 @@ mod tests {
         for dir in ["/sys/fs/cgroup/user.slice", "/sys/fs/cgroup/docker-0123.scope", "/"] {
             assert_eq!(container_of(Path::new(dir)), None, "{dir}");
         }
-    }
-
-    #[test]
-    fn finds_the_mount() {
-        let mounts = "tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup2 /sys/fs/cgroup/uni\\040fied cgroup2 rw 0 0\n";
-        assert_eq!(mount_point_in(mounts), Some("/sys/fs/cgroup/uni fied".into()));
-        assert_eq!(mount_point_in("nonsense\n\n"), None);
     }
 }

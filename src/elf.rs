@@ -11,11 +11,11 @@ use crate::error::{Context as _, Error, Result};
 
 /// What is looked for in one file.
 #[derive(Debug, Default)]
-struct Found {
+pub struct Found {
     /// Offset of the function in the file.
-    offset: Option<u64>,
+    pub offset: Option<u64>,
     /// File names of the libraries that it is linked to.
-    needed: Vec<String>,
+    pub needed: Vec<String>,
 }
 
 /// Finds `function` in `program`, or in the library whose name starts with `library` if the
@@ -69,16 +69,26 @@ fn read(path: &Path, function: &str) -> Result<Found> {
     if !path.metadata().doing(doing())?.is_file() {
         return Err(Error::new(doing(), "it is not a regular file"));
     }
-    let data = ReadCache::new(File::open(path).doing(doing())?);
-    let found = match FileKind::parse(&data) {
-        Ok(FileKind::Elf64) => search::<FileHeader64<Endianness>, _>(&data, function),
-        Ok(FileKind::Elf32) => search::<FileHeader32<Endianness>, _>(&data, function),
-        _ => return Err(Error::new(doing(), "it is not an ELF file")),
-    };
-    found.doing(doing())
+    search(&ReadCache::new(File::open(path).doing(doing())?), function).doing(doing())
 }
 
-fn search<'d, E: FileHeader, R: ReadRef<'d>>(
+/// Looks for a function in the bytes of an ELF file.
+///
+/// # Errors
+///
+/// When it is none, or is broken where it is looked at.
+pub fn search<'d, R: ReadRef<'d>>(
+    data: R,
+    function: &str,
+) -> std::result::Result<Found, Box<dyn std::error::Error>> {
+    match FileKind::parse(data) {
+        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, function)?),
+        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, function)?),
+        _ => Err("it is not an ELF file".into()),
+    }
+}
+
+fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
     data: R,
     function: &str,
 ) -> object::read::Result<Found> {

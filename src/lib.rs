@@ -10,14 +10,15 @@
 
 pub mod cli;
 pub mod decode;
+pub mod elf;
 pub mod error;
+pub mod procfs;
 pub mod render;
 
 mod bpf;
 mod cgroups;
 mod command;
 mod counts;
-mod elf;
 mod ending;
 mod hooks;
 mod loss;
@@ -31,4 +32,4 @@ mod shells;
 mod stream;
 mod sys;
 mod tool;
-mod tools;
+pub mod tools;

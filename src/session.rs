@@ -204,7 +204,8 @@ impl<'a> Session<'a> {
             by_uid: (!options.user.is_empty()).into(),
             by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),
             follow: u8::try_from(self.follow().0).unwrap_or(0),
-            collect: wants.collect,
+            // Counts show none of it.
+            collect: if options.count.is_some() { 0 } else { wants.collect },
             max_tail: wants.max_tail,
             ..settings::default()
         };

@@ -12,6 +12,7 @@ use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::{At, Attached, Probe};
 use crate::processes;
+use crate::procfs;
 use crate::render::escape;
 
 const FUNCTION: &str = "readline";
@@ -135,7 +136,8 @@ impl Shells {
         if is_shell || matches!(self.which, Which::AllPrograms) {
             files.push(exe);
             let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-            let library = library_in(&maps).map(|path| format!("/proc/{pid}/root{path}"));
+            let library =
+                procfs::mapped(&maps, LIBRARY).map(|path| format!("/proc/{pid}/root{path}"));
             files.extend(library.map(PathBuf::from));
         }
         files
@@ -174,34 +176,4 @@ impl Attached for Shells {
 
 fn inode(path: &Path) -> Option<Inode> {
     fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
-}
-
-/// The path of libreadline in /proc/PID/maps: the sixth word, and what follows it.
-fn library_in(maps: &[u8]) -> Option<&str> {
-    maps.split(|&byte| byte == b'\n').find_map(|line| {
-        let at = line.iter().position(|&byte| byte == b'/')?;
-        let path = std::str::from_utf8(line.get(at..)?).ok()?;
-        path.rsplit('/').next()?.starts_with(LIBRARY).then_some(path)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn finds_the_library_that_is_mapped() {
-        let maps = b"7f00-7f01 r-xp 00000000 fe:00 12  /lib/libc.so.6\n\
-                     7f02-7f03 r-xp 00000000 fe:00 13  /usr/lib/libreadline.so.8.2\n";
-        assert_eq!(library_in(maps), Some("/usr/lib/libreadline.so.8.2"));
-        assert_eq!(library_in(b"7f00-7f01 r-xp 0 fe:00 12 /lib/libreadline.so/x\n\n"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_maps_have_a_library_or_none(maps: Vec<u8>) {
-            let _ = library_in(&maps);
-        }
-    }
 }

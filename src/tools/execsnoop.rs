@@ -37,7 +37,7 @@ pub(crate) struct Execsnoop {
 
 type Col = Column<types::event>;
 
-const COLUMNS: &[Col] = &[
+pub(super) const COLUMNS: &[Col] = &[
     Col::TIME.shown(Shown::WithTime),
     Col::UID.shown(Shown::WithUid),
     Col::COMM,

@@ -1,5 +1,7 @@
 //! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`.
 
+use crate::decode::Record;
+use crate::render::{Clock, Column, json, table};
 use crate::tool::Entry;
 
 macro_rules! tools {
@@ -14,4 +16,22 @@ tools! {
     execsnoop::Execsnoop,
     readline::Readline,
     unlinksnoop::Unlinksnoop,
+}
+
+/// Every line that any tool makes of the bytes of a record, for the fuzzer.
+#[doc(hidden)]
+pub fn lines_of(bytes: &[u8]) -> Vec<String> {
+    fn lines<E: plain::Plain>(columns: &[Column<E>], bytes: &[u8]) -> [Option<String>; 2] {
+        let columns = columns.iter().collect::<Vec<_>>();
+        let record = Record::new(bytes);
+        let json = |record| json::row("event", "fuzz", &columns, Clock::new(0), record);
+        let table = |record| table::row(&columns, Clock::new(0), record);
+        [record.as_ref().map(json), record.as_ref().map(table)]
+    }
+    let all = [
+        lines(execsnoop::COLUMNS, bytes),
+        lines(readline::COLUMNS, bytes),
+        lines(unlinksnoop::COLUMNS, bytes),
+    ];
+    all.into_iter().flatten().flatten().collect()
 }

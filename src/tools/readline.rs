@@ -33,7 +33,7 @@ pub(crate) struct Readline {
 
 type Col = Column<types::event>;
 
-const COLUMNS: &[Col] = &[
+pub(super) const COLUMNS: &[Col] = &[
     Col::TIME,
     Col::UID.shown(Shown::WithUid),
     Col::COMM.json_only(),

@@ -54,7 +54,7 @@ enum Way {
 
 type Col = Column<types::event>;
 
-const COLUMNS: &[Col] = &[
+pub(super) const COLUMNS: &[Col] = &[
     Col::TIME,
     Col::UID,
     Col::COMM,

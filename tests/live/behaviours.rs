@@ -49,7 +49,8 @@ fn text(error: impl std::fmt::Display) -> String {
 
 fn signals_end_it_well() -> Result<(), String> {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-        let running = Running::start(&["execsnoop", "--json", "--fields", "pid", "-n", "no-such-name"])?;
+        let running =
+            Running::start(&["execsnoop", "--json", "--fields", "pid", "-n", "no-such-name"])?;
         kill(running.pid(), signal).map_err(text)?;
         let (code, stdout, stderr) = running.end().map_err(text)?;
         let summary = r#""produced":0,"delivered":0,"lost":{}}"#;
@@ -350,7 +351,8 @@ fn trace_cgroup(name: &str, args: &[&str]) -> Result<String, String> {
 }
 
 fn filter_by_cgroup() -> Result<(), String> {
-    let stdout = trace_cgroup("ebtools-test", &["execsnoop", "--json", "--cgroup", "/ebtools-test"])?;
+    let stdout =
+        trace_cgroup("ebtools-test", &["execsnoop", "--json", "--cgroup", "/ebtools-test"])?;
     let good = stdout.contains(r#"["/bin/true","inside"]"#) && !stdout.contains("outside");
     check(good, || stdout)
 }

@@ -194,7 +194,7 @@ pub(crate) const CASES: &[Case] = &[
         events: Some(2),
         also: |run| {
             // Linux 5.18 gives such a program one empty argument.
-            let last = run.json()?.into_iter().filter(|line| line["type"] == "event").next_back();
+            let last = run.json()?.into_iter().rfind(|line| line["type"] == "event");
             let args = last.unwrap_or_default()["args"].clone();
             let good = args == serde_json::json!([]) || args == serde_json::json!([""]);
             if good { Ok(()) } else { Err(format!("{args}")) }

@@ -1,0 +1,6 @@
+//! Any bytes as an ELF file.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = ebtools::elf::search(bytes, "readline");
+});

@@ -1,0 +1,12 @@
+//! Any bytes as text and as a shell's word: no control characters.
+#![no_main]
+
+use ebtools::render::escape;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let mut word = String::new();
+    escape::shell_word_into(&mut word, bytes);
+    for shown in [escape::text(bytes), word] {
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+    }
+});

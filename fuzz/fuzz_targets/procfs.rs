@@ -1,0 +1,10 @@
+//! Any bytes as the texts of /proc.
+#![no_main]
+
+use ebtools::procfs;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = procfs::parent(bytes);
+    let _ = procfs::mapped(bytes, "lib");
+    let _ = procfs::mount_point(bytes, "cgroup2");
+});

@@ -1,0 +1,88 @@
+//! The texts of /proc. Names in them have any bytes, so these readers take whatever comes.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+/// The parent in /proc/PID/stat: the second word after the name, which is in parentheses and may
+/// have any bytes in it.
+pub fn parent(stat: &[u8]) -> Option<u32> {
+    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The path of a mapped file in /proc/PID/maps whose name begins with `library`.
+pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<&'m str> {
+    maps.split(|&byte| byte == b'\n').find_map(|line| {
+        let at = line.iter().position(|&byte| byte == b'/')?;
+        let path = std::str::from_utf8(line.get(at..)?).ok()?;
+        path.rsplit('/').next()?.starts_with(library).then_some(path)
+    })
+}
+
+/// Where the first file system of type `kind` in /proc/PID/mounts is mounted.
+pub fn mount_point(mounts: &[u8], kind: &str) -> Option<PathBuf> {
+    mounts.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut words = line.split(|&byte| byte == b' ').skip(1);
+        let (dir, found) = (words.next()?, words.next()?);
+        (found == kind.as_bytes()).then(|| PathBuf::from(OsString::from_vec(unescape(dir))))
+    })
+}
+
+/// Spaces and the like stand in a mount's path as a backslash and three octal digits.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let octal = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok();
+        match behind.get(..3).filter(|_| byte == b'\\').and_then(octal) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &behind[3..];
+            }
+            None => {
+                out.push(byte);
+                rest = behind;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn finds_the_parent() {
+        assert_eq!(parent(b"12 (a) b) S 34 12 12"), Some(34));
+        assert_eq!(parent(b"12 (\xff) S 34"), Some(34));
+        for broken in [&b""[..], b"12", b"12 (a", b"12 (a)", b"12 (a) S", b"12 (a) S x"] {
+            assert_eq!(parent(broken), None);
+        }
+    }
+
+    #[test]
+    fn finds_the_library_that_is_mapped() {
+        let maps = b"7f00-7f01 r-xp 00000000 fe:00 12  /lib/libc.so.6\n\
+                     7f02-7f03 r-xp 00000000 fe:00 13  /usr/lib/libreadline.so.8.2\n";
+        assert_eq!(mapped(maps, "libreadline.so"), Some("/usr/lib/libreadline.so.8.2"));
+        assert_eq!(mapped(b"7f0-7f1 r-xp 0 fe:0 1 /lib/libreadline.so/x\n\n", "libreadline"), None);
+    }
+
+    #[test]
+    fn finds_the_mount() {
+        let mounts = b"tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup2 /a\\040b\\9 cgroup2 rw 0 0\n";
+        assert_eq!(mount_point(mounts, "cgroup2"), Some("/a b\\9".into()));
+        assert_eq!(mount_point(b"nonsense\n\n", "cgroup2"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_harm(text: Vec<u8>) {
+            let _ = (parent(&text), mapped(&text, "lib"), mount_point(&text, "x"));
+        }
+    }
+}
