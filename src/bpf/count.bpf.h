@@ -4,6 +4,7 @@
 #define EBTOOLS_COUNT_H
 
 #include "ebtools.bpf.h"
+#include "task.bpf.h"
 
 struct count_table {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -35,7 +36,7 @@ static __always_inline bool count_only(void)
 	if (settings.count_by == COUNT_OFF)
 		return false;
 	if (settings.count_by == COUNT_COMM)
-		bpf_get_current_comm(key.bytes, sizeof(key.bytes));
+		current_comm(key.bytes);
 	else if (settings.count_by == COUNT_UID)
 		*(__u32 *)key.bytes = bpf_get_current_uid_gid();
 	else if (settings.count_by == COUNT_PID)

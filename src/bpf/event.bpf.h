@@ -40,11 +40,12 @@ struct {
 struct record {
 	__u64 users;
 	/*
-	 * How much of the tail is filled, while a loop fills it. In memory, where the verifier
-	 * does not follow its value: as a variable it would make every iteration a case of its own.
+	 * Where a loop is while it fills the tail. In memory, where the verifier does not follow the
+	 * values: as variables they would make every iteration a case of its own.
 	 */
-	__u64 used;
-	__u32 state; /* the same for how a loop ended */
+	__u64 start; /* where what it writes begins */
+	__u64 used; /* how much it has written */
+	__u32 state; /* how it ended */
 	__u32 reserved;
 	struct event event;
 	__u8 tail[TAIL_MAX];
@@ -109,7 +110,7 @@ static __always_inline void fill_header(struct event_header *header)
 	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
 	header->reserved = 0;
-	bpf_get_current_comm(header->comm, sizeof(header->comm));
+	current_comm(header->comm);
 	if (settings.collect & COLLECT_PARENT)
 		comm_of(header->parent_comm, BPF_CORE_READ(parent, group_leader));
 	else

@@ -9,8 +9,8 @@
 /* The least --max-args-bytes; user space makes the tail larger. */
 #define ARGS_MAX PATH_MAX
 #define TAIL_MAX (PLACES_LEN + ARGS_MAX)
-/* Arguments of a failed call that are looked at, as many as .unreadable has bits. */
-#define FAILED_ARGS_MAX 64
+/* Arguments of a failed call that are looked at; at most as many as .unreadable has bits. */
+#define FAILED_ARGS_MAX 32
 
 /* Tail, each with the length that is given here, in this order. */
 struct event {
@@ -130,26 +130,25 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 }
 
 /*
- * Puts argument i of a failed call into the tail behind at + record->used; true if there may be
- * more. Not inline: on its way out all the verifier's cases become one.
+ * Puts argument i of a failed call into the tail behind record->start + record->used; true if there
+ * may be more. Not inline: path.bpf.h says why.
  */
-static __noinline bool read_failed_argument(struct record *record, __u64 at, __u64 argv, __u32 i,
-					    bool compat)
+static __noinline bool write_failed_argument(struct record *record, __u64 argv, __u32 i, __u32 size)
 {
-	__u32 size = compat ? 4 : 8;
-	__u64 address = 0, len;
+	__u64 address = 0, at, len;
 	long n;
 
-	if (!record || at > PLACES_LEN)
+	if (!record || size > sizeof(address))
 		return false;
 	if (bpf_probe_read_user(&address, size, (void *)(argv + size * i)))
 		return false;
+	at = *(volatile __u64 *)&record->start;
 	len = *(volatile __u64 *)&record->used;
 	if (!address) {
 		record->event.args_bytes = len;
 		return false;
 	}
-	if (len > settings.max_tail - PATH_MAX)
+	if (at > PLACES_LEN || len > settings.max_tail - PATH_MAX)
 		return false;
 	n = bpf_probe_read_user_str(record->tail + at + len, PATH_MAX, (void *)address);
 	if (n < 1 || n > PATH_MAX) {
@@ -162,6 +161,21 @@ static __noinline bool read_failed_argument(struct record *record, __u64 at, __u
 	return n < PATH_MAX;
 }
 
+static __noinline int write_failed_arguments(struct record *record, __u64 argv, bool compat)
+{
+	__u32 size = compat ? 4 : 8; /* of an address */
+	int i;
+
+	if (!record)
+		return 0;
+	record->event.args_bytes = ~0;
+	record->used = 0;
+	for (i = 0; i < FAILED_ARGS_MAX; i++)
+		if (!write_failed_argument(record, argv, i, size))
+			break;
+	return 0;
+}
+
 /* A call that failed left the caller's memory as it was: read the arguments from there. */
 static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat)
 {
@@ -169,7 +183,6 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 	struct event *event;
 	__u64 len, at;
 	long n;
-	int i;
 
 	if (!task_wanted() || count_only())
 		return;
@@ -188,11 +201,8 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 	if (at > PLACES_LEN)
 		at = PLACES_LEN;
 	event->ret = ret;
-	event->args_bytes = ~0;
-	record->used = 0;
-	for (i = 0; i < FAILED_ARGS_MAX; i++)
-		if (!read_failed_argument(record, at, argv, i, compat))
-			break;
+	record->start = at;
+	write_failed_arguments(record, argv, compat);
 	len = *(volatile __u64 *)&record->used;
 	if (len > settings.max_tail)
 		len = settings.max_tail;

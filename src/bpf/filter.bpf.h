@@ -48,7 +48,7 @@ static __noinline bool comm_wanted(void)
 	__u8 comm[2 * COMM_LEN] = {};
 	int at, i;
 
-	bpf_get_current_comm(comm, COMM_LEN);
+	current_comm(comm);
 	for (at = 0; at < COMM_LEN - 1; at++) {
 		for (i = 0; i < COMM_LEN - 1; i++) {
 			if (i >= settings.by_comm)

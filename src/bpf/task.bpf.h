@@ -5,6 +5,16 @@
 
 #include "ebtools.bpf.h"
 
+/*
+ * The current task's name, padded with zeros: bpf_get_current_comm of Linux 6.1 leaves what is behind
+ * the NUL as it was.
+ */
+static __always_inline void current_comm(__u8 *to)
+{
+	__builtin_memset(to, 0, COMM_LEN);
+	bpf_get_current_comm(to, COMM_LEN);
+}
+
 /* The name of a task, padded with zeros: 16 bytes of the kernel's own copy. */
 static __always_inline void comm_of(__u8 *to, struct task_struct *task)
 {
