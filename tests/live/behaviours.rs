@@ -76,7 +76,7 @@ fn filter_by_pid() -> Result<(), String> {
         shell.map_err(text)
     };
     let (mut traced, mut other) = (waiting()?, waiting()?);
-    let running = Running::start(&["execsnoop", "--json", "-p", &traced.id().to_string()])?;
+    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "-p", &traced.id().to_string()])?;
     for (shell, word) in [(&mut traced, "traced\n"), (&mut other, "other\n")] {
         let mut input = shell.stdin.take().ok_or("no standard input")?;
         std::io::Write::write_all(&mut input, word.as_bytes()).map_err(text)?;
@@ -140,7 +140,7 @@ fn small_ring_loses_and_says_so() -> Result<(), String> {
         .stdin(Stdio::piped())
         .spawn()
         .map_err(text)?;
-    let running = Running::start(&["execsnoop", "--json", "--buffer", "8K", "-n", "true"])?;
+    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "--buffer", "8K", "-n", "true"])?;
     kill(running.pid(), Signal::SIGSTOP).map_err(text)?;
     drop(shell.stdin.take());
     shell.wait().map_err(text)?;
@@ -286,7 +286,7 @@ fn many_names() -> Result<(), String> {
     for name in ["execsnoop", "execsnoop-ebtools", "ebtools-execsnoop"] {
         let link = dir.join(name);
         std::os::unix::fs::symlink(ebtools(), &link).map_err(text)?;
-        let output = Command::new(&link).args(["--json", "--", "true"]).output().map_err(text)?;
+        let output = Command::new(&link).args(["--json", "--fields", "pid", "--", "true"]).output().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         check(said.contains(r#""tool":"execsnoop""#), || format!("{name}: {said}"))?;
     }
@@ -316,7 +316,7 @@ fn follow_pid() -> Result<(), String> {
     };
     let (mut traced, mut other) = (waiting()?, waiting()?);
     let pid = traced.id().to_string();
-    let running = Running::start(&["execsnoop", "--json", "--follow", "-p", &pid])?;
+    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "--follow", "-p", &pid])?;
     for (shell, word) in [(&mut traced, "traced\n"), (&mut other, "other\n")] {
         let mut input = shell.stdin.take().ok_or("no standard input")?;
         std::io::Write::write_all(&mut input, word.as_bytes()).map_err(text)?;

@@ -141,7 +141,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_from_a_thread",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,pid,tid,ppid,args"],
         command: &["$CALLS", "thread", "/bin/true", "a"],
         shows: &[r#"{"comm": "true", "pid": $PID, "tid": $PID, "ppid": $TRACER, "args": ["/bin/true", "a"]}"#],
         events: Some(2),
@@ -149,7 +149,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "exec_by_a_32_bit_call",
-        args: &["execsnoop", "--json"],
+        args: &["execsnoop", "--json", "--fields", "comm,args"],
         command: &["$CALLS", "exec32", "/bin/true", "a"],
         needs: &[Need::Calls32],
         shows: &[r#"{"comm": "true", "args": ["/bin/true", "a"]}"#],
@@ -274,7 +274,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "ancestry",
-        args: &["execsnoop", "--json", "--ancestry"],
+        args: &["execsnoop", "--json", "--fields", "comm,ppid,ancestors", "--ancestry"],
         command: &["sh", "-c", "echo pid $$; (sh -c '/bin/true; :'); :"],
         also: |run| {
             let lines = run.json()?;
