@@ -68,15 +68,27 @@ fn duration_ends_it() -> Result<(), String> {
     check(code == Some(0) && stderr == "execsnoop: 0 events, 0 lost\n", || stderr)
 }
 
-/// Two shells wait; one of them is traced; both go on.
 fn filter_by_pid() -> Result<(), String> {
+    trace_one_of_two_shells("read line; exec /bin/true $line", &[])
+}
+
+/// A shell waits, then starts another that starts a program; one that is not traced does the same.
+fn follow_pid() -> Result<(), String> {
+    let script = "read line; sh -c \"sh -c '/bin/true $line; :'; :\"; :";
+    trace_one_of_two_shells(script, &["--follow"])
+}
+
+/// Two shells wait; one of them is traced by its pid, with more `options`; both go on, and the
+/// traced one's program alone is seen.
+fn trace_one_of_two_shells(script: &str, options: &[&str]) -> Result<(), String> {
     let waiting = || {
-        let script = "read line; exec /bin/true $line";
         let shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn();
         shell.map_err(text)
     };
     let (mut traced, mut other) = (waiting()?, waiting()?);
-    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "-p", &traced.id().to_string()])?;
+    let pid = traced.id().to_string();
+    let args = ["execsnoop", "--json", "--fields", "args", "-p", &pid];
+    let running = Running::start(&[&args, options].concat())?;
     for (shell, word) in [(&mut traced, "traced\n"), (&mut other, "other\n")] {
         let mut input = shell.stdin.take().ok_or("no standard input")?;
         std::io::Write::write_all(&mut input, word.as_bytes()).map_err(text)?;
@@ -140,7 +152,16 @@ fn small_ring_loses_and_says_so() -> Result<(), String> {
         .stdin(Stdio::piped())
         .spawn()
         .map_err(text)?;
-    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "--buffer", "8K", "-n", "true"])?;
+    let running = Running::start(&[
+        "execsnoop",
+        "--json",
+        "--fields",
+        "args",
+        "--buffer",
+        "8K",
+        "-n",
+        "true",
+    ])?;
     kill(running.pid(), Signal::SIGSTOP).map_err(text)?;
     drop(shell.stdin.take());
     shell.wait().map_err(text)?;
@@ -286,7 +307,10 @@ fn many_names() -> Result<(), String> {
     for name in ["execsnoop", "execsnoop-ebtools", "ebtools-execsnoop"] {
         let link = dir.join(name);
         std::os::unix::fs::symlink(ebtools(), &link).map_err(text)?;
-        let output = Command::new(&link).args(["--json", "--fields", "pid", "--", "true"]).output().map_err(text)?;
+        let output = Command::new(&link)
+            .args(["--json", "--fields", "pid", "--", "true"])
+            .output()
+            .map_err(text)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         check(said.contains(r#""tool":"execsnoop""#), || format!("{name}: {said}"))?;
     }
@@ -305,28 +329,6 @@ fn fields_help() -> Result<(), String> {
     let output = output.map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     check(output.status.code() == Some(2) && said.contains("there is no field 'nonsense'"), || said)
-}
-
-/// A shell waits, then starts another that starts a program; one that is not traced does the same.
-fn follow_pid() -> Result<(), String> {
-    let waiting = || {
-        let script = "read line; sh -c \"sh -c '/bin/true $line; :'; :\"; :";
-        let shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn();
-        shell.map_err(text)
-    };
-    let (mut traced, mut other) = (waiting()?, waiting()?);
-    let pid = traced.id().to_string();
-    let running = Running::start(&["execsnoop", "--json", "--fields", "args", "--follow", "-p", &pid])?;
-    for (shell, word) in [(&mut traced, "traced\n"), (&mut other, "other\n")] {
-        let mut input = shell.stdin.take().ok_or("no standard input")?;
-        std::io::Write::write_all(&mut input, word.as_bytes()).map_err(text)?;
-        drop(input);
-        shell.wait().map_err(text)?;
-    }
-    kill(running.pid(), Signal::SIGINT).map_err(text)?;
-    let (_, stdout, _) = running.end().map_err(text)?;
-    let good = stdout.contains(r#"["/bin/true","traced"]"#) && !stdout.contains("other");
-    check(good, || stdout)
 }
 
 /// Makes a cgroup, runs a program inside and one outside, and returns what ebtools shows.
