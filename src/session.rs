@@ -237,11 +237,11 @@ impl<'a> Session<'a> {
                 }
                 "events" if self.options.count.is_some() => 4096,
                 "events" => self.options.buffer,
-                "scratch" => {
+                "records" => {
                     if let Some(more) = wants.max_tail.checked_sub(LEAST_TAIL) {
                         map.set_value_size(map.value_size() + more).doing(doing)?;
                     }
-                    cpus * SCRATCH_SLOTS
+                    map.max_entries() + (cpus - 1) * SCRATCH_SLOTS
                 }
                 "wanted_pids" => at_least_one(self.options.pid.len()),
                 "wanted_cgroups" => at_least_one(self.cgroups.len()),

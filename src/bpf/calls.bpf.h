@@ -2,23 +2,16 @@
 /*
  * Calls under way: what is known when a function is entered has to wait for its
  * return. A record is filled in place and belongs to the thread until then; nothing is
- * allocated, and nothing copied twice. Include it behind event.bpf.h.
+ * allocated, and nothing copied twice. A tool defines CALLS_MAX, how many there may be at a time,
+ * before it includes event.bpf.h, and this header behind that.
  */
 #ifndef EBTOOLS_CALLS_H
 #define EBTOOLS_CALLS_H
 
 #include "event.bpf.h"
 
-#define CALLS_MAX 512
 /* Slots that a thread may use: those from its number on. */
 #define CALL_TRIES 8
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__type(key, __u32);
-	__type(value, struct record);
-	__uint(max_entries, CALLS_MAX);
-} calls SEC(".maps");
 
 /* The call that the current thread has begun; NULL if it has none. */
 static __always_inline struct record *call_find(void)
@@ -27,8 +20,7 @@ static __always_inline struct record *call_find(void)
 	int i;
 
 	for (i = 0; i < CALL_TRIES; i++) {
-		__u32 key = (tid + i) % CALLS_MAX;
-		struct record *call = bpf_map_lookup_elem(&calls, &key);
+		struct record *call = record_at((tid + i) % CALLS_MAX);
 
 		if (call && call->users && call->event.header.tid == tid)
 			return call;
@@ -57,10 +49,11 @@ static __always_inline struct record *call_begin(void)
 		call_done(call);
 	}
 	for (i = 0; i < CALL_TRIES; i++) {
-		__u32 key = (tid + i) % CALLS_MAX;
+		__u32 slot = (tid + i) % CALLS_MAX;
 
-		call = bpf_map_lookup_elem(&calls, &key);
+		call = record_at(slot);
 		if (call && record_claim(call)) {
+			call->slot = slot;
 			fill_header(&call->event.header);
 			count_call(1);
 			return call;

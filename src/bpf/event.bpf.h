@@ -31,33 +31,43 @@ struct {
 } events SEC(".maps");
 
 /*
- * Records are put together in scratch memory and copied to the ring with the
- * length they turned out to have. A CPU has SCRATCH_SLOTS of them, because a
- * program may be preempted or interrupted by another one.
+ * Records are put together in slots of memory and copied to the ring with the
+ * length they turned out to have. The first CALLS_MAX slots are for calls.bpf.h; behind them a
+ * CPU has SCRATCH_SLOTS, because a program may be preempted or interrupted by another one.
  */
+#ifndef CALLS_MAX
+#define CALLS_MAX 0
+#endif
 #define SCRATCH_SLOTS 2
 
 struct record {
 	__u64 users;
+	__u32 slot; /* its own number */
 	/*
-	 * Where a loop is while it fills the tail. In memory, where the verifier does not follow the
-	 * values: as variables they would make every iteration a case of its own.
+	 * Where a loop is while it fills the tail. In memory, so that its body can be a global
+	 * function, which has numbers for arguments: the verifier checks such a function once, and
+	 * not in every iteration and at every call.
 	 */
+	__u32 state; /* how it ended */
 	__u64 start; /* where what it writes begins */
 	__u64 used; /* how much it has written */
-	__u32 state; /* how it ended */
-	__u32 reserved;
+	__u64 dentry, mount; /* where a walk is: path.bpf.h */
 	struct event event;
 	__u8 tail[TAIL_MAX];
 };
 
-/* An array, not a per-CPU one: those hold at most 32 KiB. User space sets CPUs * SCRATCH_SLOTS. */
+/* An array, not a per-CPU one: those hold at most 32 KiB. User space adds slots for each CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__type(key, __u32);
 	__type(value, struct record);
-	__uint(max_entries, SCRATCH_SLOTS);
-} scratch SEC(".maps");
+	__uint(max_entries, CALLS_MAX + SCRATCH_SLOTS);
+} records SEC(".maps");
+
+static __always_inline struct record *record_at(__u32 slot)
+{
+	return bpf_map_lookup_elem(&records, &slot);
+}
 
 /* Makes the Rust type. */
 struct event *export_event;
@@ -83,15 +93,16 @@ static __always_inline void record_release(struct record *record)
 
 static __always_inline struct record *scratch_claim(void)
 {
-	__u32 first = bpf_get_smp_processor_id() * SCRATCH_SLOTS;
+	__u32 first = CALLS_MAX + bpf_get_smp_processor_id() * SCRATCH_SLOTS;
 	int i;
 
 	for (i = 0; i < SCRATCH_SLOTS; i++) {
-		__u32 key = first + i;
-		struct record *record = bpf_map_lookup_elem(&scratch, &key);
+		struct record *record = record_at(first + i);
 
-		if (record && record_claim(record))
+		if (record && record_claim(record)) {
+			record->slot = first + i;
 			return record;
+		}
 	}
 	return NULL;
 }

@@ -10,7 +10,7 @@
 #define ARGS_MAX PATH_MAX
 #define TAIL_MAX (PLACES_LEN + ARGS_MAX)
 /* Arguments of a failed call that are looked at; at most as many as .unreadable has bits. */
-#define FAILED_ARGS_MAX 32
+#define FAILED_ARGS_MAX 64
 
 /* Tail, each with the length that is given here, in this order. */
 struct event {
@@ -35,10 +35,11 @@ struct event {
 #include "event.bpf.h"
 #include "path.bpf.h"
 
-/* Not inline: path.bpf.h says why. */
-static __noinline int write_ancestors(struct record *record, __u64 at)
+/* From the parent up. A global function: event.bpf.h says why. */
+__noinline int write_ancestors(__u32 slot, __u64 at)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	struct record *record = record_at(slot);
 	int i;
 
 	if (!record || at > PLACES_LEN - ANCESTORS_MAX * ANCESTOR_LEN)
@@ -73,7 +74,7 @@ static __always_inline void fill_places(struct record *record, struct file *exe,
 	event->cwd_len = *at - start;
 	event->ancestors = 0;
 	if (settings.collect & COLLECT_ANCESTRY) {
-		write_ancestors(record, *at);
+		write_ancestors(record->slot, *at);
 		start = *(volatile __u32 *)&event->ancestors;
 		*at += (start > ANCESTORS_MAX ? ANCESTORS_MAX : start) * ANCESTOR_LEN;
 	}
@@ -131,14 +132,16 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 
 /*
  * Puts argument i of a failed call into the tail behind record->start + record->used; true if there
- * may be more. Not inline: path.bpf.h says why.
+ * may be more. A global function: event.bpf.h says why.
  */
-static __noinline bool write_failed_argument(struct record *record, __u64 argv, __u32 i, __u32 size)
+__noinline bool write_failed_argument(__u32 slot, __u64 argv, __u32 i, __u32 compat)
 {
+	struct record *record = record_at(slot);
+	__u32 size = compat ? 4 : 8; /* of an address */
 	__u64 address = 0, at, len;
 	long n;
 
-	if (!record || size > sizeof(address))
+	if (!record)
 		return false;
 	if (bpf_probe_read_user(&address, size, (void *)(argv + size * i)))
 		return false;
@@ -152,7 +155,7 @@ static __noinline bool write_failed_argument(struct record *record, __u64 argv, 
 		return false;
 	n = bpf_probe_read_user_str(record->tail + at + len, PATH_MAX, (void *)address);
 	if (n < 1 || n > PATH_MAX) {
-		record->event.unreadable |= 1ULL << i;
+		record->event.unreadable |= 1ULL << (i & 63);
 		record->tail[at + len] = 0;
 		n = 1;
 	}
@@ -161,9 +164,9 @@ static __noinline bool write_failed_argument(struct record *record, __u64 argv, 
 	return n < PATH_MAX;
 }
 
-static __noinline int write_failed_arguments(struct record *record, __u64 argv, bool compat)
+__noinline int write_failed_arguments(__u32 slot, __u64 argv, __u32 compat)
 {
-	__u32 size = compat ? 4 : 8; /* of an address */
+	struct record *record = record_at(slot);
 	int i;
 
 	if (!record)
@@ -171,7 +174,7 @@ static __noinline int write_failed_arguments(struct record *record, __u64 argv, 
 	record->event.args_bytes = ~0;
 	record->used = 0;
 	for (i = 0; i < FAILED_ARGS_MAX; i++)
-		if (!write_failed_argument(record, argv, i, size))
+		if (!write_failed_argument(slot, argv, i, compat))
 			break;
 	return 0;
 }
@@ -202,7 +205,7 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 		at = PLACES_LEN;
 	event->ret = ret;
 	record->start = at;
-	write_failed_arguments(record, argv, compat);
+	write_failed_arguments(record->slot, argv, compat);
 	len = *(volatile __u64 *)&record->used;
 	if (len > settings.max_tail)
 		len = settings.max_tail;

@@ -43,7 +43,7 @@ struct {
 } followed SEC(".maps");
 
 /* Does comm contain the first by_comm bytes of settings.comm? */
-static __noinline bool comm_wanted(void)
+__noinline bool comm_wanted(void)
 {
 	__u8 comm[2 * COMM_LEN] = {};
 	int at, i;
@@ -63,7 +63,7 @@ static __noinline bool comm_wanted(void)
 }
 
 /* Is the current task in one of wanted_cgroups, or below? */
-static __noinline bool cgroup_wanted(void)
+__noinline bool cgroup_wanted(void)
 {
 	int i;
 

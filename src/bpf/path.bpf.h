@@ -10,7 +10,7 @@
 #include "event.bpf.h"
 
 /* The most names of a path: a deeper one is marked. */
-#define NAMES_MAX 48
+#define NAMES_MAX 256
 #define NAME_LEN 256 /* NAME_MAX and a NUL */
 
 struct place {
@@ -18,36 +18,31 @@ struct place {
 	struct dentry *dentry;
 };
 
+static __always_inline struct place place_of(struct path *path)
+{
+	return (struct place){
+		.mnt = BPF_CORE_READ(path, mnt),
+		.dentry = BPF_CORE_READ(path, dentry),
+	};
+}
+
 static __always_inline struct place working_directory(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-
-	return (struct place){
-		.mnt = BPF_CORE_READ(fs, pwd.mnt),
-		.dentry = BPF_CORE_READ(fs, pwd.dentry),
-	};
+	return place_of(&BPF_CORE_READ(task, fs)->pwd);
 }
 
 static __always_inline struct place root_directory(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
-
-	return (struct place){
-		.mnt = BPF_CORE_READ(fs, root.mnt),
-		.dentry = BPF_CORE_READ(fs, root.dentry),
-	};
+	return place_of(&BPF_CORE_READ(task, fs)->root);
 }
 
 static __always_inline struct place place_of_file(struct file *file)
 {
-	return (struct place){
-		.mnt = BPF_CORE_READ(file, f_path.mnt),
-		.dentry = BPF_CORE_READ(file, f_path.dentry),
-	};
+	return place_of(&file->f_path);
 }
 
 /* The directory that a file descriptor of the current task stands for; nowhere if it is not open. */
@@ -65,45 +60,42 @@ static __always_inline struct place place_of_fd(int fd)
 	return place_of_file(file);
 }
 
-/* Where a walk is, kept in the stack of the one who walks. */
-struct walk {
-	struct dentry *dentry;
-	struct mount *mount;
-};
-
 /*
- * One step up: writes a name at `at` + record->used, or crosses a mount. True if there is more.
- * Not inline, and with its results in memory: on its way out all the verifier's cases become one.
+ * One step up: writes a name at record->start + record->used, or crosses a mount. True if there is
+ * more. A global function: event.bpf.h says why.
  */
-static __noinline bool write_name(struct record *record, __u64 at, struct walk *walk)
+__noinline bool write_name(__u32 slot)
 {
+	struct record *record = record_at(slot);
 	struct dentry *dentry, *parent;
 	struct mount *mount, *upper;
-	__u64 used;
+	const unsigned char *name;
+	__u64 at, used;
 	long len;
 
-	if (!record || !walk || at > TAIL_MAX - NAMES_LEN)
+	if (!record)
 		return false;
-	dentry = walk->dentry;
-	mount = walk->mount;
+	dentry = (void *)record->dentry;
+	mount = (void *)record->mount;
 	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 		upper = BPF_CORE_READ(mount, mnt_parent);
 		if (mount == upper) {
 			record->state = PATH_WHOLE;
 			return false;
 		}
-		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-		walk->mount = upper;
+		record->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		record->mount = (__u64)upper;
 		return true;
 	}
+	name = BPF_CORE_READ(dentry, d_name.name);
+	parent = BPF_CORE_READ(dentry, d_parent);
+	at = *(volatile __u64 *)&record->start;
 	used = *(volatile __u64 *)&record->used;
-	if (used > NAMES_LEN - NAME_LEN)
+	if (at > TAIL_MAX - NAMES_LEN || used > NAMES_LEN - NAME_LEN)
 		return false;
-	len = bpf_probe_read_kernel_str(record->tail + at + used, NAME_LEN,
-					BPF_CORE_READ(dentry, d_name.name));
+	len = bpf_probe_read_kernel_str(record->tail + at + used, NAME_LEN, name);
 	if (len < 1 || len > NAME_LEN)
 		return false;
-	parent = BPF_CORE_READ(dentry, d_parent);
 	/* The root of a tree that is not mounted here, as after a lazy umount. */
 	if (dentry == parent && record->tail[at + used] == '/')
 		return false;
@@ -113,22 +105,18 @@ static __noinline bool write_name(struct record *record, __u64 at, struct walk *
 		record->state = PATH_WHOLE;
 		return false;
 	}
-	walk->dentry = parent;
+	record->dentry = (__u64)parent;
 	return true;
 }
 
 /*
- * Writes the names of a place into the tail of a record at `at`, at most NAMES_LEN bytes of them;
- * record->used says how many, record->state how it turned out. The way goes up over mounts to the
- * root of the mount namespace, so that a chroot's files are shown where they are.
+ * Writes the names of a place, at most NAMES_LEN bytes of them, into a record's tail; record->used
+ * says how many, record->state how it turned out. The way goes up over mounts to the root of the
+ * mount namespace, so that a chroot's files are shown where they are.
  */
-static __noinline int write_names(struct record *record, __u64 at, struct dentry *dentry,
-				  struct vfsmount *mnt)
+__noinline int write_names(__u32 slot, __u64 at, __u64 dentry, __u64 mnt)
 {
-	struct walk walk = {
-		.dentry = dentry,
-		.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt),
-	};
+	struct record *record = record_at(slot);
 	int i;
 
 	if (!record)
@@ -137,9 +125,12 @@ static __noinline int write_names(struct record *record, __u64 at, struct dentry
 	record->state = PATH_NONE;
 	if (!dentry || !mnt)
 		return 0;
+	record->start = at;
+	record->dentry = dentry;
+	record->mount = mnt - bpf_core_field_offset(struct mount, mnt);
 	record->state = PATH_CUT;
 	for (i = 0; i < NAMES_MAX; i++)
-		if (!write_name(record, at, &walk))
+		if (!write_name(slot))
 			break;
 	return 0;
 }
@@ -153,7 +144,7 @@ static __always_inline enum path_state names_of(struct place place, struct recor
 	enum path_state state;
 	__u64 used;
 
-	write_names(record, *at, place.dentry, place.mnt);
+	write_names(record->slot, *at, (__u64)dentry, (__u64)mnt);
 	used = *(volatile __u64 *)&record->used;
 	if (used > NAMES_LEN)
 		used = NAMES_LEN;

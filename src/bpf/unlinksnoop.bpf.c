@@ -5,6 +5,7 @@
 /* For a rename two names and two directories, else one of each. */
 #define TAIL_MAX (2 * PATH_MAX + 2 * NAMES_LEN)
 #define PREFIX_MAX 128
+#define CALLS_MAX 512
 
 enum kind {
 	KIND_FILE,
