@@ -9,7 +9,7 @@ use libbpf_rs::{Map, MapCore as _, MapFlags, Object};
 use crate::decode::{Header, Record, c_str};
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::Attached;
+use crate::hooks::{self, Attached};
 use crate::options::CountBy;
 use crate::render::{Column, Value};
 use crate::report::{Report, boottime_ns};
@@ -103,10 +103,7 @@ struct Tables<'o> {
 
 impl<'o> Tables<'o> {
     fn of(object: &'o Object) -> Result<Self> {
-        let find = |name| {
-            let map = object.maps().find(|map| map.name() == name);
-            map.ok_or_else(|| Error::new("counting", format!("the program has no map {name}")))
-        };
+        let find = |name| hooks::map(object, name);
         Ok(Self {
             in_use: find("count_table_a")?,
             idle: find("count_table_b")?,

@@ -32,6 +32,17 @@ impl Error {
         self.is_usage
     }
 
+    /// Does it say what to do?
+    pub(crate) fn has_hint(&self) -> bool {
+        self.hint.is_some()
+    }
+
+    /// It without its hint.
+    pub(crate) fn line(&self) -> String {
+        let line = |text: &str| escape::text(text.as_bytes());
+        format!("{}: {}", line(&self.doing), line(&self.cause))
+    }
+
     /// The same with a hint: what to do now.
     #[must_use]
     pub fn hint(mut self, hint: impl Display) -> Self {
@@ -42,10 +53,9 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let line = |text: &str| escape::text(text.as_bytes());
-        write!(f, "{}: {}", line(&self.doing), line(&self.cause))?;
+        f.write_str(&self.line())?;
         match &self.hint {
-            Some(hint) => write!(f, "\nhint: {}", line(hint)),
+            Some(hint) => write!(f, "\nhint: {}", escape::text(hint.as_bytes())),
             None => Ok(()),
         }
     }

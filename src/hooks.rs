@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use libbpf_rs::{Link, Object, ProgramMut, TracepointCategory};
+use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, TracepointCategory};
 
 use crate::error::{Context as _, Error, Result};
 
@@ -53,6 +53,8 @@ pub(crate) struct Probe<'a> {
 pub(crate) enum At<'a> {
     /// Where its `SEC()` says.
     Declared,
+    /// The tool attaches it itself, as files appear in which its function is.
+    Later,
     /// The entry of a kernel function.
     Kprobe(&'a str),
     /// The return of a kernel function.
@@ -80,7 +82,7 @@ impl<'a> Probe<'a> {
     pub(crate) fn attach(&self, object: &Object) -> Result<Link> {
         let program = program(object, self.program)?;
         let link = match self.at {
-            At::Declared => program.attach(),
+            At::Declared | At::Later => program.attach(),
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
             At::Tracepoint(category, name) => {
@@ -104,7 +106,7 @@ impl At<'_> {
 impl Display for At<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            At::Declared => f.write_str("program"),
+            At::Declared | At::Later => f.write_str("program"),
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
@@ -125,58 +127,65 @@ fn cause(error: &libbpf_rs::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_string()
 }
 
-/// Attaches the first of `hooks` that works as a whole, and says through `note` which one it is
-/// and why those before it are not.
-///
-/// # Errors
-///
-/// When none works: with the reason of each.
-pub(crate) fn attach_first(
-    object: &Object,
-    hooks: &[&Hook<'_>],
-    mut note: impl FnMut(String),
-) -> Result<Vec<Link>> {
-    if hooks.is_empty() {
-        return Ok(Vec::new());
+impl Hook<'_> {
+    /// Why it cannot work here, where that is known before anything is loaded.
+    pub(crate) fn impossible(&self) -> Option<Error> {
+        let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
+        let lacks = |at| matches!(at, At::Kprobe(_) | At::Kretprobe(_)) && !kprobes;
+        let at = self.probes.iter().map(|probe| probe.at).find(|&at| lacks(at))?;
+        Some(Error::new(at, "this kernel has no kprobes"))
     }
-    let mut refusals = Vec::new();
-    for hook in hooks {
-        match attach(object, hook, &mut note) {
-            Ok(links) => {
-                note(format!("hook in use: {}", hook.name));
-                return Ok(links);
-            }
-            Err(error) => {
-                note(format!("hook refused: {}: {error}", hook.name));
-                refusals.push(error.to_string());
+
+    /// Has it the program of this name?
+    pub(crate) fn uses(&self, program: &str) -> bool {
+        self.probes.iter().any(|probe| probe.program == program)
+    }
+
+    /// Does it attach the same programs, to other places?
+    pub(crate) fn is_like(&self, other: &Hook<'_>) -> bool {
+        self.probes.iter().map(|probe| probe.program).eq(other.probes.iter().map(|p| p.program))
+    }
+
+    /// Attaches all probes, or none.
+    pub(crate) fn attach(&self, object: &Object, note: impl Fn(&str)) -> Result<Vec<Link>> {
+        let mut links = Vec::new();
+        for probe in self.probes.iter().filter(|probe| !matches!(probe.at, At::Later)) {
+            match probe.attach(object) {
+                Ok(link) => links.push(link),
+                Err(error) if probe.optional => note(&format!("not here: {error}")),
+                Err(error) => return Err(error),
             }
         }
+        Ok(links)
     }
-    let error = Error::new("attaching", refusals.join("; "));
+}
+
+/// None of `hooks` works: with the reason of each.
+pub(crate) fn refused(hooks: &[&Hook<'_>], mut refusals: Vec<Error>) -> Error {
+    refusals.dedup_by_key(|error| error.to_string());
+    if refusals.len() == 1 && refusals[0].has_hint() {
+        return refusals.remove(0);
+    }
+    let reasons = refusals.iter().map(Error::line).collect::<Vec<_>>();
+    let error = Error::new("attaching", reasons.join("; "));
     let tracefs = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
     let missing = !tracefs.iter().any(|dir| Path::new(dir).exists());
     let wanted = hooks.iter().flat_map(|hook| hook.probes).any(|probe| probe.at.needs_tracefs());
-    Err(if missing && wanted {
+    if missing && wanted {
         error.hint("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
     } else {
         error.hint("-v shows what the kernel said; a container must be privileged")
-    })
-}
-
-fn attach(object: &Object, hook: &Hook<'_>, note: &mut impl FnMut(String)) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
-    for probe in hook.probes {
-        match probe.attach(object) {
-            Ok(link) => links.push(link),
-            Err(error) if probe.optional => note(format!("not here: {error}")),
-            Err(error) => return Err(error),
-        }
     }
-    Ok(links)
 }
 
 /// A program by its name.
 pub(crate) fn program<'o>(object: &'o Object, name: &str) -> Result<ProgramMut<'o>> {
     let found = object.progs_mut().find(|program| program.name() == name);
     found.ok_or_else(|| Error::new("attaching", format!("there is no program {name}")))
+}
+
+/// A map by its name.
+pub(crate) fn map<'o>(object: &'o Object, name: &str) -> Result<Map<'o>> {
+    let found = object.maps().find(|map| map.name() == name);
+    found.ok_or_else(|| Error::new(format!("looking for the map {name}"), "the program has none"))
 }

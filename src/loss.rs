@@ -7,6 +7,7 @@ use libbpf_rs::{MapCore as _, MapFlags, Object};
 
 use crate::bpf::shared::types::{counters, lost_reason};
 use crate::error::{Context as _, Error, Result};
+use crate::hooks;
 use crate::sys;
 
 /// The reader was too slow for the size of the ring.
@@ -96,8 +97,7 @@ fn lost_in_kernel(counters: &counters, object: &Object) -> BTreeMap<&'static str
 /// All CPUs' counters together.
 fn counters_of(object: &Object) -> Result<counters> {
     let doing = "reading the counters of events";
-    let map = object.maps().find(|map| map.name() == "counters");
-    let map = map.ok_or_else(|| Error::new(doing, "the program has none"))?;
+    let map = hooks::map(object, "counters")?;
     let cpus = map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).doing(doing)?;
     let mut all = counters::default();
     for cpu in cpus.iter().flatten() {

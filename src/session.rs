@@ -6,10 +6,9 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use caps::Capability;
-use libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{
-    Link, Map, MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel,
-    ProgramInput as Input,
+    Link, MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel, ProgramInput as Input,
 };
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -39,6 +38,25 @@ const CGROUPS_MAX: usize = 16;
 pub(crate) const LEAST_TAIL: u32 = 4096;
 /// Processes that can be followed at a time: as many as a kernel has by default.
 const FOLLOWED_MAX: u32 = 32768;
+
+/// Programs that every tool has: filter.bpf.h.
+const FOLLOWERS: [&str; 2] = ["follow_fork", "follow_exit"];
+const IDENTIFIER: &str = "identify_tracer";
+/// The most ways that a tool has to see its events.
+const WAYS_MAX: usize = 4;
+
+/// Where a tool's program lives, for each way that is tried.
+#[derive(Debug)]
+pub(crate) struct Storage([MaybeUninit<OpenObject>; WAYS_MAX]);
+
+impl Storage {
+    pub(crate) const fn new() -> Self {
+        Self([const { MaybeUninit::uninit() }; WAYS_MAX])
+    }
+}
+
+/// What a skeleton becomes when it is loaded.
+pub(crate) type Loaded<'o, B> = <<B as SkelBuilder<'o>>::Output as OpenSkel<'o>>::Output;
 
 /// A tool that runs with the options of all event tools.
 #[derive(Debug)]
@@ -105,49 +123,82 @@ impl<'a> Session<'a> {
         self.options.verbose
     }
 
-    /// Opens a tool's program and gives it its settings; what it makes is loaded by `load`.
-    pub(crate) fn open<'o, B: SkelBuilder<'o>>(
+    /// Loads the programs of the first of `hooks` that works as a whole, attaches them, and what
+    /// follows processes; with `-v` says why those before it do not. `constants` gives a tool's own
+    /// constants their values.
+    ///
+    /// # Errors
+    ///
+    /// When none works: with the reason of each.
+    pub(crate) fn attach<'o, B>(
         &self,
-        builder: B,
-        storage: &'o mut MaybeUninit<OpenObject>,
+        storage: &'o mut Storage,
         wants: Wants,
-    ) -> Result<B::Output> {
+        hooks: &[&Hook<'_>],
+        constants: impl Fn(&mut B::Output),
+    ) -> Result<(Loaded<'o, B>, Vec<Link>)>
+    where
+        B: SkelBuilder<'o> + Default,
+        Loaded<'o, B>: Skel<'o>,
+    {
         if !Path::new("/sys/kernel").exists() {
             return Err(Error::new("preparing the BPF program", "/sys is not mounted")
                 .hint("mount -t sysfs sysfs /sys"));
         }
-        let mut open = builder.open(storage).doing("preparing the BPF program")?;
-        self.configure(open.open_object_mut(), wants)?;
-        Ok(open)
+        let mut refusals = Vec::new();
+        let mut refuse = |hook: &Hook<'_>, error: Error| {
+            self.note(format!("hook refused: {}: {}", hook.name, error.line()));
+            refusals.push(error);
+        };
+        let groups = hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
+        for (group, storage) in groups.zip(&mut storage.0) {
+            if let Some(error) = group[0].impossible() {
+                refuse(group[0], error);
+                continue;
+            }
+            let mut open = B::default().open(storage).doing("preparing the BPF program")?;
+            self.configure(open.open_object_mut(), group[0], wants)?;
+            constants(&mut open);
+            let skel = match open.load() {
+                Ok(skel) => skel,
+                Err(error) => {
+                    refuse(group[0], explain_load(&error));
+                    continue;
+                }
+            };
+            let mut links = self.fill(skel.object())?;
+            for hook in group {
+                match hook.attach(skel.object(), |text| self.note(text)) {
+                    Ok(attached) => {
+                        self.note(format!("hook in use: {}", hook.name));
+                        links.extend(attached);
+                        return Ok((skel, links));
+                    }
+                    Err(error) => refuse(hook, error),
+                }
+            }
+        }
+        Err(hooks::refused(hooks, refusals))
     }
 
-    /// Loads it into the kernel and fills the maps of the filters.
-    pub(crate) fn load<'o, O: OpenSkel<'o>>(&self, open: O) -> Result<O::Output>
-    where
-        O::Output: libbpf_rs::skel::Skel<'o>,
-    {
-        let skel = open.load().map_err(|error| explain_load(&error))?;
-        let object = libbpf_rs::skel::Skel::object(&skel);
+    /// Fills the maps of the filters, and attaches what keeps them up to date.
+    fn fill(&self, object: &Object) -> Result<Vec<Link>> {
+        let mut links = Vec::new();
+        if self.follows() {
+            for name in FOLLOWERS {
+                let program = hooks::program(object, name)?;
+                links.push(program.attach().doing(format!("attaching {name}"))?);
+            }
+        }
         let pids = self.options.pid.iter().map(|pid| pid.get());
         fill(object, "wanted_pids", pids)?;
         fill(object, "wanted_uids", self.options.user.iter().copied())?;
+        // Their children of now; those of later are seen already.
         if self.options.follow {
             fill(object, "followed", processes::descendants(&self.options.pid))?;
         }
         self.fill_cgroups(object)?;
         identify_tracer(object)?;
-        Ok(skel)
-    }
-
-    /// Attaches the first of `hooks` that works, and what follows the command's descendants.
-    pub(crate) fn attach(&self, object: &Object, hooks: &[&Hook<'_>]) -> Result<Vec<Link>> {
-        let mut links = hooks::attach_first(object, hooks, |text| self.note(text))?;
-        if self.follows() {
-            for name in ["follow_fork", "follow_exit"] {
-                let program = hooks::program(object, name)?;
-                links.push(program.attach().doing(format!("attaching {name}"))?);
-            }
-        }
         Ok(links)
     }
 
@@ -185,7 +236,7 @@ impl<'a> Session<'a> {
     }
 
     fn fill_cgroups(&self, object: &Object) -> Result<()> {
-        let map = map(object, "wanted_cgroups")?;
+        let map = hooks::map(object, "wanted_cgroups")?;
         for (index, dir) in (0u32..).zip(&self.cgroups) {
             let doing = format!("using the cgroup {}", dir.display());
             let file = File::open(dir).doing(&doing)?;
@@ -224,7 +275,7 @@ impl<'a> Session<'a> {
         settings
     }
 
-    fn configure(&self, object: &mut OpenObject, wants: Wants) -> Result<()> {
+    fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: Wants) -> Result<()> {
         let doing = "preparing the BPF program";
         let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -252,9 +303,13 @@ impl<'a> Session<'a> {
             map.set_max_entries(entries).doing(doing)?;
         }
         for mut program in object.progs_mut() {
-            if ["follow_fork", "follow_exit"].iter().any(|&name| program.name() == name) {
-                program.set_autoload(self.follows());
-            }
+            let name = program.name().to_string_lossy().into_owned();
+            let wanted = match name.as_str() {
+                IDENTIFIER => true,
+                name if FOLLOWERS.contains(&name) => self.follows(),
+                name => hook.uses(name),
+            };
+            program.set_autoload(wanted);
         }
         Ok(())
     }
@@ -275,13 +330,8 @@ fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
     Ok(())
 }
 
-fn map<'o>(object: &'o Object, name: &str) -> Result<Map<'o>> {
-    let found = object.maps().find(|map| map.name() == name);
-    found.ok_or_else(|| Error::new(format!("looking for the map {name}"), "the program has none"))
-}
-
 fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Result<()> {
-    let map = map(object, name)?;
+    let map = hooks::map(object, name)?;
     for key in keys {
         let doing = format!("filling the map {name}");
         map.update(&key.to_ne_bytes(), &[1], MapFlags::ANY).doing(doing)?;
@@ -292,7 +342,7 @@ fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Res
 /// Lets the kernel side find out who the tracer is: in a container it does not know its own number
 /// on the host.
 fn identify_tracer(object: &Object) -> Result<()> {
-    let program = hooks::program(object, "identify_tracer")?;
+    let program = hooks::program(object, IDENTIFIER)?;
     program.test_run(Input::default()).doing("identifying this process")?;
     Ok(())
 }

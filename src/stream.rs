@@ -11,7 +11,7 @@ use crate::cgroups::Containers;
 use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::Attached;
+use crate::hooks::{self, Attached};
 use crate::render::Column;
 use crate::report::Report;
 
@@ -36,8 +36,7 @@ pub(crate) fn events<E: Plain, A: Attached>(
     let containers = if containers { Containers::find() } else { Containers::default() };
     let reader = Reader { columns, wanted, containers, report, batch: 0, broken: None };
     let reader = RefCell::new(reader);
-    let map = object.maps().find(|map| libbpf_rs::MapCore::name(map) == "events");
-    let map = map.ok_or_else(|| Error::new("reading events", "the program has no ring"))?;
+    let map = hooks::map(object, "events")?;
     let mut builder = RingBufferBuilder::new();
     builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
     let ring = builder.build().doing("reading events")?;

@@ -101,37 +101,33 @@ static __always_inline long read_filename(__u8 *to, struct filename *filename)
 	to[0] = 0;
 	if (IS_ERR_OR_NULL(filename))
 		return 0;
+	if (is_user_address(filename)) /* renames, before Linux 5.11 */
+		return bpf_probe_read_user_str(to, PATH_MAX, filename);
 	return bpf_probe_read_kernel_str(to, PATH_MAX, filename_name(filename));
 }
 
-static __always_inline long read_rename_name(__u8 *to, struct filename *filename)
-{
-	if (!is_user_address(filename))
-		return read_filename(to, filename);
-	to[0] = 0;
-	return bpf_probe_read_user_str(to, PATH_MAX, filename);
-}
-
-static __always_inline int begin(__u32 kind, int dfd, struct filename *filename)
+/* A call on a name that is wanted: its record with the path; NULL when there is none. */
+static __always_inline struct record *begin(__u32 kind, int dfd, struct filename *filename,
+					    __u64 *at)
 {
 	struct record *call;
-	__u64 at = 0;
 	long len;
 
 	if (!task_wanted())
-		return 0;
+		return NULL;
 	call = call_begin();
 	if (!call)
-		return 0;
+		return NULL;
 	len = read_filename(call->tail, filename);
 	if (!name_wanted(call->tail)) {
 		call_done(call);
-		return 0;
+		return NULL;
 	}
 	call->event.kind = kind;
-	fill_name(&call->event.path, call, &at, 0, dfd, len);
+	call->event.ret = 0;
 	no_name(&call->event.from);
-	return 0;
+	fill_name(&call->event.path, call, at, 0, dfd, len);
+	return call;
 }
 
 static __always_inline int end(long ret)
@@ -155,13 +151,19 @@ static __always_inline int end(long ret)
 SEC("kprobe")
 int BPF_KPROBE(on_unlink_entry, int dfd, struct filename *filename)
 {
-	return begin(KIND_FILE, dfd, filename);
+	__u64 at = 0;
+
+	begin(KIND_FILE, dfd, filename, &at);
+	return 0;
 }
 
 SEC("kprobe")
 int BPF_KPROBE(on_rmdir_entry, int dfd, struct filename *filename)
 {
-	return begin(KIND_DIRECTORY, dfd, filename);
+	__u64 at = 0;
+
+	begin(KIND_DIRECTORY, dfd, filename, &at);
+	return 0;
 }
 
 SEC("kretprobe")
@@ -170,7 +172,7 @@ int BPF_KRETPROBE(on_return, int ret)
 	return end(ret);
 }
 
-/* Renames: replaces says whether there was a file of the new name. */
+/* Renames: until the return, .ret says whether there was a file of the new name. */
 
 #define REPLACES_UNKNOWN 0
 #define REPLACES_NOTHING 1
@@ -180,28 +182,16 @@ SEC("kprobe")
 int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
 	       struct filename *to)
 {
-	struct record *call;
 	__u64 at = 0;
+	struct record *call = begin(KIND_REPLACED, to_dfd, to, &at);
 	long len;
 
-	if (!task_wanted())
-		return 0;
-	call = call_begin();
 	if (!call)
 		return 0;
-	len = read_rename_name(call->tail, to);
-	if (!name_wanted(call->tail)) {
-		call_done(call);
-		return 0;
-	}
-	call->event.kind = KIND_REPLACED;
-	fill_name(&call->event.path, call, &at, 0, to_dfd, len);
 	if (at > PATH_MAX + NAMES_LEN)
 		at = PATH_MAX + NAMES_LEN;
-	len = read_rename_name(call->tail + at, from);
+	len = read_filename(call->tail + at, from);
 	fill_name(&call->event.from, call, &at, PATH_MAX + NAMES_LEN, from_dfd, len);
-	/* Until the return, when it gets its meaning. */
-	call->event.ret = REPLACES_UNKNOWN;
 	return 0;
 }
 

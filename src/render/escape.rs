@@ -72,7 +72,7 @@ fn byte_into(out: &mut String, byte: u8) {
 /// Characters that a terminal obeys, that are not seen, or that change how others are seen:
 /// Unicode's control and default-ignorable characters, spaces but the plain one, separators, the
 /// marks of direction, and what is no character at all.
-fn is_hostile(c: char) -> bool {
+pub(super) fn is_hostile(c: char) -> bool {
     if matches!(c, ' '..='~') {
         return false;
     }

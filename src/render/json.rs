@@ -1,11 +1,13 @@
 //! JSON Lines: every line an object with its `type`, typed values, valid whatever bytes came in.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::ser::{self, Serialize, SerializeMap};
+use serde_json::ser::{Formatter, Serializer};
 
-use super::{Clock, Column, Value};
+use super::{Clock, Column, Value, escape};
 use crate::decode::{Known, Record};
 
 /// The line of one row. `kind` is its type: `event` or `interval`.
@@ -40,8 +42,35 @@ pub fn summary(
 }
 
 fn string(object: &impl Serialize) -> String {
+    let mut line = Vec::with_capacity(512);
     // Errors come from writers that fail and keys that are no strings: there are none here.
-    serde_json::to_string(object).unwrap_or_default()
+    let _ = object.serialize(&mut Serializer::with_formatter(&mut line, Safe));
+    String::from_utf8(line).unwrap_or_default()
+}
+
+/// JSON that may be shown on a terminal as it is: the characters that a table escapes are escaped,
+/// not only those that JSON forbids.
+struct Safe;
+
+impl Formatter for Safe {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        to: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(escape::is_hostile) {
+            let (safe, from) = rest.split_at(at);
+            to.write_all(safe.as_bytes())?;
+            let mut chars = from.chars();
+            let hostile = chars.next().unwrap_or_default();
+            for unit in hostile.encode_utf16(&mut [0; 2]) {
+                write!(to, "\\u{unit:04x}")?;
+            }
+            rest = chars.as_str();
+        }
+        to.write_all(rest.as_bytes())
+    }
 }
 
 struct Row<'a, 'r, E> {
@@ -53,7 +82,7 @@ struct Row<'a, 'r, E> {
 }
 
 impl<E> Serialize for Row<'_, '_, E> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: ser::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
         map.serialize_entry("type", self.kind)?;
         map.serialize_entry("tool", self.tool)?;
@@ -140,6 +169,19 @@ mod tests {
         assert_eq!(object["comm_base64"], "Yf8=");
         assert_eq!(object["args"], serde_json::json!(["x", null, "\u{fffd}"]));
         assert_eq!(object["args_base64"], serde_json::json!(["eA==", null, "/g=="]));
+    }
+
+    #[test]
+    fn is_safe_on_a_terminal() {
+        let bytes = "\x1b\x7f\u{9b}\u{202e}\u{2028}\u{e0041}é\0".as_bytes();
+        let record = Record {
+            header: &Header::default(),
+            event: &Header::default(),
+            tail: bytes,
+            container: "",
+        };
+        let line = row("event", "x", &COLUMNS[5..], Clock::new(0), &record);
+        assert!(line.contains(r#"["\u001b\u007f\u009b\u202e\u2028\udb40\udc41é"]"#), "{line}");
     }
 
     proptest! {

@@ -1,7 +1,5 @@
 //! execsnoop: programs that start.
 
-use std::mem::MaybeUninit;
-
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
@@ -13,7 +11,7 @@ use crate::hooks::{At, Hook, Probe};
 use crate::options::{self, EventOptions};
 use crate::privileges;
 use crate::render::{Column, Shown, Value};
-use crate::session::{LEAST_TAIL, Session, Wants};
+use crate::session::{LEAST_TAIL, Session, Storage, Wants};
 use crate::tool::Tool;
 
 /// Show programs that start
@@ -149,12 +147,10 @@ impl Tool for Execsnoop {
         let max_tail = self.max_tail()?;
         let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
         let wants = Wants { max_tail, ..Wants::of(&columns) };
-        let mut storage = MaybeUninit::uninit();
-        let mut open = session.open(ExecsnoopSkelBuilder::default(), &mut storage, wants)?;
-        open.progs.on_exec_failed.set_autoload(self.failed);
-        let skel = session.load(open)?;
+        let mut storage = Storage::new();
         let hook = if self.failed { EXECS_AND_FAILURES } else { EXECS };
-        let links = session.attach(skel.object(), &[&hook])?;
+        let (skel, links) =
+            session.attach::<ExecsnoopSkelBuilder>(&mut storage, wants, &[&hook], |_| {})?;
         session.run(skel.object(), links, &columns, |_| true)
     }
 }

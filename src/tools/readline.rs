@@ -1,6 +1,5 @@
 //! readline: what is typed into bash.
 
-use std::mem::MaybeUninit;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,10 +7,11 @@ use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
 use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::privileges;
 use crate::render::{Column, Shown, Value};
-use crate::session::{Session, Wants};
+use crate::session::{Session, Storage, Wants};
 use crate::shells::{Shells, Which};
 use crate::tool::Tool;
 
@@ -60,6 +60,9 @@ pub(super) const COLUMNS: &[Col] = &[
     .json_only(),
 ];
 
+const LINE: Probe = Probe::new("on_readline", At::Later);
+const LINES: Hook = Hook { name: "uretprobes", probes: &[LINE] };
+
 impl Tool for Readline {
     const NAME: &'static str = "readline";
     const ABOUT: &'static str = "Show what is typed into bash";
@@ -78,13 +81,15 @@ impl Tool for Readline {
             (None, true) => Which::AllPrograms,
             (None, false) => Which::AllShells,
         };
-        let mut shells = Shells::new(which, "on_readline", session.verbose())?;
-        let mut storage = MaybeUninit::uninit();
-        let wants = Wants::of(&columns);
-        let open = session.open(ReadlineSkelBuilder::default(), &mut storage, wants)?;
-        let skel = session.load(open)?;
+        let mut shells = Shells::new(which, LINE.program, session.verbose())?;
+        let mut storage = Storage::new();
+        let (skel, links) = session.attach::<ReadlineSkelBuilder>(
+            &mut storage,
+            Wants::of(&columns),
+            &[&LINES],
+            |_| {},
+        )?;
         shells.attach_first(skel.object())?;
-        let links = session.attach(skel.object(), &[])?;
         session.run(skel.object(), (shells, links), &columns, |_| true)
     }
 }

@@ -1,7 +1,5 @@
 //! unlinksnoop: who deletes which file or directory.
 
-use std::mem::MaybeUninit;
-
 use clap::{Args, ValueEnum};
 use glob::Pattern;
 use libbpf_rs::skel::Skel as _;
@@ -13,7 +11,7 @@ use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::privileges;
 use crate::render::{Column, Value};
-use crate::session::{Session, Wants};
+use crate::session::{Session, Storage, Wants};
 use crate::tool::Tool;
 
 /// Show who deletes which file or directory
@@ -166,21 +164,21 @@ impl Tool for Unlinksnoop {
         let hooks = self.hooks()?;
         let needs = [privileges::BPF, privileges::TRACEFS];
         let session = Session::start(Self::NAME, &self.options, &needs)?;
-        let mut storage = MaybeUninit::uninit();
-        let wants = Wants::of(&columns);
-        let mut open = session.open(UnlinksnoopSkelBuilder::default(), &mut storage, wants)?;
-        if let Some(constants) = &mut open.maps.rodata_data {
-            constants.only_failed = self.failed.into();
-            let prefix = self.prefix();
-            let room = constants.prefix.iter_mut();
-            let len = room.zip(&prefix).map(|(to, from)| *to = *from).count();
-            constants.prefix_len = u32::try_from(len).unwrap_or(0);
-        }
-        open.progs.on_rename_entry.set_autoload(self.renames);
-        open.progs.on_vfs_rename.set_autoload(self.renames);
-        open.progs.on_rename_return.set_autoload(self.renames);
-        let skel = session.load(open)?;
-        let links = session.attach(skel.object(), &hooks)?;
+        let mut storage = Storage::new();
+        let attached = session.attach::<UnlinksnoopSkelBuilder>(
+            &mut storage,
+            Wants::of(&columns),
+            &hooks,
+            |open| {
+                let Some(constants) = &mut open.maps.rodata_data else { return };
+                constants.only_failed = self.failed.into();
+                let prefix = self.prefix();
+                let room = constants.prefix.iter_mut();
+                let len = room.zip(&prefix).map(|(to, from)| *to = *from).count();
+                constants.prefix_len = u32::try_from(len).unwrap_or(0);
+            },
+        );
+        let (skel, links) = attached?;
         session.run(skel.object(), links, &columns, |record| self.wanted(record))
     }
 }

@@ -454,7 +454,7 @@ fn no_memory_leaks_through_records() -> Result<(), String> {
         let id = ids.map(|map| map.id).max().ok_or(format!("no map {name}"))?;
         MapHandle::from_map_id(id).map_err(text)
     };
-    let (scratch, ring) = (newest("scratch")?, newest("events")?);
+    let (scratch, ring) = (newest("records")?, newest("events")?);
     let head = 8; // `users`, which says whose the slot is
     let mut value = vec![PATTERN; scratch.value_size() as usize];
     value[..head].fill(0);
