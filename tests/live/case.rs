@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::run::{Run, calls, scratch_dir};
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
-/// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in a line `pid NUMBER` that the
-/// command printed.
+/// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in
+/// a line `pid NUMBER` that the command printed.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Arguments of ebtools, before `--`.
@@ -56,6 +56,8 @@ pub(crate) enum Need {
     Uring,
     /// The library libreadline.
     Libreadline,
+    /// overlayfs: a module of most kernels.
+    Overlayfs,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -72,6 +74,9 @@ impl Need {
             Need::Uring if !calls_work(&["uring", &fresh_file()]) => {
                 Some("this kernel's io_uring does not delete".into())
             }
+            Need::Overlayfs if !has_filesystem("overlay") => {
+                Some("this kernel has no overlayfs".into())
+            }
             Need::Libreadline if !calls_work(&["readline", "/dev/null"]) => {
                 Some("there is no libreadline".into())
             }
@@ -85,6 +90,11 @@ impl Need {
 fn calls_work(args: &[&str]) -> bool {
     let status = Command::new(calls()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+fn has_filesystem(name: &str) -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.ends_with(&format!("\t{name}")))
 }
 
 fn fresh_file() -> String {

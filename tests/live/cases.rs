@@ -537,6 +537,29 @@ pub(crate) const CASES: &[Case] = &[
         events: Some(3),
         ..CASE
     },
+    // overlayfs calls the kernel's inner functions again for its layers.
+    Case {
+        name: "unlink_in_overlayfs_once",
+        args: &["unlinksnoop", "--json"],
+        command: &["$SELF", "helper", "in-overlay", "$DIR", "sh", "-c", "mkdir d; touch d/new; rm a d/new; rmdir d"],
+        needs: &[Need::Overlayfs, Need::Tracefs],
+        shows: &[
+            r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/merged/a"}"#,
+            r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/merged/d/new"}"#,
+            r#"{"comm": "rmdir", "ret": 0, "kind": "dir", "path": "$DIR/merged/d"}"#,
+        ],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "renames_in_overlayfs_once",
+        args: &["unlinksnoop", "--renames", "--json"],
+        command: &["$SELF", "helper", "in-overlay", "$DIR", "sh", "-c", "$CALLS rename a b; $CALLS rename c new"],
+        needs: &[Need::Overlayfs, Need::Kprobes],
+        shows: &[r#"{"ret": 0, "kind": "repl", "path": "$DIR/merged/b", "from": "$DIR/merged/a"}"#],
+        events: Some(1),
+        ..CASE
+    },
     Case {
         name: "unlink_hostile_names",
         args: &["unlinksnoop", "--json"],

@@ -16,6 +16,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
         // Runs a command as the first process of a PID namespace.
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
+        // Runs a command in an overlayfs whose lower layer has files a, b and c.
+        ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
         // Runs a command that finds nothing in a directory, or in a file.
         ["without", path, ref command @ ..] => without(Path::new(path), command),
         _ => Err(format!("helper: unknown: {args:?}").into()),
@@ -47,6 +49,25 @@ fn without(path: &Path, command: &[&str]) -> Done {
     } else if path.exists() {
         mount(Some("/dev/null"), path, none, MsFlags::MS_BIND, none)?;
     }
+    run(command)
+}
+
+fn in_overlay(dir: &Path, command: &[&str]) -> Done {
+    private_mounts()?;
+    let (none, flags) = (None::<&str>, MsFlags::empty());
+    // The directory may be in an overlayfs itself, which cannot be a layer.
+    mount(Some("none"), dir, Some("tmpfs"), flags, none)?;
+    let [lower, upper, work, merged] = ["lower", "upper", "work", "merged"].map(|x| dir.join(x));
+    for dir in [&lower, &upper, &work, &merged] {
+        std::fs::create_dir(dir)?;
+    }
+    for file in ["a", "b", "c"] {
+        std::fs::write(lower.join(file), file)?;
+    }
+    let [l, u, w] = [&lower, &upper, &work].map(|dir| dir.display());
+    let options = format!("lowerdir={l},upperdir={u},workdir={w}");
+    mount(Some("none"), &merged, Some("overlay"), flags, Some(options.as_str()))?;
+    std::env::set_current_dir(merged)?;
     run(command)
 }
 
