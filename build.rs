@@ -104,6 +104,8 @@ impl Build {
             .clang(&self.clang)
             .clang_args(clang::flags(self.arch, &self.vmlinux, &self.libbpf))
             .reference_obj(true)
+            // Nobody reads it, and a toolchain may come without rustfmt.
+            .rustfmt(self.out.join("no-rustfmt"))
             .build_and_generate(skeleton(&self.out, source))
             // The innermost cause is what clang printed.
             .map_err(|error| format!("compiling {}:\n{}", source.display(), error.root_cause()))

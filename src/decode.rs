@@ -1,6 +1,7 @@
 //! From the bytes of a record to its parts. Pure: knows nothing of libbpf.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use nix::errno::Errno;
 use plain::Plain;
@@ -50,13 +51,20 @@ pub fn c_str(bytes: &[u8]) -> &[u8] {
 
 /// The name of a negative return value (`-2` is `ENOENT`), `None` if it is not an error that
 /// user space has a name for.
-pub fn errno_name(ret: i64) -> Option<String> {
-    let number = ret.checked_neg().and_then(|number| i32::try_from(number).ok())?;
-    match Errno::from_raw(number) {
-        Errno::UnknownErrno => None,
-        errno => Some(format!("{errno:?}")),
-    }
+pub fn errno_name(ret: i64) -> Option<&'static str> {
+    static NAMES: LazyLock<Vec<Option<String>>> = LazyLock::new(|| {
+        let name = |number| match Errno::from_raw(number) {
+            Errno::UnknownErrno => None,
+            errno => Some(format!("{errno:?}")),
+        };
+        (0..=ERRNO_MAX).map(name).collect()
+    });
+    let number = usize::try_from(ret.checked_neg()?).ok()?;
+    NAMES.get(number)?.as_deref()
 }
+
+/// Above the highest number that user space has a name for; `EHWPOISON` is 133.
+const ERRNO_MAX: i32 = 255;
 
 /// The arguments of a program: strings that each end with a NUL.
 #[derive(Clone, Copy, Debug)]
@@ -213,7 +221,7 @@ mod tests {
 
     #[test]
     fn names_errors() {
-        assert_eq!(errno_name(-2).as_deref(), Some("ENOENT"));
+        assert_eq!(errno_name(-2), Some("ENOENT"));
         for number in [0, 5, -512, i64::MIN, i64::MAX] {
             assert_eq!(errno_name(number), None, "{number}");
         }

@@ -20,9 +20,9 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Adds a line that carries `events` events.
-    pub(crate) fn line(&mut self, line: &str, events: u64) {
-        self.lines.extend_from_slice(line.as_bytes());
+    /// Adds what `write` appends: whole lines that carry `events` events.
+    pub(crate) fn lines(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.lines);
         self.waiting += events;
         if self.lines.len() >= PIECE {
             self.flush();

@@ -30,7 +30,7 @@ impl Report {
         Self {
             tool,
             format: options.format(),
-            clock: clock(),
+            clock: Clock::new(boot_ns()),
             output: Output::default(),
             told: Accounts::default(),
             rejected: 0,
@@ -40,7 +40,7 @@ impl Report {
     /// The header line of a table.
     pub(crate) fn header<E>(&mut self, columns: &[&Column<E>]) {
         if self.format == Format::Table {
-            self.output.line(&table::header(columns), 0);
+            self.output.lines(0, |out| table::header(out, columns));
             self.output.flush();
         }
     }
@@ -53,11 +53,11 @@ impl Report {
         record: &Record<'_, E>,
         events: u64,
     ) {
-        let line = match self.format {
-            Format::Table => table::row(columns, self.clock, record),
-            Format::Json => json::row(kind, self.tool, columns, self.clock, record),
-        };
-        self.output.line(&line, events);
+        let (tool, clock) = (self.tool, &self.clock);
+        self.output.lines(events, |out| match self.format {
+            Format::Table => table::row(out, columns, clock, record),
+            Format::Json => json::row(out, kind, tool, columns, clock, record),
+        });
     }
 
     /// An event was not wanted after all.
@@ -67,7 +67,7 @@ impl Report {
 
     /// Writes what waits, and looks at the clock, which may have been set.
     pub(crate) fn flush(&mut self) {
-        self.clock = clock();
+        self.clock.set(boot_ns());
         self.output.flush();
     }
 
@@ -89,8 +89,10 @@ impl Report {
             match self.format {
                 Format::Table => eprintln!("{}: {}", self.tool, loss::advice(reason, count)),
                 Format::Json => {
-                    let time = self.clock.rfc3339(boottime_ns());
-                    self.output.line(&json::lost(self.tool, &time, reason, count), 0);
+                    let (tool, clock) = (self.tool, &self.clock);
+                    let time_ns = boottime_ns();
+                    let line = |out: &mut _| json::lost(out, tool, clock, time_ns, reason, count);
+                    self.output.lines(0, line);
                 }
             }
         }
@@ -110,11 +112,11 @@ impl Report {
         }
         let accounts = Accounts::at_end(object, self.output.delivered(), self.rejected)?;
         let totals = accounts.line();
-        let summary =
-            json::summary(self.tool, accounts.produced, accounts.delivered, &accounts.lost);
+        let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
         if self.format == Format::Json {
-            self.output.line(&summary, 0);
+            let tool = self.tool;
+            self.output.lines(0, |out| json::summary(out, tool, produced, delivered, &lost));
             self.output.flush();
         }
         if self.pipe_is_closed() {
@@ -138,8 +140,8 @@ pub(crate) fn boottime_ns() -> u64 {
 }
 
 /// The time of day when the machine booted, as it is now.
-fn clock() -> Clock {
-    Clock::new(nanoseconds(ClockId::CLOCK_REALTIME) - nanoseconds(ClockId::CLOCK_BOOTTIME))
+fn boot_ns() -> i64 {
+    nanoseconds(ClockId::CLOCK_REALTIME) - nanoseconds(ClockId::CLOCK_BOOTTIME)
 }
 
 fn nanoseconds(id: ClockId) -> i64 {

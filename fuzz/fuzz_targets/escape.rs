@@ -4,8 +4,9 @@
 use ebtools::render::escape;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let mut word = String::new();
+    let mut word = Vec::new();
     escape::shell_word_into(&mut word, bytes);
+    let word = String::from_utf8(word).expect("what is shown is text");
     for shown in [escape::text(bytes), word] {
         assert!(!shown.contains(char::is_control), "{shown:?}");
     }

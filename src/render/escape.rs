@@ -1,27 +1,31 @@
 //! Makes any bytes safe to show: in a terminal, in one line, and unambiguous, so that the bytes
 //! can be told from what is shown.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// `bytes` as text for a table. What could move the cursor, change the order of the text, hide,
 /// or be taken for something else is written as `\n`, `\x1b` or `\u{202e}`, a backslash as `\\`.
 pub fn text(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len());
+    let mut out = Vec::with_capacity(bytes.len());
     text_into(&mut out, bytes);
-    out
+    String::from_utf8(out).unwrap_or_default()
 }
 
-/// [`text`], appended to `out`.
-pub fn text_into(out: &mut String, bytes: &[u8]) {
+/// [`text`], appended to `out`: UTF-8.
+pub fn text_into(out: &mut Vec<u8>, bytes: &[u8]) {
+    // The most of what there is.
+    if bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        return out.extend_from_slice(bytes);
+    }
     escape_into(out, bytes, Style::Text);
 }
 
 /// `bytes` as one word that a shell reads back as the same bytes: plain where that is enough, in
 /// single quotes, or in bash's `$'...'` where something has to be escaped.
-pub fn shell_word_into(out: &mut String, bytes: &[u8]) {
+pub fn shell_word_into(out: &mut Vec<u8>, bytes: &[u8]) {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
-        return bytes.iter().for_each(|&byte| out.push(byte.into()));
+        return out.extend_from_slice(bytes);
     }
     let quotable = |text: &str| text.chars().all(|c| !is_hostile(c) && c != '\'');
     match std::str::from_utf8(bytes) {
@@ -29,9 +33,9 @@ pub fn shell_word_into(out: &mut String, bytes: &[u8]) {
             let _ = write!(out, "'{text}'");
         }
         _ => {
-            out.push_str("$'");
+            out.extend_from_slice(b"$'");
             escape_into(out, bytes, Style::Shell);
-            out.push('\'');
+            out.push(b'\'');
         }
     }
 }
@@ -42,19 +46,20 @@ enum Style {
     Shell,
 }
 
-fn escape_into(out: &mut String, bytes: &[u8], style: Style) {
+fn escape_into(out: &mut Vec<u8>, bytes: &[u8], style: Style) {
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
+            let mut utf8 = [0; 4];
             match c {
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\r' => out.push_str("\\r"),
-                '\t' => out.push_str("\\t"),
-                '\'' if style == Style::Shell => out.push_str("\\'"),
-                c if !is_hostile(c) => out.push(c),
+                '\\' => out.extend_from_slice(b"\\\\"),
+                '\n' => out.extend_from_slice(b"\\n"),
+                '\r' => out.extend_from_slice(b"\\r"),
+                '\t' => out.extend_from_slice(b"\\t"),
+                '\'' if style == Style::Shell => out.extend_from_slice(b"\\'"),
+                c if !is_hostile(c) => out.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes()),
                 // A shell's \u depends on the locale, bytes do not.
                 c if c.is_ascii() || style == Style::Shell => {
-                    c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| byte_into(out, byte));
+                    c.encode_utf8(&mut utf8).bytes().for_each(|byte| byte_into(out, byte));
                 }
                 c => {
                     let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
@@ -65,7 +70,7 @@ fn escape_into(out: &mut String, bytes: &[u8], style: Style) {
     }
 }
 
-fn byte_into(out: &mut String, byte: u8) {
+fn byte_into(out: &mut Vec<u8>, byte: u8) {
     let _ = write!(out, "\\x{byte:02x}");
 }
 
@@ -93,9 +98,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn word(bytes: &[u8]) -> String {
-        let mut out = String::new();
+        let mut out = Vec::new();
         shell_word_into(&mut out, bytes);
-        out
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

@@ -4,48 +4,91 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde::ser::{self, Serialize, SerializeMap};
+use serde::ser::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::{Clock, Column, Value, escape};
-use crate::decode::{Known, Record};
+use crate::decode::{Header, Known, Record};
 
-/// The line of one row. `kind` is its type: `event` or `interval`.
+/// Appends the line of one row. `kind` is its type: `event` or `interval`.
 pub fn row<E>(
+    out: &mut Vec<u8>,
     kind: &str,
     tool: &str,
     columns: &[&Column<E>],
-    clock: Clock,
+    clock: &Clock,
     record: &Record<'_, E>,
-) -> String {
-    string(&Row { kind, tool, columns, clock, record }) + "\n"
+) {
+    out.push(b'{');
+    entry(out, "type", kind);
+    entry(out, "tool", tool);
+    for column in columns {
+        match (column.value)(record) {
+            Value::Time(ns) => {
+                key(out, column.key, "");
+                out.push(b'"');
+                clock.rfc3339_into(out, ns);
+                out.push(b'"');
+            }
+            value if value.is_none() => {}
+            value => entries(out, column.key, value),
+        }
+    }
+    end(out);
 }
 
-/// The line that tells of events that were lost, as it happens. All words are our own.
-pub fn lost(tool: &str, time: &str, reason: &str, count: u64) -> String {
-    format!(
-        r#"{{"type":"lost","tool":"{tool}","time":"{time}","reason":"{reason}","count":{count}}}"#
-    ) + "\n"
+/// Appends the line that tells of events that were lost, as it happens.
+pub fn lost(out: &mut Vec<u8>, tool: &str, clock: &Clock, time_ns: u64, reason: &str, count: u64) {
+    let columns: [&Column<(&str, u64)>; 3] = [
+        &Column::TIME,
+        &Column::new("", "reason", 0, "", |r| Value::Text(r.event.0.as_bytes())),
+        &Column::new("", "count", 0, "", |r| Value::Uint(r.event.1)),
+    ];
+    let header = Header { time_ns, ..Header::default() };
+    let record = Record { header: &header, event: &(reason, count), tail: &[], container: "" };
+    row(out, "lost", tool, &columns, clock, &record);
 }
 
-/// The last line: produced = delivered + the sum of lost.
+/// Appends the last line: produced = delivered + the sum of lost.
 pub fn summary(
+    out: &mut Vec<u8>,
     tool: &str,
     produced: u64,
     delivered: u64,
     lost: &BTreeMap<&'static str, u64>,
-) -> String {
-    format!(
-        r#"{{"type":"summary","tool":"{tool}","produced":{produced},"delivered":{delivered},"lost":{}}}"#,
-        string(lost)
-    ) + "\n"
+) {
+    out.push(b'{');
+    entry(out, "type", "summary");
+    entry(out, "tool", tool);
+    entry(out, "produced", produced);
+    entry(out, "delivered", delivered);
+    entry(out, "lost", lost);
+    end(out);
 }
 
-fn string(object: &impl Serialize) -> String {
-    let mut line = Vec::with_capacity(512);
+/// Our own keys need no escapes.
+fn key(out: &mut Vec<u8>, key: &str, suffix: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(suffix.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn value(out: &mut Vec<u8>, value: impl Serialize) {
     // Errors come from writers that fail and keys that are no strings: there are none here.
-    let _ = object.serialize(&mut Serializer::with_formatter(&mut line, Safe));
-    String::from_utf8(line).unwrap_or_default()
+    let _ = value.serialize(&mut Serializer::with_formatter(out, Safe));
+}
+
+fn entry(out: &mut Vec<u8>, name: &str, content: impl Serialize) {
+    key(out, name, "");
+    value(out, content);
+}
+
+fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"}\n");
 }
 
 /// JSON that may be shown on a terminal as it is: the characters that a table escapes are escaped,
@@ -58,6 +101,9 @@ impl Formatter for Safe {
         to: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return to.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(escape::is_hostile) {
             let (safe, from) = rest.split_at(at);
@@ -73,64 +119,45 @@ impl Formatter for Safe {
     }
 }
 
-struct Row<'a, 'r, E> {
-    kind: &'a str,
-    tool: &'a str,
-    columns: &'a [&'a Column<E>],
-    clock: Clock,
-    record: &'a Record<'r, E>,
-}
-
-impl<E> Serialize for Row<'_, '_, E> {
-    fn serialize<S: ser::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(None)?;
-        map.serialize_entry("type", self.kind)?;
-        map.serialize_entry("tool", self.tool)?;
-        for column in self.columns {
-            match (column.value)(self.record) {
-                Value::Time(ns) => map.serialize_entry(column.key, &self.clock.rfc3339(ns))?,
-                value if value.is_none() => {}
-                value => entry(&mut map, column.key, value)?,
-            }
-        }
-        map.end()
-    }
-}
-
 /// The value; beside it the exact bytes where they are not UTF-8, and what is missing of it.
-fn entry<M: SerializeMap>(map: &mut M, key: &str, value: Value<'_>) -> Result<(), M::Error> {
-    map.serialize_entry(key, &value)?;
+fn entries(out: &mut Vec<u8>, name: &str, content: Value<'_>) {
+    entry(out, name, content);
+    let mut beside = |suffix, content: Value<'_>| {
+        key(out, name, suffix);
+        value(out, content);
+    };
     let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
-    if let Some(bytes) = value.bytes().filter(|bytes| broken(bytes)) {
-        map.serialize_entry(&format!("{key}_base64"), &BASE64.encode(bytes))?;
+    if let Some(bytes) = content.bytes().filter(|bytes| broken(bytes)) {
+        beside("_base64", Value::Text(BASE64.encode(bytes).as_bytes()));
     }
-    match value {
-        Value::CutText(_) => map.serialize_entry(&format!("{key}_truncated"), &true)?,
+    match content {
+        Value::CutText(_) => beside("_truncated", Value::Bool(true)),
         Value::Path(place) => match place.known() {
             Known::Whole => {}
-            Known::Relative => map.serialize_entry(&format!("{key}_known"), "relative")?,
-            Known::Cut => map.serialize_entry(&format!("{key}_known"), "cut")?,
-            Known::Deleted => map.serialize_entry(&format!("{key}_known"), "deleted")?,
+            Known::Relative => beside("_known", Value::Word("relative")),
+            Known::Cut => beside("_known", Value::Word("cut")),
+            Known::Deleted => beside("_known", Value::Word("deleted")),
         },
-        Value::Args(mut args, more) => {
+        Value::Args(args, more) => {
             if { args }.flatten().any(broken) {
-                let encoded = args.by_ref().map(|arg| arg.map(|bytes| BASE64.encode(bytes)));
+                let encoded = args.map(|arg| arg.map(|bytes| BASE64.encode(bytes)));
                 let encoded = encoded.collect::<Vec<_>>();
-                map.serialize_entry(&format!("{key}_base64"), &encoded)?;
+                key(out, name, "_base64");
+                value(out, encoded);
             }
             if more {
-                map.serialize_entry(&format!("{key}_truncated"), &true)?;
+                key(out, name, "_truncated");
+                value(out, true);
             }
         }
         _ => {}
     }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Args, Header};
+    use crate::decode::Args;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[
@@ -146,7 +173,9 @@ mod tests {
         let mut header = Header::default();
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
-        let line = row("event", "execsnoop", COLUMNS, Clock::new(0), &record);
+        let mut line = Vec::new();
+        row(&mut line, "event", "execsnoop", COLUMNS, &Clock::new(0), &record);
+        let line = String::from_utf8(line).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         serde_json::from_str(&line).unwrap()
     }
@@ -180,7 +209,9 @@ mod tests {
             tail: bytes,
             container: "",
         };
-        let line = row("event", "x", &COLUMNS[5..], Clock::new(0), &record);
+        let mut line = Vec::new();
+        row(&mut line, "event", "x", &COLUMNS[5..], &Clock::new(0), &record);
+        let line = String::from_utf8(line).unwrap();
         assert!(line.contains(r#"["\u001b\u007f\u009b\u202e\u2028\udb40\udc41é"]"#), "{line}");
     }
 

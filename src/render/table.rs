@@ -5,70 +5,61 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{Clock, Column, Value, escape};
 use crate::decode::{self, Ancestors, Known, Record};
 
-/// The header line.
-pub fn header<E>(columns: &[&Column<E>]) -> String {
-    let mut line = Line::default();
-    for column in columns {
-        line.cell(column.width, |out| out.push_str(column.title));
-    }
-    line.end()
+/// Appends the header line.
+pub fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>]) {
+    line(out, columns, |out, column| out.extend_from_slice(column.title.as_bytes()));
 }
 
-/// The line of one row.
-pub fn row<E>(columns: &[&Column<E>], clock: Clock, record: &Record<'_, E>) -> String {
-    let mut line = Line::default();
-    for column in columns {
-        let value = (column.value)(record);
-        line.cell(column.width, |out| value_into(out, value, clock));
-    }
-    line.end()
+/// Appends the line of one row.
+pub fn row<E>(out: &mut Vec<u8>, columns: &[&Column<E>], clock: &Clock, record: &Record<'_, E>) {
+    line(out, columns, |out, column| value_into(out, (column.value)(record), clock));
 }
 
 /// Cells with a space between; what is wider than its column pushes the others on, whole.
-#[derive(Default)]
-struct Line {
-    text: String,
-    padding: usize,
+fn line<E>(
+    out: &mut Vec<u8>,
+    columns: &[&Column<E>],
+    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>),
+) {
+    let mut padding = 0;
+    for column in columns {
+        out.resize(out.len() + padding, b' ');
+        let start = out.len();
+        fill(out, column);
+        padding = column.width.saturating_sub(width(out.get(start..).unwrap_or_default())) + 1;
+    }
+    out.push(b'\n');
 }
 
-impl Line {
-    fn cell(&mut self, width: usize, fill: impl FnOnce(&mut String)) {
-        self.text.extend(std::iter::repeat_n(' ', self.padding));
-        let start = self.text.len();
-        fill(&mut self.text);
-        let filled = self.text.get(start..).unwrap_or_default().width();
-        self.padding = width.saturating_sub(filled) + 1;
-    }
-
-    fn end(mut self) -> String {
-        self.text.push('\n');
-        self.text
-    }
+/// The terminal cells that a text takes.
+fn width(text: &[u8]) -> usize {
+    if text.is_ascii() { text.len() } else { std::str::from_utf8(text).map_or(0, str::width) }
 }
 
-fn value_into(out: &mut String, value: Value<'_>, clock: Clock) {
+fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
     match value {
-        Value::None => out.push('-'),
-        Value::Time(time_ns) => out.push_str(&clock.local(time_ns)),
-        Value::Uint(number) => out.push_str(&number.to_string()),
-        Value::Bool(flag) => out.push_str(if flag { "yes" } else { "no" }),
-        Value::Word(word) => out.push_str(word),
-        Value::Ret(ret) | Value::Errno(ret) => {
-            out.push_str(&decode::errno_name(ret).unwrap_or_else(|| ret.to_string()));
-        }
+        Value::None => out.push(b'-'),
+        Value::Time(time_ns) => clock.local_into(out, time_ns),
+        Value::Uint(number) => number_into(out, number),
+        Value::Bool(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
+        Value::Word(word) => out.extend_from_slice(word.as_bytes()),
+        Value::Ret(ret) | Value::Errno(ret) => match decode::errno_name(ret) {
+            Some(name) => out.extend_from_slice(name.as_bytes()),
+            None => number_into(out, ret),
+        },
         Value::Text(bytes) => escape::text_into(out, bytes),
         Value::CutText(bytes) => {
             escape::text_into(out, bytes);
-            out.push_str("[...]");
+            out.extend_from_slice(b"[...]");
         }
-        Value::EndOfFile => out.push_str("[end of file]"),
+        Value::EndOfFile => out.extend_from_slice(b"[end of file]"),
         Value::Path(place) => {
             // A whole path begins with a slash, so these cannot be taken for names.
-            out.push_str(match place.known() {
-                Known::Whole => "",
-                Known::Relative => "[?]/",
-                Known::Cut => "[...]/",
-                Known::Deleted => "[deleted]",
+            out.extend_from_slice(match place.known() {
+                Known::Whole => b"",
+                Known::Relative => b"[?]/",
+                Known::Cut => b"[...]/",
+                Known::Deleted => b"[deleted]",
             });
             escape::text_into(out, &place.bytes());
         }
@@ -77,36 +68,40 @@ fn value_into(out: &mut String, value: Value<'_>, clock: Clock) {
     }
 }
 
+fn number_into(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
 /// `bash(12)<sshd(7)<systemd(1)`
-fn ancestors_into(out: &mut String, ancestors: Ancestors<'_>) {
+fn ancestors_into(out: &mut Vec<u8>, ancestors: Ancestors<'_>) {
     for (i, (pid, comm)) in ancestors.enumerate() {
         if i > 0 {
-            out.push('<');
+            out.push(b'<');
         }
         escape::text_into(out, comm);
-        out.push('(');
-        out.push_str(&pid.to_string());
-        out.push(')');
+        out.push(b'(');
+        number_into(out, pid);
+        out.push(b')');
     }
 }
 
 /// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are missing.
-fn args_into(out: &mut String, args: decode::Args<'_>, more: bool) {
+fn args_into(out: &mut Vec<u8>, args: decode::Args<'_>, more: bool) {
     let file = args.file;
     if let (Some(file), None) = (file, { args }.next()) {
         escape::shell_word_into(out, file);
     }
     for (i, arg) in args.enumerate() {
         if i > 0 {
-            out.push(' ');
+            out.push(b' ');
         }
         match file.filter(|_| i == 0).or(arg) {
             Some(arg) => escape::shell_word_into(out, arg),
-            None => out.push_str("[?]"),
+            None => out.extend_from_slice(b"[?]"),
         }
     }
     if more {
-        out.push_str("[...]");
+        out.extend_from_slice(b"[...]");
     }
 }
 
@@ -128,12 +123,16 @@ mod tests {
         let mut header = Header { pid: 7, ..Header::default() };
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
-        row(COLUMNS, Clock::new(0), &record)
+        let mut out = Vec::new();
+        row(&mut out, COLUMNS, &Clock::new(0), &record);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn lines_up() {
-        assert_eq!(header(COLUMNS), "UID    COMM             PID     RET    ARGS\n");
+        let mut head = Vec::new();
+        header(&mut head, COLUMNS);
+        assert_eq!(head, b"UID    COMM             PID     RET    ARGS\n");
         assert_eq!(
             line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0"),
             "0      \u{4e16}\\x1b           7       ENOENT ls [?] 'a b'[...]\n"

@@ -220,7 +220,9 @@ mod tests {
         let header = Header { pid: 2, ppid: 1, ..Header::default() };
         let record = Record { header: &header, event: &event, tail, container: "" };
         let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
-        table::row(&columns, Clock::new(0), &record)
+        let mut line = Vec::new();
+        table::row(&mut line, &columns, &Clock::new(0), &record);
+        String::from_utf8(line).unwrap()
     }
 
     #[test]

@@ -23,10 +23,11 @@ tools! {
 pub fn lines_of(bytes: &[u8]) -> Vec<String> {
     fn lines<E: plain::Plain>(columns: &[Column<E>], bytes: &[u8]) -> [Option<String>; 2] {
         let columns = columns.iter().collect::<Vec<_>>();
-        let record = Record::new(bytes);
-        let json = |record| json::row("event", "fuzz", &columns, Clock::new(0), record);
-        let table = |record| table::row(&columns, Clock::new(0), record);
-        [record.as_ref().map(json), record.as_ref().map(table)]
+        let Some(record) = Record::new(bytes) else { return [None, None] };
+        let (mut in_json, mut in_table) = (Vec::new(), Vec::new());
+        json::row(&mut in_json, "event", "fuzz", &columns, &Clock::new(0), &record);
+        table::row(&mut in_table, &columns, &Clock::new(0), &record);
+        [in_json, in_table].map(|line| String::from_utf8(line).ok())
     }
     let all = [
         lines(execsnoop::COLUMNS, bytes),

@@ -254,7 +254,9 @@ mod tests {
         let tail = [name, base].concat();
         let record = Record { header: &header, event: &event, tail: &tail, container: "" };
         let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
-        table::row(&columns, Clock::new(0), &record)
+        let mut line = Vec::new();
+        table::row(&mut line, &columns, &Clock::new(0), &record);
+        String::from_utf8(line).unwrap()
     }
 
     #[test]
