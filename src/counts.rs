@@ -19,6 +19,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// Entries that are read at once.
 const BATCH: u32 = 4096;
 
+/// Maps of count.bpf.h.
+pub(crate) const COUNT_TABLE: &str = "count_table";
+pub(crate) const COUNT_TABLE_A: &str = "count_table_a";
+pub(crate) const COUNT_TABLE_B: &str = "count_table_b";
+
 /// One line of a report.
 #[derive(Debug)]
 struct Count {
@@ -105,9 +110,9 @@ impl<'o> Tables<'o> {
     fn of(object: &'o Object) -> Result<Self> {
         let find = |name| hooks::map(object, name);
         Ok(Self {
-            in_use: find("count_table_a")?,
-            idle: find("count_table_b")?,
-            selector: find("count_table")?,
+            in_use: find(COUNT_TABLE_A)?,
+            idle: find(COUNT_TABLE_B)?,
+            selector: find(COUNT_TABLE)?,
         })
     }
 

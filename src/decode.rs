@@ -134,6 +134,17 @@ impl<'a> Place<'a> {
         Self { names, state: path_state(state), name }
     }
 
+    /// The next `struct name` of a tail that is read piece by piece.
+    pub(crate) fn next(rest: &mut &'a [u8], len: u32, base_len: u32, base_state: u32) -> Self {
+        let name = Record::<Header>::piece(rest, len);
+        Self::new(Record::<Header>::piece(rest, base_len), base_state, name)
+    }
+
+    /// The name as the caller gave it.
+    pub fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
     /// Has it no name besides its directory?
     pub fn is_nameless(&self) -> bool {
         self.name.is_empty()
@@ -172,6 +183,35 @@ impl<'a> Place<'a> {
             path.remove(0);
         }
         Cow::Owned(path)
+    }
+}
+
+/// Bits that have names, like the flags of open.
+#[derive(Clone, Copy, Debug)]
+pub struct Flags {
+    /// What stands first: the name of what is no bit but a number; nothing if empty.
+    pub first: &'static str,
+    /// The bits.
+    pub bits: u64,
+    /// Names and values; those that contain others come before them.
+    pub known: &'static [(&'static str, u64)],
+}
+
+impl Flags {
+    /// The names of the bits that are set; a number for those without one.
+    pub fn names(self) -> impl Iterator<Item = Cow<'static, str>> {
+        let mut rest = self.bits;
+        let mut known = self.known.iter();
+        let bits = std::iter::from_fn(move || {
+            if let Some((name, value)) = known.find(|(_, value)| rest & value == *value) {
+                rest &= !value;
+                return Some(Cow::Borrowed(*name));
+            }
+            let number = std::mem::take(&mut rest);
+            (number != 0).then(|| Cow::Owned(format!("{number:#x}")))
+        });
+        let first = Some(Cow::Borrowed(self.first)).filter(|first| !first.is_empty());
+        first.into_iter().chain(bits)
     }
 }
 
@@ -255,6 +295,17 @@ mod tests {
         ] {
             assert_eq!(path(names, state, name), (expected.into(), known), "{names:?} {name:?}");
         }
+    }
+
+    #[test]
+    fn names_flags() {
+        let known = &[("AB", 3), ("B", 2), ("C", 4)];
+        let names =
+            |first, bits| Flags { first, bits, known }.names().collect::<Vec<_>>().join("|");
+        assert_eq!(names("R", 0), "R");
+        assert_eq!(names("R", 7), "R|AB|C");
+        assert_eq!(names("", 2), "B");
+        assert_eq!(names("", 0x16), "B|C|0x10");
     }
 
     #[test]

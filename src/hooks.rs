@@ -4,7 +4,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, TracepointCategory};
+use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory};
 
 use crate::error::{Context as _, Error, Result};
 
@@ -55,6 +55,8 @@ pub(crate) enum At<'a> {
     Declared,
     /// The tool attaches it itself, as files appear in which its function is.
     Later,
+    /// The return of a kernel function, with its arguments: cheaper than a kretprobe.
+    Fexit(&'a str),
     /// The entry of a kernel function.
     Kprobe(&'a str),
     /// The return of a kernel function.
@@ -82,7 +84,7 @@ impl<'a> Probe<'a> {
     pub(crate) fn attach(&self, object: &Object) -> Result<Link> {
         let program = program(object, self.program)?;
         let link = match self.at {
-            At::Declared | At::Later => program.attach(),
+            At::Declared | At::Fexit(_) | At::Later => program.attach(),
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
             At::Tracepoint(category, name) => {
@@ -107,6 +109,7 @@ impl Display for At<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             At::Declared | At::Later => f.write_str("program"),
+            At::Fexit(function) => write!(f, "fexit {function}"),
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
@@ -130,10 +133,28 @@ fn cause(error: &libbpf_rs::Error) -> String {
 impl Hook<'_> {
     /// Why it cannot work here, where that is known before anything is loaded.
     pub(crate) fn impossible(&self) -> Option<Error> {
-        let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
-        let lacks = |at| matches!(at, At::Kprobe(_) | At::Kretprobe(_)) && !kprobes;
-        let at = self.probes.iter().map(|probe| probe.at).find(|&at| lacks(at))?;
-        Some(Error::new(at, "this kernel has no kprobes"))
+        self.probes.iter().find_map(|probe| {
+            let cause = match probe.at {
+                At::Kprobe(_) | At::Kretprobe(_)
+                    if !Path::new("/sys/bus/event_source/devices/kprobe").exists() =>
+                {
+                    "this kernel has no kprobes"
+                }
+                At::Fexit(_) if !ProgramType::Tracing.is_supported().unwrap_or(true) => {
+                    "this kernel has no fexit programs, or forbids them"
+                }
+                _ => return None,
+            };
+            Some(Error::new(probe.at, cause))
+        })
+    }
+
+    /// The kernel function that a program must be given before it is loaded.
+    pub(crate) fn target(&self, program: &str) -> Option<&str> {
+        self.probes.iter().find(|probe| probe.program == program).and_then(|probe| match probe.at {
+            At::Fexit(function) => Some(function),
+            _ => None,
+        })
     }
 
     /// Has it the program of this name?

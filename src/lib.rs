@@ -24,6 +24,7 @@ mod hooks;
 mod loss;
 mod options;
 mod output;
+mod paths;
 mod privileges;
 mod processes;
 mod report;

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use crate::bpf::shared::types::{count_by, follow, settings};
 use crate::cgroups;
-use crate::counts;
+use crate::counts::{self, COUNT_TABLE, COUNT_TABLE_A, COUNT_TABLE_B};
 use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
@@ -67,19 +67,21 @@ pub(crate) struct Session<'a> {
 }
 
 /// What a tool wants of the kernel side beyond the options of all tools.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Wants {
     /// Bits of `enum collect`: what its columns need.
     pub(crate) collect: u32,
     /// How many bytes of what has no limit of its own are sent; 0 is the program's own `TAIL_MAX`.
     pub(crate) max_tail: u32,
+    /// What absolute names must begin with.
+    pub(crate) prefix: Vec<u8>,
 }
 
 impl Wants {
     /// Those of the columns that are shown.
     pub(crate) fn of<E>(columns: &[&Column<E>]) -> Self {
         let collect = columns.iter().fold(0, |bits, column| bits | column.collect);
-        Self { collect, max_tail: 0 }
+        Self { collect, ..Self::default() }
     }
 }
 
@@ -133,7 +135,7 @@ impl<'a> Session<'a> {
     pub(crate) fn attach<'o, B>(
         &self,
         storage: &'o mut Storage,
-        wants: Wants,
+        wants: &Wants,
         hooks: &[&Hook<'_>],
         constants: impl Fn(&mut B::Output),
     ) -> Result<(Loaded<'o, B>, Vec<Link>)>
@@ -246,7 +248,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn settings(&self, wants: Wants) -> settings {
+    fn settings(&self, wants: &Wants) -> settings {
         let options = self.options;
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
@@ -260,6 +262,9 @@ impl<'a> Session<'a> {
             max_tail: wants.max_tail,
             ..settings::default()
         };
+        let room = settings.prefix.iter_mut();
+        let len = room.zip(&wants.prefix).map(|(to, from)| *to = *from).count();
+        settings.prefix_len = u32::try_from(len).unwrap_or(0);
         let by = options.count.map_or(count_by::COUNT_OFF, count_by::from);
         settings.count_by = u8::try_from(by.0).unwrap_or(0);
         if let Some(namespace) = processes::own_pid_namespace() {
@@ -275,7 +280,7 @@ impl<'a> Session<'a> {
         settings
     }
 
-    fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: Wants) -> Result<()> {
+    fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: &Wants) -> Result<()> {
         let doing = "preparing the BPF program";
         let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -284,6 +289,11 @@ impl<'a> Session<'a> {
             let entries = match name.as_str() {
                 ".rodata.settings" => {
                     set_constant(&mut map, &self.settings(wants))?;
+                    continue;
+                }
+                // Without them a start is faster: the kernel waits until one is in the other.
+                COUNT_TABLE | COUNT_TABLE_A | COUNT_TABLE_B if self.options.count.is_none() => {
+                    map.set_autocreate(false).doing(doing)?;
                     continue;
                 }
                 "events" if self.options.count.is_some() => 4096,
@@ -310,6 +320,9 @@ impl<'a> Session<'a> {
                 name => hook.uses(name),
             };
             program.set_autoload(wanted);
+            if let Some(function) = hook.target(&name) {
+                program.set_attach_target(0, Some(function.into())).doing(doing)?;
+            }
         }
         Ok(())
     }

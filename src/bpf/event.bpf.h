@@ -111,19 +111,20 @@ static __always_inline void fill_header(struct event_header *header)
 {
 	__u64 id = bpf_get_current_pid_tgid();
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->pid = id >> 32;
 	header->tid = id;
-	header->ppid = BPF_CORE_READ(parent, tgid);
-	header->uid = bpf_get_current_uid_gid();
+	header->ppid = 0;
+	header->uid = settings.collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
 	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
 	header->reserved = 0;
 	current_comm(header->comm);
+	if (settings.collect & COLLECT_PPID)
+		header->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	if (settings.collect & COLLECT_PARENT)
-		comm_of(header->parent_comm, BPF_CORE_READ(parent, group_leader));
+		comm_of(header->parent_comm, BPF_CORE_READ(task, real_parent, group_leader));
 	else
 		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
 }
@@ -143,15 +144,17 @@ static __always_inline struct record *record_begin(void)
 
 /*
  * Into the ring, with no wake-up for each event: the reader looks by itself on
- * a short tick, and is woken when a good part of the ring has filled meanwhile.
+ * a short tick, and is woken when a good part of the ring has been filled meanwhile. Where the
+ * reader is in the ring is not asked: that memory is the reader's, and slow to get.
  */
 static __always_inline void event_output(struct event *event, __u64 tail_len)
 {
 	__u64 size = sizeof(*event) + tail_len;
-	__u64 before = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	__u64 before = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
+	__u64 after = before + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ULL);
 	__u64 flags = BPF_RB_NO_WAKEUP;
 
-	if (before >> settings.wake_shift != (before + size) >> settings.wake_shift)
+	if (before >> settings.wake_shift != after >> settings.wake_shift)
 		flags = BPF_RB_FORCE_WAKEUP;
 	if (bpf_ringbuf_output(&events, event, size, flags))
 		count_lost(LOST_RING_FULL);

@@ -63,14 +63,16 @@ __noinline int write_ancestors(__u32 slot, __u64 at)
 static __always_inline void fill_places(struct record *record, struct file *exe, __u64 *at)
 {
 	struct event *event = &record->event;
-	struct place none = {};
-	bool cwd = settings.collect & COLLECT_CWD;
 	__u64 start = *at;
 
-	event->exe_state = names_of(exe ? place_of_file(exe) : none, record, at);
+	event->exe_state = PATH_NONE;
+	if (settings.collect & COLLECT_EXE && exe)
+		event->exe_state = names_of(place_of_file(exe), record, at);
 	event->exe_len = *at - start;
 	start = *at;
-	event->cwd_state = names_of(cwd ? working_directory() : none, record, at);
+	event->cwd_state = PATH_NONE;
+	if (settings.collect & COLLECT_CWD)
+		event->cwd_state = names_of(working_directory(), record, at);
 	event->cwd_len = *at - start;
 	event->ancestors = 0;
 	if (settings.collect & COLLECT_ANCESTRY) {
@@ -114,7 +116,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 			at += n;
 		}
 	}
-	fill_places(record, settings.collect & COLLECT_EXE ? task->mm->exe_file : NULL, &at);
+	fill_places(record, task->mm->exe_file, &at);
 
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;

@@ -87,14 +87,23 @@ int identify_tracer(void *ctx)
 	return 0;
 }
 
+/*
+ * struct bpf_pidns_info of linux/bpf.h, which never changes: the loader need not look for it in the
+ * kernel's types.
+ */
+struct pidns_info {
+	__u32 pid;
+	__u32 tgid;
+};
+
 /* The current process's number in the tracer's PID namespace; 0 where it has none there. */
 static __always_inline __u32 pid_for_tracer(void)
 {
-	struct bpf_pidns_info pids;
+	struct pidns_info pids;
 
 	if (!settings.pidns_ino)
 		return bpf_get_current_pid_tgid() >> 32;
-	if (bpf_get_ns_current_pid_tgid(settings.pidns_dev, settings.pidns_ino, &pids,
+	if (bpf_get_ns_current_pid_tgid(settings.pidns_dev, settings.pidns_ino, (void *)&pids,
 					sizeof(pids)))
 		return 0;
 	return pids.tgid;
@@ -107,11 +116,17 @@ static __always_inline bool in_wanted_pids(void)
 	return bpf_map_lookup_elem(&wanted_pids, &pid);
 }
 
+static __always_inline bool in_wanted_uids(void)
+{
+	__u32 uid = bpf_get_current_uid_gid();
+
+	return bpf_map_lookup_elem(&wanted_uids, &uid);
+}
+
 /* Is the current task one that the user asked for? */
 static __always_inline bool task_wanted(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u32 uid = bpf_get_current_uid_gid();
 	bool follows = settings.follow != FOLLOW_NOBODY && bpf_map_lookup_elem(&followed, &pid);
 
 	if (pid == tracer)
@@ -120,7 +135,7 @@ static __always_inline bool task_wanted(void)
 		return false;
 	if (settings.by_pid && !(settings.follow == FOLLOW_PIDS && follows) && !in_wanted_pids())
 		return false;
-	if (settings.by_uid && !bpf_map_lookup_elem(&wanted_uids, &uid))
+	if (settings.by_uid && !in_wanted_uids())
 		return false;
 	if (settings.by_cgroup && !cgroup_wanted())
 		return false;

@@ -15,6 +15,9 @@
 #define PATH_MAX 4096
 #define AT_FDCWD (-100)
 #define AT_REMOVEDIR 0x200
+#define O_ACCMODE 3
+#define O_LARGEFILE 00100000 /* the kernel's own value, which it adds to 64-bit calls */
+#define O_CREAT_WRONLY_TRUNC (00000100 | 00000001 | 00001000) /* what creat means */
 
 /*
  * Linux 7.0 put the first members of struct filename into an embedded struct.
@@ -84,21 +87,27 @@ static __always_inline void vfs_rename_arguments(struct pt_regs *ctx, struct den
 /* Is the system call that the current task is in a 32-bit one? */
 static __always_inline bool is_compat_call(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(task, thread_info.status) & 2; /* TS_COMPAT */
+#define COMPAT(info) ((info).status & 2) /* TS_COMPAT */
 #elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(task, thread_info.flags) & (1 << 22); /* TIF_32BIT */
+#define COMPAT(info) ((info).flags & (1 << 22)) /* TIF_32BIT */
 #endif
+	struct thread_info info;
+
+	/* Read without a helper, where there is a pointer that the verifier trusts. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return COMPAT(bpf_get_current_task_btf()->thread_info);
+	info = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info);
+	return COMPAT(info);
 }
 
-/* The number of the system call that was entered with regs. */
+/* The number of the system call that was entered with regs, which a BTF tracepoint has given. */
 static __always_inline long call_number(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	return BPF_CORE_READ(regs, orig_ax);
+	return regs->orig_ax;
 #elif defined(__TARGET_ARCH_arm64)
-	return BPF_CORE_READ(regs, syscallno);
+	return regs->syscallno;
 #endif
 }
 
@@ -107,25 +116,37 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 {
 #if defined(__TARGET_ARCH_x86)
 	if (compat)
-		return (__u32)(n == 0	? BPF_CORE_READ(regs, bx)
-			       : n == 1 ? BPF_CORE_READ(regs, cx)
-					: BPF_CORE_READ(regs, dx));
+		return (__u32)(n == 0 ? regs->bx : n == 1 ? regs->cx : regs->dx);
+	return n == 0 ? regs->di : n == 1 ? regs->si : regs->dx;
+#elif defined(__TARGET_ARCH_arm64)
+	return n == 0 ? regs->orig_x0 : n == 1 ? regs->regs[1] : regs->regs[2];
 #endif
-	return n == 0	? PT_REGS_PARM1_CORE_SYSCALL(regs)
-	       : n == 1 ? PT_REGS_PARM2_CORE_SYSCALL(regs)
-			: PT_REGS_PARM3_CORE_SYSCALL(regs);
 }
 
-/* Numbers of execve and execveat: asm/unistd.h of each architecture. */
+/* Numbers of system calls: asm/unistd.h of each architecture. */
 #if defined(__TARGET_ARCH_x86)
 #define X32_BIT 0x40000000
 #define IS_EXECVE(number, compat)                                                                  \
 	((compat) ? (number) == 11 : (number) == 59 || (number) == (X32_BIT | 520))
 #define IS_EXECVEAT(number, compat)                                                                \
 	((compat) ? (number) == 358 : (number) == 322 || (number) == (X32_BIT | 545))
+#define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
+#define IS_OPENAT2(number) ((number) == 437)
+#define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
+#define IS_CREAT(number, compat) ((number) == ((compat) ? 8 : 85))
+/* One of those above, whatever the caller is: quickly, because every system call asks. */
+#define MAY_BE_OPEN(number)                                                                        \
+	((number) == 257 || (number) == 437 || (number) == 2 || (number) == 85 ||                  \
+	 (number) == 295 || (number) == 5 || (number) == 8)
 #elif defined(__TARGET_ARCH_arm64)
 #define IS_EXECVE(number, compat) ((number) == ((compat) ? 11 : 221))
 #define IS_EXECVEAT(number, compat) ((number) == ((compat) ? 387 : 281))
+#define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
+#define IS_OPENAT2(number) ((number) == 437)
+#define IS_OPEN(number, compat) ((compat) && (number) == 5)
+#define IS_CREAT(number, compat) ((compat) && (number) == 8)
+#define MAY_BE_OPEN(number)                                                                        \
+	((number) == 56 || (number) == 437 || (number) == 322 || (number) == 5 || (number) == 8)
 #endif
 
 #endif

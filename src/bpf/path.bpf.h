@@ -18,31 +18,40 @@ struct place {
 	struct dentry *dentry;
 };
 
-static __always_inline struct place place_of(struct path *path)
+/*
+ * The members of struct path are read through what contains it: every type whose members are read
+ * costs the loader a search through all types of the kernel.
+ */
+#define PLACE(from, path)                                                                          \
+	(struct place)                                                                             \
+	{                                                                                          \
+		.mnt = BPF_CORE_READ(from, path.mnt), .dentry = BPF_CORE_READ(from, path.dentry),  \
+	}
+
+static __always_inline struct fs_struct *current_fs(void)
 {
-	return (struct place){
-		.mnt = BPF_CORE_READ(path, mnt),
-		.dentry = BPF_CORE_READ(path, dentry),
-	};
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, fs);
 }
 
 static __always_inline struct place working_directory(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fs_struct *fs = current_fs();
 
-	return place_of(&BPF_CORE_READ(task, fs)->pwd);
+	return PLACE(fs, pwd);
 }
 
 static __always_inline struct place root_directory(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fs_struct *fs = current_fs();
 
-	return place_of(&BPF_CORE_READ(task, fs)->root);
+	return PLACE(fs, root);
 }
 
 static __always_inline struct place place_of_file(struct file *file)
 {
-	return place_of(&file->f_path);
+	return PLACE(file, f_path);
 }
 
 /* The directory that a file descriptor of the current task stands for; nowhere if it is not open. */
@@ -58,6 +67,11 @@ static __always_inline struct place place_of_fd(int fd)
 	if (!file)
 		return (struct place){};
 	return place_of_file(file);
+}
+
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
 /*
@@ -127,7 +141,7 @@ __noinline int write_names(__u32 slot, __u64 at, __u64 dentry, __u64 mnt)
 		return 0;
 	record->start = at;
 	record->dentry = dentry;
-	record->mount = mnt - bpf_core_field_offset(struct mount, mnt);
+	record->mount = (__u64)mount_of((void *)mnt);
 	record->state = PATH_CUT;
 	for (i = 0; i < NAMES_MAX; i++)
 		if (!write_name(slot))
@@ -140,17 +154,17 @@ static __always_inline enum path_state names_of(struct place place, struct recor
 						__u64 *at)
 {
 	struct dentry *dentry = place.dentry;
-	struct vfsmount *mnt = place.mnt;
+	struct mount *mount = mount_of(place.mnt);
 	enum path_state state;
 	__u64 used;
 
-	write_names(record->slot, *at, (__u64)dentry, (__u64)mnt);
+	write_names(record->slot, *at, (__u64)dentry, (__u64)place.mnt);
 	used = *(volatile __u64 *)&record->used;
 	if (used > NAMES_LEN)
 		used = NAMES_LEN;
 	*at += used;
 	state = *(volatile __u32 *)&record->state;
-	if (state == PATH_WHOLE && dentry != BPF_CORE_READ(mnt, mnt_root) &&
+	if (state == PATH_WHOLE && dentry != BPF_CORE_READ(mount, mnt.mnt_root) &&
 	    !BPF_CORE_READ(dentry, d_hash.pprev))
 		state = PATH_DELETED;
 	return state;

@@ -13,6 +13,8 @@
 
 #define COMM_LEN 16 /* TASK_COMM_LEN: 15 bytes and a NUL */
 
+#define PREFIX_MAX 128
+
 /* What --count counts by. */
 enum count_by {
 	COUNT_OFF, /* no: a record for each event */
@@ -45,11 +47,14 @@ enum collect {
 	COLLECT_CWD = 1 << 3,
 	COLLECT_EXE = 1 << 4,
 	COLLECT_ANCESTRY = 1 << 5,
+	COLLECT_PPID = 1 << 6, /* header.ppid */
+	COLLECT_BASE = 1 << 7, /* name.base_len: where a name starts from */
+	COLLECT_UID = 1 << 8, /* header.uid */
 };
 
 /* Set by user space before the load; the verifier drops code that they rule out. */
 struct settings {
-	__u32 wake_shift; /* wake the reader when 1 << wake_shift more bytes are there */
+	__u32 wake_shift; /* wake the reader for each 1 << wake_shift bytes */
 	__u8 by_pid; /* only those in wanted_pids */
 	__u8 by_uid; /* only those in wanted_uids */
 	__u8 by_comm; /* only where comm contains these bytes of .comm; 0 is any */
@@ -63,6 +68,13 @@ struct settings {
 	__u64 pidns_dev;
 	__u64 pidns_ino;
 	__u8 comm[COMM_LEN];
+	/*
+	 * An absolute name that does not begin with this is not wanted: --path up to its first
+	 * wildcard.
+	 */
+	__u32 prefix_len;
+	__u8 prefix[PREFIX_MAX];
+	__u8 reserved2[4];
 };
 
 /* The start of every record: the task that did it. */
@@ -70,13 +82,20 @@ struct event_header {
 	__u64 time_ns; /* CLOCK_BOOTTIME */
 	__u32 pid; /* what the kernel calls tgid */
 	__u32 tid;
-	__u32 ppid;
-	__u32 uid;
+	__u32 ppid; /* 0 when not collected */
+	__u32 uid; /* 0 when not collected */
 	__u64 cgroup_id; /* of cgroup v2; 0 when not collected */
 	__u32 ns_pid; /* pid in the task's own PID namespace; 0 when not collected */
 	__u32 reserved;
 	__u8 comm[COMM_LEN]; /* NUL-terminated; bytes after the NUL are 0 */
 	__u8 parent_comm[COMM_LEN]; /* of the parent's leader; all 0 when not collected */
+};
+
+/* A file name in a tail, as the caller gave it, and behind it where it starts from. */
+struct name {
+	__u32 len; /* without a NUL; 0 when it was not readable */
+	__u32 base_len; /* names of the directory: path.bpf.h; of the root for an absolute name */
+	__u32 base_state; /* enum path_state */
 };
 
 /* Why an event could not be delivered. The names are shown to users in lower case. */

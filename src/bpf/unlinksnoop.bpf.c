@@ -4,20 +4,12 @@
 
 /* For a rename two names and two directories, else one of each. */
 #define TAIL_MAX (2 * PATH_MAX + 2 * NAMES_LEN)
-#define PREFIX_MAX 128
 #define CALLS_MAX 512
 
 enum kind {
 	KIND_FILE,
 	KIND_DIRECTORY,
 	KIND_REPLACED, /* by a rename of another file to its name */
-};
-
-/* A name as the caller gave it, and where it starts. */
-struct name {
-	__u32 len; /* without a NUL; 0 when it was not readable */
-	__u32 base_len; /* names of the directory: path.bpf.h; of the root for an absolute name */
-	__u32 base_state; /* enum path_state */
 };
 
 /* Tail: the name and the names of its directory; for a rename, the same of the old name. */
@@ -31,68 +23,12 @@ struct event {
 
 #include "event.bpf.h"
 #include "calls.bpf.h"
-#include "path.bpf.h"
+#include "name.bpf.h"
 
 enum kind *export_kind;
 
 /* -x: only failures. */
 const volatile __u8 only_failed = 0;
-/* An absolute name that does not begin with this is not wanted: --path up to its first wildcard. */
-const volatile __u32 prefix_len = 0;
-const volatile __u8 prefix[PREFIX_MAX] = {};
-
-/* Rules a name out as early as possible; what starts from a directory is left to user space. */
-static __always_inline bool name_wanted(const __u8 *name)
-{
-	int i;
-
-	if (!prefix_len || name[0] != '/')
-		return true;
-	for (i = 0; i < PREFIX_MAX; i++) {
-		if (i >= prefix_len)
-			break;
-		if (name[i] != prefix[i])
-			return false;
-	}
-	return true;
-}
-
-/*
- * The name that begins at *at in the tail and has len bytes with its NUL, or an error: finds out
- * where it starts, and moves *at behind it all. at_max: what *at is at most before.
- */
-static __always_inline void fill_name(struct name *name, struct record *record, __u64 *at,
-				      __u64 at_max, int dfd, long len)
-{
-	struct place place = {};
-	__u64 start;
-	bool absolute;
-
-	name->len = 0;
-	if (*at > at_max)
-		*at = at_max;
-	absolute = record->tail[*at] == '/';
-	if (len > 0 && len <= PATH_MAX) {
-		name->len = len - 1;
-		*at += len - 1;
-	}
-	if (absolute)
-		place = root_directory();
-	else if (dfd == AT_FDCWD)
-		place = working_directory();
-	else
-		place = place_of_fd(dfd);
-	start = *at;
-	name->base_state = names_of(place, record, at);
-	name->base_len = *at - start;
-}
-
-static __always_inline void no_name(struct name *name)
-{
-	name->len = 0;
-	name->base_len = 0;
-	name->base_state = PATH_NONE;
-}
 
 /* First way: kprobes. They see io_uring and 32-bit calls too. */
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
 use crate::bpf::shared::types::collect;
-use crate::decode::{self, Ancestors, Args, Place, Record};
+use crate::decode::{self, Ancestors, Args, Flags, Place, Record};
 
 /// One column of the text table, one key of the JSON object, and one name for `--fields`.
 #[derive(Debug)]
@@ -61,6 +61,10 @@ pub enum Value<'a> {
     Time(u64),
     /// A number.
     Uint(u64),
+    /// A number that may be negative.
+    Int(i64),
+    /// Bits: the names of those that are set.
+    Flags(Flags),
     /// A flag.
     Bool(bool),
     /// One of the tool's own words.
@@ -128,7 +132,8 @@ impl<E> Column<E> {
         Self::new("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
     /// The user.
     pub const UID: Self =
-        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()));
+        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()))
+            .collect(collect::COLLECT_UID);
     /// The name of the thread.
     pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
         Value::Text(decode::c_str(&r.header.comm))
@@ -148,7 +153,8 @@ impl<E> Column<E> {
         Self::new("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
     /// The parent process.
     pub const PPID: Self =
-        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()));
+        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()))
+            .collect(collect::COLLECT_PPID);
     /// The name of the parent process.
     pub const PARENT_COMM: Self =
         Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
@@ -197,7 +203,8 @@ impl Serialize for Value<'_> {
         match self {
             Value::None | Value::EndOfFile => to.serialize_none(),
             Value::Time(number) | Value::Uint(number) => to.serialize_u64(*number),
-            Value::Ret(number) => to.serialize_i64(*number),
+            Value::Ret(number) | Value::Int(number) => to.serialize_i64(*number),
+            Value::Flags(flags) => to.collect_seq(flags.names()),
             Value::Bool(flag) => to.serialize_bool(*flag),
             Value::Word(word) => to.serialize_str(word),
             Value::Errno(ret) => to.serialize_some(&decode::errno_name(*ret)),

@@ -41,6 +41,15 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
         Value::None => out.push(b'-'),
         Value::Time(time_ns) => clock.local_into(out, time_ns),
         Value::Uint(number) => number_into(out, number),
+        Value::Int(number) => number_into(out, number),
+        Value::Flags(flags) => {
+            for (i, name) in flags.names().enumerate() {
+                if i > 0 {
+                    out.push(b'|');
+                }
+                out.extend_from_slice(name.as_bytes());
+            }
+        }
         Value::Bool(flag) => out.extend_from_slice(if flag { b"yes" } else { b"no" }),
         Value::Word(word) => out.extend_from_slice(word.as_bytes()),
         Value::Ret(ret) | Value::Errno(ret) => match decode::errno_name(ret) {

@@ -150,7 +150,7 @@ impl Tool for Execsnoop {
         let mut storage = Storage::new();
         let hook = if self.failed { EXECS_AND_FAILURES } else { EXECS };
         let (skel, links) =
-            session.attach::<ExecsnoopSkelBuilder>(&mut storage, wants, &[&hook], |_| {})?;
+            session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, &[&hook], |_| {})?;
         session.run(skel.object(), links, &columns, |_| true)
     }
 }

@@ -14,6 +14,7 @@ macro_rules! tools {
 
 tools! {
     execsnoop::Execsnoop,
+    opensnoop::Opensnoop,
     readline::Readline,
     unlinksnoop::Unlinksnoop,
 }
@@ -31,6 +32,7 @@ pub fn lines_of(bytes: &[u8]) -> Vec<String> {
     }
     let all = [
         lines(execsnoop::COLUMNS, bytes),
+        lines(opensnoop::COLUMNS, bytes),
         lines(readline::COLUMNS, bytes),
         lines(unlinksnoop::COLUMNS, bytes),
     ];

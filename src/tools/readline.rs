@@ -85,7 +85,7 @@ impl Tool for Readline {
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,
-            Wants::of(&columns),
+            &Wants::of(&columns),
             &[&LINES],
             |_| {},
         )?;

@@ -1,17 +1,18 @@
 //! unlinksnoop: who deletes which file or directory.
 
 use clap::{Args, ValueEnum};
-use glob::Pattern;
 use libbpf_rs::skel::Skel as _;
 
+use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
+use crate::paths::PathFilter;
 use crate::privileges;
 use crate::render::{Column, Value};
-use crate::session::{Session, Storage, Wants};
+use crate::session::{Session, Storage};
 use crate::tool::Tool;
 
 /// Show who deletes which file or directory
@@ -25,13 +26,8 @@ pub(crate) struct Unlinksnoop {
     #[arg(long)]
     renames: bool,
 
-    /// Only paths that match, like '/var/log/*'; * matches slashes too; may be repeated
-    #[arg(long, value_name = "GLOB", conflicts_with = "count")]
-    path: Vec<Pattern>,
-
-    /// No paths that match; may be repeated
-    #[arg(long, value_name = "GLOB", conflicts_with = "count")]
-    not_path: Vec<Pattern>,
+    #[command(flatten)]
+    paths: PathFilter,
 
     /// See events this way, not by the first that works
     #[arg(long, value_name = "HOOK")]
@@ -81,7 +77,8 @@ pub(super) const COLUMNS: &[Col] = &[
             _ => Value::None,
         }
     })
-    .json_only(),
+    .json_only()
+    .collect(collect::COLLECT_BASE),
     Col::new(
         "PATH",
         "path",
@@ -89,7 +86,8 @@ pub(super) const COLUMNS: &[Col] = &[
         "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
          With tracepoints the name is read from the process",
         |r| path_value(names(r).0),
-    ),
+    )
+    .collect(collect::COLLECT_BASE),
 ];
 
 /// The functions that every delete goes through, whatever call it came by; renamed in Linux 7.0.
@@ -164,22 +162,18 @@ impl Tool for Unlinksnoop {
         let hooks = self.hooks()?;
         let needs = [privileges::BPF, privileges::TRACEFS];
         let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
-        let attached = session.attach::<UnlinksnoopSkelBuilder>(
-            &mut storage,
-            Wants::of(&columns),
-            &hooks,
-            |open| {
-                let Some(constants) = &mut open.maps.rodata_data else { return };
-                constants.only_failed = self.failed.into();
-                let prefix = self.prefix();
-                let room = constants.prefix.iter_mut();
-                let len = room.zip(&prefix).map(|(to, from)| *to = *from).count();
-                constants.prefix_len = u32::try_from(len).unwrap_or(0);
-            },
-        );
+        let attached =
+            session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, &hooks, |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.only_failed = self.failed.into();
+                }
+            });
         let (skel, links) = attached?;
-        session.run(skel.object(), links, &columns, |record| self.wanted(record))
+        session.run(skel.object(), links, &columns, |record| {
+            self.paths.let_through(|| names(record).0)
+        })
     }
 }
 
@@ -196,39 +190,12 @@ impl Unlinksnoop {
             None => Ok(kprobes.iter().chain(TRACEPOINTS).collect()),
         }
     }
-
-    /// What every wanted path begins with, as far as there is such a thing: one --path up to its
-    /// first wildcard.
-    fn prefix(&self) -> Vec<u8> {
-        match &self.path[..] {
-            [one] => {
-                let text = one.as_str().bytes();
-                text.take_while(|byte| !b"*?[".contains(byte)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn wanted(&self, record: &Record<'_, types::event>) -> bool {
-        if self.path.is_empty() && self.not_path.is_empty() {
-            return true;
-        }
-        let path = names(record).0.bytes();
-        let path = String::from_utf8_lossy(&path);
-        let matches = |pattern: &Pattern| pattern.matches(&path);
-        (self.path.is_empty() || self.path.iter().any(matches))
-            && !self.not_path.iter().any(matches)
-    }
 }
 
 /// The path, and for a rename the old one.
 fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
     let rest = &mut record.tail.get(..).unwrap_or_default();
-    let mut next = |name: &types::name| {
-        let text = Record::<types::event>::piece(rest, name.len);
-        let base = Record::<types::event>::piece(rest, name.base_len);
-        Place::new(base, name.base_state, text)
-    };
+    let mut next = |name: &types::name| Place::next(rest, name.len, name.base_len, name.base_state);
     (next(&record.event.path), next(&record.event.from))
 }
 

@@ -1,0 +1,195 @@
+//! opensnoop: who opens which file.
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+use nix::fcntl::OFlag;
+
+use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
+use crate::bpf::shared::types::collect;
+use crate::decode::{Flags, Place, Record};
+use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
+use crate::options::EventOptions;
+use crate::paths::PathFilter;
+use crate::privileges;
+use crate::render::{Column, Shown, Value};
+use crate::session::{Session, Storage};
+use crate::tool::Tool;
+
+/// Show who opens which file
+#[derive(Args, Debug)]
+pub(crate) struct Opensnoop {
+    /// Show failed attempts only
+    #[arg(short = 'x', long)]
+    failed: bool,
+
+    /// Show the flags of the call too
+    #[arg(short, long)]
+    extended_fields: bool,
+
+    /// Only opens with this flag, like O_WRONLY or O_CREAT; may be repeated, then with any of them
+    #[arg(short, long, value_name = "FLAG", value_parser = flag, value_delimiter = ',')]
+    flag_filter: Vec<u32>,
+
+    /// Show the path from the root, not the name as it was given
+    #[arg(short = 'F', long)]
+    full_path: bool,
+
+    #[command(flatten)]
+    paths: PathFilter,
+
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<types::event>;
+
+pub(super) const COLUMNS: &[Col] = &[
+    Col::TIME.shown(Shown::WithTime),
+    Col::UID.shown(Shown::WithUid),
+    Col::PID,
+    Col::NS_PID,
+    Col::COMM,
+    Col::PPID.json_only(),
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
+        Value::Int(r.event.ret.max(-1).into())
+    }),
+    Col::new("ERR", "errno", 7, "the name of the error", |r| {
+        Value::Errno(r.event.ret.min(0).into())
+    }),
+    FLAGS,
+    PATH,
+    FULL_PATH,
+];
+
+const PATH: Col = Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
+    let place = place(r);
+    if place.is_nameless() { Value::None } else { Value::Text(place.name()) }
+})
+.user();
+
+const FULL_PATH: Col = Col::new(
+    "PATH",
+    "full_path",
+    0,
+    "the file, from the root of its mount namespace; [?]/ where it starts from is not known",
+    |r| {
+        let place = place(r);
+        if place.is_nameless() { Value::None } else { Value::Path(place) }
+    },
+)
+.user()
+.shown(Shown::OnRequest)
+.collect(collect::COLLECT_BASE);
+
+const FLAGS: Col = Col::new("FLAGS", "flags", 20, "the flags of the call", |r| {
+    Value::Flags(Flags {
+        first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
+        bits: (r.event.flags & !ACCESS_MODE).into(),
+        known: KNOWN_FLAGS,
+    })
+})
+.json_only();
+
+const ACCESS_MODES: [&str; 4] = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"];
+const ACCESS_MODE: u32 = 3;
+
+macro_rules! flags {
+    ($($name:ident)*) => { &[$((stringify!($name), OFlag::$name.bits() as u64)),*] };
+}
+
+/// Those that contain others come before them.
+const KNOWN_FLAGS: &[(&str, u64)] = flags! {
+    O_TMPFILE O_SYNC O_DSYNC O_APPEND O_ASYNC O_CLOEXEC O_CREAT O_DIRECT O_DIRECTORY O_EXCL O_NOATIME
+    O_NOCTTY O_NOFOLLOW O_NONBLOCK O_PATH O_TRUNC
+};
+
+/// A flag's value; access modes are those of [`ACCESS_MODES`].
+fn flag(name: &str) -> std::result::Result<u32, String> {
+    let upper = name.to_uppercase();
+    if let Some(mode) = ACCESS_MODES[..3].iter().position(|&mode| mode == upper) {
+        return u32::try_from(mode).map_err(|error| error.to_string());
+    }
+    let known = KNOWN_FLAGS.iter().find(|(known, _)| *known == upper);
+    known.and_then(|(_, value)| u32::try_from(*value).ok()).ok_or_else(|| {
+        let names = KNOWN_FLAGS.iter().map(|(name, _)| *name);
+        let names = ACCESS_MODES[..3].iter().copied().chain(names).collect::<Vec<_>>();
+        format!("there is no such flag; there are {}", names.join(", "))
+    })
+}
+
+/// The function that all calls go through, which costs other calls nothing; where fexit is missing
+/// or forbidden, the end of every system call.
+const HOOKS: [&Hook; 2] = [
+    &Hook {
+        name: "fexit do_sys_openat2: io_uring's opens are not seen",
+        probes: &[Probe::new("on_open", At::Fexit("do_sys_openat2"))],
+    },
+    &Hook {
+        name: "tp_btf sys_exit: io_uring's opens are not seen",
+        probes: &[Probe::new("on_call_exit", At::Declared)],
+    },
+];
+
+impl Tool for Opensnoop {
+    const NAME: &'static str = "opensnoop";
+    const ABOUT: &'static str = "Show who opens which file";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("-x -n nginx", "what one program fails to open"),
+        ("-f O_WRONLY -f O_RDWR --path '/etc/*'", "who opens files in /etc for writing"),
+        ("-F -p 1234 --follow", "full paths, of a process and what it starts"),
+        ("--json -- ./configure", "what a command opens, as JSON Lines"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        if self.extended_fields && !columns.iter().any(|column| column.key == FLAGS.key) {
+            let path = columns.iter().position(|column| column.key == PATH.key);
+            columns.insert(path.unwrap_or(columns.len()), &FLAGS);
+        }
+        if self.full_path {
+            let path = columns.iter_mut().find(|column| column.key == PATH.key);
+            path.into_iter().for_each(|column| *column = &FULL_PATH);
+        }
+        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
+        let wants = self.paths.wants(&columns);
+        let mut storage = Storage::new();
+        let (skel, links) =
+            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, &HOOKS, |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.only_failed = self.failed.into();
+                    for &flag in &self.flag_filter {
+                        match flag {
+                            0..ACCESS_MODE => constants.modes_wanted |= 1 << flag,
+                            flag => constants.flags_wanted |= flag,
+                        }
+                    }
+                }
+            })?;
+        session
+            .run(skel.object(), links, &columns, |record| self.paths.let_through(|| place(record)))
+    }
+}
+
+fn place<'a>(record: &Record<'a, types::event>) -> Place<'a> {
+    let name = &record.event.path;
+    let rest = &mut record.tail.get(..).unwrap_or_default();
+    Place::next(rest, name.len, name.base_len, name.base_state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_flags() {
+        assert_eq!(flag("O_RDONLY"), Ok(0));
+        assert_eq!(flag("o_rdwr"), Ok(2));
+        assert_eq!(flag("O_CREAT"), Ok(0o100));
+        assert!(flag("O_NONSENSE").unwrap_err().contains("O_CREAT"));
+    }
+}
