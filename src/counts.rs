@@ -11,7 +11,7 @@ use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
 use crate::options::CountBy;
-use crate::render::{Column, Value};
+use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
 
 /// How long the end of the command, or a signal, may go unnoticed.
@@ -67,7 +67,7 @@ pub(crate) fn intervals<A: Attached>(
     };
     let columns = &columns.iter().collect::<Vec<_>>()[..];
     let mut tables = Tables::of(object)?;
-    report.header(columns);
+    let lines = report.lines("interval", columns);
     let mut next = Instant::now() + interval;
     while !ending.reached() && !report.has_failed() {
         let now = Instant::now();
@@ -77,16 +77,16 @@ pub(crate) fn intervals<A: Attached>(
         }
         // No burst of reports after the machine slept.
         next = (next + interval).max(now);
-        show(&mut report, by, columns, tables.turn()?);
+        show(&mut report, by, &lines, tables.turn()?);
         report.lost(object)?;
         attached.refresh(object)?;
     }
     drop(attached);
-    show(&mut report, by, columns, tables.turn()?);
+    show(&mut report, by, &lines, tables.turn()?);
     report.finish(object)
 }
 
-fn show(report: &mut Report, by: CountBy, columns: &[&Column<Count>], mut counts: Vec<Count>) {
+fn show(report: &mut Report, by: CountBy, lines: &Lines<'_, Count>, mut counts: Vec<Count>) {
     if by == CountBy::All && counts.is_empty() {
         counts.push(Count { key: [0; 16], count: 0 });
     }
@@ -94,7 +94,7 @@ fn show(report: &mut Report, by: CountBy, columns: &[&Column<Count>], mut counts
     let header = Header { time_ns: boottime_ns(), ..Header::default() };
     for count in &counts {
         let record = Record { header: &header, event: count, tail: &[], container: "" };
-        report.row("interval", columns, &record, count.count);
+        report.row(lines, &record, count.count);
     }
     report.flush();
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::loss::{self, Accounts};
 use crate::options::{EventOptions, Format};
 use crate::output::Output;
-use crate::render::{Clock, Column, json, table};
+use crate::render::{Clock, Column, Lines, json};
 
 /// The lines of one run.
 #[derive(Debug)]
@@ -37,27 +37,21 @@ impl Report {
         }
     }
 
-    /// The header line of a table.
-    pub(crate) fn header<E>(&mut self, columns: &[&Column<E>]) {
-        if self.format == Format::Table {
-            self.output.lines(0, |out| table::header(out, columns));
-            self.output.flush();
-        }
+    /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
+    pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &'a [&'a Column<E>]) -> Lines<'a, E> {
+        let lines = match self.format {
+            Format::Table => Lines::table(columns),
+            Format::Json => Lines::json(kind, self.tool, columns),
+        };
+        self.output.lines(0, |out| lines.header(out));
+        self.output.flush();
+        lines
     }
 
-    /// A row that stands for `events` events; `kind` is its type in JSON.
-    pub(crate) fn row<E>(
-        &mut self,
-        kind: &str,
-        columns: &[&Column<E>],
-        record: &Record<'_, E>,
-        events: u64,
-    ) {
-        let (tool, clock) = (self.tool, &self.clock);
-        self.output.lines(events, |out| match self.format {
-            Format::Table => table::row(out, columns, clock, record),
-            Format::Json => json::row(out, kind, tool, columns, clock, record),
-        });
+    /// A row that stands for `events` events.
+    pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
+        let clock = &self.clock;
+        self.output.lines(events, |out| lines.row(out, clock, record));
     }
 
     /// An event was not wanted after all.

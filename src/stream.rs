@@ -1,10 +1,12 @@
 //! Events as they come: from the ring to the report.
 
 use std::cell::RefCell;
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{ErrorKind, Object, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Map, Object, RingBufferBuilder};
 use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use plain::Plain;
 
 use crate::cgroups::Containers;
@@ -12,7 +14,7 @@ use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
-use crate::render::Column;
+use crate::render::{Column, Lines};
 use crate::report::Report;
 
 /// How long an event may wait in the ring before the reader looks.
@@ -31,24 +33,26 @@ pub(crate) fn events<E: Plain, A: Attached>(
     mut report: Report,
     mut ending: Ending,
 ) -> Result<()> {
-    report.header(columns);
+    let lines = report.lines("event", columns);
     let containers = columns.iter().any(|column| column.key == "container");
     let containers = if containers { Containers::find() } else { Containers::default() };
-    let reader = Reader { columns, wanted, containers, report, batch: 0, broken: None };
+    let reader = Reader { lines, wanted, containers, report, batch: 0, broken: None };
     let reader = RefCell::new(reader);
     let map = hooks::map(object, "events")?;
     let mut builder = RingBufferBuilder::new();
     builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
     let ring = builder.build().doing("reading events")?;
+    let mut filled = Filled::new(&map)?;
 
     let mut second = Instant::now() + SECOND;
     while !ending.reached() && !reader.borrow_mut().is_done() {
-        // The wait ends early when a good part of the ring is filled.
-        pass(ring.poll(TICK))?;
+        if reader.borrow().batch < BATCH {
+            filled.wait(TICK)?;
+        }
+        reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
         let mut reader = reader.borrow_mut();
         reader.report.flush();
-        reader.batch = 0;
         if Instant::now() >= second {
             second = Instant::now() + SECOND;
             reader.report.lost(object)?;
@@ -75,10 +79,32 @@ fn pass(result: libbpf_rs::Result<()>) -> Result<()> {
     }
 }
 
+/// Tells when the kernel side has filled a good part of the ring; it does not wake the reader for
+/// less. Edge-triggered: that there is something in the ring is no news.
+struct Filled(Epoll);
+
+impl Filled {
+    fn new(ring: &Map<'_>) -> Result<Self> {
+        let doing = "reading events";
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(doing)?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
+        epoll.add(ring.as_fd(), event).doing(doing)?;
+        Ok(Self(epoll))
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Result<()> {
+        let timeout = EpollTimeout::try_from(at_most).unwrap_or(EpollTimeout::ZERO);
+        match self.0.wait(&mut [EpollEvent::empty()], timeout) {
+            Err(error) if error != Errno::EINTR => Err(error).doing("reading events"),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What the ring's callback works on. The callback runs inside C, so it must not panic, and an
 /// error has to wait here.
 struct Reader<'a, E, W> {
-    columns: &'a [&'a Column<E>],
+    lines: Lines<'a, E>,
     wanted: W,
     containers: Containers,
     report: Report,
@@ -93,7 +119,7 @@ impl<E: Plain, W: Fn(&Record<'_, E>) -> bool> Reader<'_, E, W> {
             Some(record) if !(self.wanted)(&record) => self.report.reject(),
             Some(mut record) => {
                 record.container = self.containers.of(record.header.cgroup_id);
-                self.report.row("event", self.columns, &record, 1);
+                self.report.row(&self.lines, &record, 1);
             }
             None => {
                 let cause = format!("a record of {} bytes is not one of this tool", bytes.len());

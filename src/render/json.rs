@@ -10,31 +10,70 @@ use serde_json::ser::{Formatter, Serializer};
 use super::{Clock, Column, Value, escape};
 use crate::decode::{Header, Known, Record};
 
-/// Appends the line of one row. `kind` is its type: `event` or `interval`.
+/// What stands before the values of a row, the same in all rows of a kind.
+#[derive(Debug)]
+pub struct Keys {
+    head: Vec<u8>,
+    keys: Vec<Vec<u8>>,
+}
+
+impl Keys {
+    /// `kind` is the type of the rows: `event` or `interval`.
+    pub fn new<E>(kind: &str, tool: &str, columns: &[&Column<E>]) -> Self {
+        let mut head = vec![b'{'];
+        entry(&mut head, "type", kind);
+        entry(&mut head, "tool", tool);
+        let keys = columns.iter().map(|column| {
+            let mut out = Vec::new();
+            key(&mut out, column.key, "");
+            out
+        });
+        Self { head, keys: keys.collect() }
+    }
+}
+
+/// Appends the line of one row. `keys` are those of the same columns.
 pub fn row<E>(
     out: &mut Vec<u8>,
-    kind: &str,
-    tool: &str,
+    keys: &Keys,
     columns: &[&Column<E>],
     clock: &Clock,
     record: &Record<'_, E>,
 ) {
-    out.push(b'{');
-    entry(out, "type", kind);
-    entry(out, "tool", tool);
-    for column in columns {
-        match (column.value)(record) {
+    out.extend_from_slice(&keys.head);
+    for (column, key) in columns.iter().zip(&keys.keys) {
+        let content = (column.value)(record);
+        if content.is_none() {
+            continue;
+        }
+        out.extend_from_slice(key);
+        match content {
+            // What most values are; no need to ask the serializer.
+            Value::Uint(number) => {
+                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+            }
+            Value::Text(bytes) if is_plain(bytes) => {
+                out.push(b'"');
+                out.extend_from_slice(bytes);
+                out.push(b'"');
+            }
             Value::Time(ns) => {
-                key(out, column.key, "");
                 out.push(b'"');
                 clock.rfc3339_into(out, ns);
                 out.push(b'"');
             }
-            value if value.is_none() => {}
-            value => entries(out, column.key, value),
+            content => {
+                value(out, content);
+                beside(out, column.key, content);
+            }
         }
     }
     end(out);
+}
+
+/// Is it in quotes what it stands for?
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 /// Appends the line that tells of events that were lost, as it happens.
@@ -46,7 +85,7 @@ pub fn lost(out: &mut Vec<u8>, tool: &str, clock: &Clock, time_ns: u64, reason: 
     ];
     let header = Header { time_ns, ..Header::default() };
     let record = Record { header: &header, event: &(reason, count), tail: &[], container: "" };
-    row(out, "lost", tool, &columns, clock, &record);
+    row(out, &Keys::new("lost", tool, &columns), &columns, clock, &record);
 }
 
 /// Appends the last line: produced = delivered + the sum of lost.
@@ -119,24 +158,23 @@ impl Formatter for Safe {
     }
 }
 
-/// The value; beside it the exact bytes where they are not UTF-8, and what is missing of it.
-fn entries(out: &mut Vec<u8>, name: &str, content: Value<'_>) {
-    entry(out, name, content);
-    let mut beside = |suffix, content: Value<'_>| {
+/// Beside a value: the exact bytes where they are not UTF-8, and what is missing of it.
+fn beside(out: &mut Vec<u8>, name: &str, content: Value<'_>) {
+    let mut add = |suffix, content: Value<'_>| {
         key(out, name, suffix);
         value(out, content);
     };
     let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
     if let Some(bytes) = content.bytes().filter(|bytes| broken(bytes)) {
-        beside("_base64", Value::Text(BASE64.encode(bytes).as_bytes()));
+        add("_base64", Value::Text(BASE64.encode(bytes).as_bytes()));
     }
     match content {
-        Value::CutText(_) => beside("_truncated", Value::Bool(true)),
+        Value::CutText(_) => add("_truncated", Value::Bool(true)),
         Value::Path(place) => match place.known() {
             Known::Whole => {}
-            Known::Relative => beside("_known", Value::Word("relative")),
-            Known::Cut => beside("_known", Value::Word("cut")),
-            Known::Deleted => beside("_known", Value::Word("deleted")),
+            Known::Relative => add("_known", Value::Word("relative")),
+            Known::Cut => add("_known", Value::Word("cut")),
+            Known::Deleted => add("_known", Value::Word("deleted")),
         },
         Value::Args(args, more) => {
             if { args }.flatten().any(broken) {
@@ -174,7 +212,8 @@ mod tests {
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
         let mut line = Vec::new();
-        row(&mut line, "event", "execsnoop", COLUMNS, &Clock::new(0), &record);
+        let keys = Keys::new("event", "execsnoop", COLUMNS);
+        row(&mut line, &keys, COLUMNS, &Clock::new(0), &record);
         let line = String::from_utf8(line).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
         serde_json::from_str(&line).unwrap()
@@ -210,7 +249,8 @@ mod tests {
             container: "",
         };
         let mut line = Vec::new();
-        row(&mut line, "event", "x", &COLUMNS[5..], &Clock::new(0), &record);
+        let columns = &COLUMNS[5..];
+        row(&mut line, &Keys::new("event", "x", columns), columns, &Clock::new(0), &record);
         let line = String::from_utf8(line).unwrap();
         assert!(line.contains(r#"["\u001b\u007f\u009b\u202e\u2028\udb40\udc41é"]"#), "{line}");
     }

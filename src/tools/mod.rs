@@ -1,7 +1,7 @@
 //! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`.
 
 use crate::decode::Record;
-use crate::render::{Clock, Column, json, table};
+use crate::render::{Clock, Column, Lines};
 use crate::tool::Entry;
 
 macro_rules! tools {
@@ -26,8 +26,8 @@ pub fn lines_of(bytes: &[u8]) -> Vec<String> {
         let columns = columns.iter().collect::<Vec<_>>();
         let Some(record) = Record::new(bytes) else { return [None, None] };
         let (mut in_json, mut in_table) = (Vec::new(), Vec::new());
-        json::row(&mut in_json, "event", "fuzz", &columns, &Clock::new(0), &record);
-        table::row(&mut in_table, &columns, &Clock::new(0), &record);
+        Lines::json("event", "fuzz", &columns).row(&mut in_json, &Clock::new(0), &record);
+        Lines::table(&columns).row(&mut in_table, &Clock::new(0), &record);
         [in_json, in_table].map(|line| String::from_utf8(line).ok())
     }
     let all = [
