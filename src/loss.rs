@@ -77,10 +77,19 @@ impl Accounts {
 }
 
 /// A line for people about events that were lost just now; says what helps, where something does.
-pub(crate) fn advice(reason: &str, count: u64) -> String {
+/// `buffer`: the size of the ring.
+pub(crate) fn advice(reason: &str, count: u64, buffer: u32) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    let help = if reason == RING_FULL { "; a larger --buffer would help" } else { "" };
-    format!("lost {count} event{plural}: {}{help}", words(reason))
+    let mut line = format!("lost {count} event{plural}: {}", words(reason));
+    if reason == RING_FULL {
+        let larger = u64::from(buffer) * 8;
+        let size = match larger >> 20 {
+            0 => format!("{}K", larger >> 10),
+            mib => format!("{}M", mib.min(1024)),
+        };
+        line += &format!("; --buffer {size} would help");
+    }
+    line
 }
 
 fn words(reason: &str) -> String {
@@ -127,6 +136,15 @@ mod tests {
         assert_eq!(accounts(1, &[]).line(), "1 event, 0 lost");
         let some = accounts(5, &[(RING_FULL, 2), (RECURSION, 1)]);
         assert_eq!(some.line(), "5 events, 3 lost (recursion 1, ring full 2)");
+    }
+
+    #[test]
+    fn advises() {
+        let line = advice(RING_FULL, 7, 4 << 20);
+        assert_eq!(line, "lost 7 events: ring full; --buffer 32M would help");
+        assert!(advice(RING_FULL, 7, 4096).ends_with("--buffer 32K would help"));
+        assert!(advice(RING_FULL, 7, 1 << 30).ends_with("--buffer 1024M would help"));
+        assert_eq!(advice(UNFINISHED, 1, 4096), "lost 1 event: unfinished");
     }
 
     #[test]

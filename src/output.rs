@@ -1,9 +1,12 @@
 //! Standard output: written in large pieces, and the accounts of what got through.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::fstat;
+use nix::unistd::{Whence, ftruncate, lseek};
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
@@ -12,8 +15,8 @@ const PIECE: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(crate) struct Output {
     lines: Vec<u8>,
-    /// Events in `lines`.
-    waiting: u64,
+    /// Where in `lines` each row ends, and how many events it stands for.
+    rows: Vec<(usize, u64)>,
     /// Events that were written.
     delivered: u64,
     failure: Option<io::Error>,
@@ -23,7 +26,7 @@ impl Output {
     /// Adds what `write` appends: whole lines that carry `events` events.
     pub(crate) fn lines(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.lines);
-        self.waiting += events;
+        self.rows.push((self.lines.len(), events));
         if self.lines.len() >= PIECE {
             self.flush();
         }
@@ -32,14 +35,17 @@ impl Output {
     /// Writes what there is. After a failure nothing more is written.
     pub(crate) fn flush(&mut self) {
         if self.failure.is_none() && !self.lines.is_empty() {
-            let mut out = io::stdout().lock();
-            match out.write_all(&self.lines).and_then(|()| out.flush()) {
-                Ok(()) => self.delivered += self.waiting,
-                Err(error) => self.failure = Some(error),
+            let (written, failure) = write_all(&self.lines);
+            let whole = self.rows.iter().take_while(|(end, _)| *end <= written);
+            self.delivered += whole.clone().map(|(_, events)| events).sum::<u64>();
+            let end_of_rows = whole.last().map_or(0, |(end, _)| *end);
+            if failure.is_some() {
+                take_back(written - end_of_rows);
             }
+            self.failure = failure;
         }
         self.lines.clear();
-        self.waiting = 0;
+        self.rows.clear();
     }
 
     /// Events that were written.
@@ -59,5 +65,32 @@ impl Output {
             }
         }
         self.failure.as_ref()
+    }
+}
+
+/// How much of `bytes` standard output took, and why not more.
+fn write_all(bytes: &[u8]) -> (usize, Option<io::Error>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match nix::unistd::write(io::stdout(), rest) {
+            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+            Ok(len) => written += len,
+            Err(Errno::EINTR) => {}
+            Err(error) => return (written, Some(error.into())),
+        }
+    }
+    (written, None)
+}
+
+/// No half a line stays at the end of a file on a full disk; where standard output is something
+/// else, or somebody has written behind it, it cannot be taken back.
+fn take_back(bytes: usize) {
+    let out = io::stdout();
+    let Ok(end) = lseek(out.as_fd(), 0, Whence::SeekCur) else { return };
+    let is_end = fstat(out.as_fd()).is_ok_and(|stat| stat.st_size == end);
+    if is_end && bytes > 0 {
+        let cut = end - i64::try_from(bytes).unwrap_or(0);
+        // What cannot be cut stays.
+        let _ = ftruncate(out.as_fd(), cut).and_then(|()| lseek(out.as_fd(), cut, Whence::SeekSet));
     }
 }

@@ -17,6 +17,7 @@ use crate::render::{Clock, Column, Lines, json};
 pub(crate) struct Report {
     tool: &'static str,
     format: Format,
+    buffer: u32,
     clock: Clock,
     output: Output,
     /// What has been told of already.
@@ -30,6 +31,7 @@ impl Report {
         Self {
             tool,
             format: options.format(),
+            buffer: options.buffer,
             clock: Clock::new(boot_ns()),
             output: Output::default(),
             told: Accounts::default(),
@@ -38,7 +40,11 @@ impl Report {
     }
 
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
-    pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &'a [&'a Column<E>]) -> Lines<'a, E> {
+    pub(crate) fn lines<'a, E>(
+        &mut self,
+        kind: &str,
+        columns: &'a [&'a Column<E>],
+    ) -> Lines<'a, E> {
         let lines = match self.format {
             Format::Table => Lines::table(columns),
             Format::Json => Lines::json(kind, self.tool, columns),
@@ -81,7 +87,9 @@ impl Report {
     fn tell(&mut self, accounts: Accounts) {
         for (reason, count) in accounts.lost_since(&self.told) {
             match self.format {
-                Format::Table => eprintln!("{}: {}", self.tool, loss::advice(reason, count)),
+                Format::Table => {
+                    eprintln!("{}: {}", self.tool, loss::advice(reason, count, self.buffer))
+                }
                 Format::Json => {
                     let (tool, clock) = (self.tool, &self.clock);
                     let time_ns = boottime_ns();
