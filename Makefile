@@ -15,7 +15,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 TIME ?= 60
 
-.PHONY: build run test fuzz lint fmt install uninstall clean help setup
+.PHONY: build run test bench fuzz lint fmt install uninstall clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -26,6 +26,10 @@ run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
 test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it
 	scripts/setup build test
 	KERNELS='$(KERNELS)' scripts/test
+
+bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 6 minutes, as root
+	cargo bench --locked --bench peers --no-run
+	$(SUDO) $$(cargo bench --locked --bench peers --no-run 2>&1 | sed -nE 's/.*Executable .*\((.*)\)$$/\1/p')
 
 # cargo-fuzz asks for a nightly compiler: this lets the stable one take its flags.
 fuzz: ## fuzz the decoder, the escaper and the readers of ELF files and /proc; TIME= seconds each

@@ -1,6 +1,6 @@
 //! opensnoop: who opens which file.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use libbpf_rs::skel::Skel as _;
 use nix::fcntl::OFlag;
 
@@ -35,11 +35,24 @@ pub(crate) struct Opensnoop {
     #[arg(short = 'F', long)]
     full_path: bool,
 
+    /// See events this way, not by the first that works
+    #[arg(long, value_name = "HOOK")]
+    hook: Option<Way>,
+
     #[command(flatten)]
     paths: PathFilter,
 
     #[command(flatten)]
     options: EventOptions,
+}
+
+/// How opens are seen.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Way {
+    /// Where the kernel's function returns
+    Fexit,
+    /// Where system calls end
+    SysExit,
 }
 
 type Col = Column<types::event>;
@@ -122,18 +135,16 @@ fn flag(name: &str) -> std::result::Result<u32, String> {
     })
 }
 
-/// The function that all calls go through, which costs other calls nothing; where fexit is missing
-/// or forbidden, the end of every system call.
-const HOOKS: [&Hook; 2] = [
-    &Hook {
-        name: "fexit do_sys_openat2: io_uring's opens are not seen",
-        probes: &[Probe::new("on_open", At::Fexit("do_sys_openat2"))],
-    },
-    &Hook {
-        name: "tp_btf sys_exit: io_uring's opens are not seen",
-        probes: &[Probe::new("on_call_exit", At::Declared)],
-    },
-];
+/// The function that all calls go through: other system calls cost what they did.
+const FEXIT: Hook = Hook {
+    name: "fexit do_sys_openat2: io_uring's opens are not seen",
+    probes: &[Probe::new("on_open", At::Fexit("do_sys_openat2"))],
+};
+/// The end of every system call.
+const SYS_EXIT: Hook = Hook {
+    name: "tp_btf sys_exit: io_uring's opens are not seen",
+    probes: &[Probe::new("on_call_exit", At::Declared)],
+};
 
 impl Tool for Opensnoop {
     const NAME: &'static str = "opensnoop";
@@ -155,11 +166,16 @@ impl Tool for Opensnoop {
             let path = columns.iter_mut().find(|column| column.key == PATH.key);
             path.into_iter().for_each(|column| *column = &FULL_PATH);
         }
+        let hooks: &[&Hook<'_>] = match self.hook {
+            Some(Way::Fexit) => &[&FEXIT],
+            Some(Way::SysExit) => &[&SYS_EXIT],
+            None => &[&FEXIT, &SYS_EXIT],
+        };
         let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
         let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
         let (skel, links) =
-            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, &HOOKS, |open| {
+            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, hooks, |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
                     for &flag in &self.flag_filter {

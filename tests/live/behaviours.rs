@@ -318,7 +318,7 @@ fn many_names() -> Result<(), String> {
 }
 
 fn fields_help() -> Result<(), String> {
-    for tool in ["execsnoop", "readline", "unlinksnoop"] {
+    for tool in ["execsnoop", "opensnoop", "readline", "unlinksnoop"] {
         let output = Command::new(ebtools()).args([tool, "--fields", "help"]).output();
         let output = output.map_err(text)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -178,6 +178,13 @@ static int do_unlink32(char **argv)
 	return low_memory() || call32(10, low_string(argv[0]), 0, 0) ||
 	       call32(301, AT_FDCWD, low_string(argv[1]), 0) || call32(40, low_string(argv[2]), 0, 0);
 }
+
+/* FILE NAME: opens an absolute and a relative name. */
+static int do_open32(char **argv)
+{
+	return low_memory() || call32(5, low_string(argv[0]), O_RDONLY, 0) < 0 ||
+	       call32(295, AT_FDCWD, low_string(argv[1]), O_WRONLY) < 0;
+}
 #else
 static int do_exec32(char **argv)
 {
@@ -185,7 +192,26 @@ static int do_exec32(char **argv)
 	return 77;
 }
 #define do_unlink32 do_exec32
+#define do_open32 do_exec32
 #endif
+
+/* --- opens ----------------------------------------------------------------------------------- */
+
+/* DIR NAME: by each call, below a descriptor, of nothing, and with a bad address. */
+static int do_opens(char **argv)
+{
+	struct { unsigned long long flags, mode, resolve; } how = { .flags = O_RDWR | O_CLOEXEC };
+	int dir = open(argv[0], O_PATH | O_DIRECTORY);
+
+	if (syscall(SYS_openat, dir, argv[1], O_WRONLY | O_APPEND) < 0 ||
+	    syscall(SYS_openat2, dir, argv[1], &how, sizeof(how)) < 0)
+		return fail("openat");
+#ifdef SYS_open
+	if (syscall(SYS_open, argv[1], O_RDONLY | O_NONBLOCK) < 0 || syscall(SYS_creat, argv[1], 0600) < 0)
+		return fail("open");
+#endif
+	return open("no such file", O_RDONLY) == -1 && open((char *)8, O_RDONLY) == -1 ? 0 : 1;
+}
 
 /* --- deletes --------------------------------------------------------------------------------- */
 
@@ -300,6 +326,8 @@ static const struct {
 	{ "many", do_many },
 	{ "exec32", do_exec32 },
 	{ "unlink32", do_unlink32 },
+	{ "open32", do_open32 },
+	{ "opens", do_opens },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },
 	{ "deleted-cwd", do_deleted_cwd },

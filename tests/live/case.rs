@@ -50,6 +50,8 @@ pub(crate) enum Need {
     Kprobes,
     /// The tracepoints of system calls.
     Tracefs,
+    /// fentry and fexit programs, and leave to use them.
+    Fexit,
     /// 32-bit system calls.
     Calls32,
     /// Deletes by io_uring: Linux 5.11.
@@ -68,6 +70,9 @@ impl Need {
         let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {
             Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
+            Need::Fexit if !libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false) => {
+                Some("this kernel has no fexit programs, or forbids them".into())
+            }
             Need::Calls32 if !calls_work(&["exec32", "/no/such"]) => {
                 Some("this kernel has no 32-bit system calls".into())
             }
