@@ -34,3 +34,4 @@ mod stream;
 mod sys;
 mod tool;
 pub mod tools;
+mod trace_pipe;

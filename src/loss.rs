@@ -18,7 +18,9 @@ const REASONS: [&str; lost_reason::LOST_REASONS.0 as usize] =
 /// The kernel skipped the program because it was running already on that CPU.
 const RECURSION: &str = "recursion";
 /// The output could not be written.
-const OUTPUT_FAILED: &str = "output_failed";
+pub(crate) const OUTPUT_FAILED: &str = "output_failed";
+/// The line was overwritten in trace_pipe, or somebody else has read it.
+pub(crate) const TRACE_PIPE: &str = "trace_pipe";
 /// The call had not returned when tracing ended.
 const UNFINISHED: &str = "unfinished";
 
@@ -40,11 +42,16 @@ impl Accounts {
     }
 
     /// The final accounts: nothing is on its way any more, and what was neither delivered nor
-    /// rejected by a filter of the reader is lost.
-    pub(crate) fn at_end(object: &Object, delivered: u64, rejected: u64) -> Result<Self> {
+    /// rejected by a filter of the reader is lost, for the reason `rest`.
+    pub(crate) fn at_end(
+        object: &Object,
+        delivered: u64,
+        rejected: u64,
+        rest: &'static str,
+    ) -> Result<Self> {
         let counters = counters_of(object)?;
         let mut lost = lost_in_kernel(&counters, object);
-        lost.insert(OUTPUT_FAILED, counters.submitted.saturating_sub(delivered + rejected));
+        lost.insert(rest, counters.submitted.saturating_sub(delivered + rejected));
         lost.insert(UNFINISHED, counters.calls);
         Ok(Self::new(delivered, lost))
     }

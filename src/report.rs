@@ -24,6 +24,8 @@ pub(crate) struct Report {
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
     rejected: u64,
+    /// Why an event that the kernel let through was not written.
+    rest: &'static str,
 }
 
 impl Report {
@@ -36,6 +38,7 @@ impl Report {
             output: Output::default(),
             told: Accounts::default(),
             rejected: 0,
+            rest: loss::OUTPUT_FAILED,
         }
     }
 
@@ -63,6 +66,11 @@ impl Report {
     /// An event was not wanted after all.
     pub(crate) fn reject(&mut self) {
         self.rejected += 1;
+    }
+
+    /// What is not written was lost on its way, for this reason.
+    pub(crate) fn lost_on_the_way(&mut self, reason: &'static str) {
+        self.rest = reason;
     }
 
     /// Writes what waits, and looks at the clock, which may have been set.
@@ -112,7 +120,9 @@ impl Report {
         if self.pipe_is_closed() {
             return Ok(());
         }
-        let accounts = Accounts::at_end(object, self.output.delivered(), self.rejected)?;
+        let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
+        let delivered = self.output.delivered();
+        let accounts = Accounts::at_end(object, delivered, self.rejected, rest)?;
         let totals = accounts.line();
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);

@@ -21,7 +21,7 @@ use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook};
-use crate::options::EventOptions;
+use crate::options::{CountBy, EventOptions};
 use crate::privileges;
 use crate::processes;
 use crate::render::Column;
@@ -29,6 +29,7 @@ use crate::render::escape;
 use crate::report::Report;
 use crate::stream;
 use crate::sys;
+use crate::trace_pipe::{self, Message};
 
 /// Slots of scratch memory a CPU has: `SCRATCH_SLOTS` in event.bpf.h.
 const SCRATCH_SLOTS: u32 = 2;
@@ -64,6 +65,8 @@ pub(crate) struct Session<'a> {
     tool: &'static str,
     options: &'a EventOptions,
     cgroups: Vec<PathBuf>,
+    /// What `--count` tells apart.
+    kinds: &'static [&'static str],
 }
 
 /// What a tool wants of the kernel side beyond the options of all tools.
@@ -110,7 +113,12 @@ impl<'a> Session<'a> {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
             return Err(Error::usage(tool, cause));
         }
-        Ok(Self { tool, options, cgroups })
+        Ok(Self { tool, options, cgroups, kinds: &[] })
+    }
+
+    /// The same, with names for the kinds of events that `--count` tells apart.
+    pub(crate) fn kinds(self, kinds: &'static [&'static str]) -> Self {
+        Self { kinds, ..self }
     }
 
     /// Says something to those who asked with `-v`.
@@ -216,11 +224,38 @@ impl<'a> Session<'a> {
         let report = Report::new(self.tool, self.options);
         let ending = Ending::new(self.options)?;
         self.note("attached");
-        let interval = self.options.interval;
         match self.options.count {
             None => stream::events(object, attached, columns, wanted, report, ending),
-            Some(by) => counts::intervals(object, attached, by, interval, report, ending),
+            Some(by) => self.count(object, attached, by, report, ending),
         }
+    }
+
+    /// The same for a tool whose kernel side prints to trace_pipe.
+    pub(crate) fn run_trace_pipe(
+        &self,
+        object: &Object,
+        attached: impl Attached,
+        columns: &[&Column<Message>],
+    ) -> Result<()> {
+        let report = Report::new(self.tool, self.options);
+        let ending = Ending::new(self.options)?;
+        self.note("attached");
+        match self.options.count {
+            None => trace_pipe::messages(object, attached, columns, report, ending),
+            Some(by) => self.count(object, attached, by, report, ending),
+        }
+    }
+
+    fn count(
+        &self,
+        object: &Object,
+        attached: impl Attached,
+        by: CountBy,
+        report: Report,
+        ending: Ending,
+    ) -> Result<()> {
+        let interval = self.options.interval;
+        counts::intervals(object, attached, by, self.kinds, interval, report, ending)
     }
 
     fn follow(&self) -> follow {

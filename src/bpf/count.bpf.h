@@ -25,10 +25,13 @@ struct {
 	__array(values, struct count_table);
 } count_table SEC(".maps") = {.values = {&count_table_a}};
 
-/* In --count mode counts the current task's event and returns true: there is nothing more to do. */
-static __always_inline bool count_only(void)
+/*
+ * In --count mode counts the current task's event and returns true: there is nothing more to do.
+ * kind: counted apart from others.
+ */
+static __always_inline bool count_only_as(__u32 kind)
 {
-	struct count_key key = {};
+	struct count_key key = {.kind = kind};
 	__u32 zero = 0;
 	__u64 none = 0, *count;
 	void *table;
@@ -58,6 +61,11 @@ static __always_inline bool count_only(void)
 		count_lost(LOST_MAP_FULL);
 	}
 	return true;
+}
+
+static __always_inline bool count_only(void)
+{
+	return count_only_as(0);
 }
 
 #endif

@@ -15,6 +15,8 @@
 #define PATH_MAX 4096
 #define AT_FDCWD (-100)
 #define AT_REMOVEDIR 0x200
+#define CLONE_THREAD 0x00010000
+#define PF_KTHREAD 0x00200000
 #define O_ACCMODE 3
 #define O_LARGEFILE 00100000 /* the kernel's own value, which it adds to 64-bit calls */
 #define O_CREAT_WRONLY_TRUNC (00000100 | 00000001 | 00001000) /* what creat means */
@@ -130,6 +132,10 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 	((compat) ? (number) == 11 : (number) == 59 || (number) == (X32_BIT | 520))
 #define IS_EXECVEAT(number, compat)                                                                \
 	((compat) ? (number) == 358 : (number) == 322 || (number) == (X32_BIT | 545))
+#define IS_FORK(number, compat) ((number) == ((compat) ? 2 : 57))
+#define IS_VFORK(number, compat) ((number) == ((compat) ? 190 : 58))
+#define IS_CLONE(number, compat) ((number) == ((compat) ? 120 : 56))
+#define IS_CLONE3(number) ((number) == 435)
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
@@ -141,6 +147,10 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #elif defined(__TARGET_ARCH_arm64)
 #define IS_EXECVE(number, compat) ((number) == ((compat) ? 11 : 221))
 #define IS_EXECVEAT(number, compat) ((number) == ((compat) ? 387 : 281))
+#define IS_FORK(number, compat) ((compat) && (number) == 2)
+#define IS_VFORK(number, compat) ((compat) && (number) == 190)
+#define IS_CLONE(number, compat) ((number) == ((compat) ? 120 : 220))
+#define IS_CLONE3(number) ((number) == 435)
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((compat) && (number) == 5)

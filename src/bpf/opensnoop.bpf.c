@@ -62,8 +62,9 @@ static __always_inline void opened(long ret, int dfd, __u64 path, __u32 flags)
  * calls know nothing of it. The name is resident because the kernel has just read it.
  */
 SEC("fexit")
-int BPF_PROG(on_open, int dfd, const char *path, void *how, long ret)
+int BPF_PROG(on_open, int dfd, const char *path, void *how, long returned)
 {
+	int ret = returned; /* since Linux 6.18 it is an int, and the rest of the register is 0 */
 	__u64 flags = 0; /* the first member of struct open_how in linux/openat2.h */
 
 	if (only_failed && ret >= 0)

@@ -118,6 +118,7 @@ struct counters {
 /* What --count counts: the name, or the number in the first four bytes. */
 struct count_key {
 	__u8 bytes[COMM_LEN];
+	__u32 kind; /* what the tool tells apart; 0 where it does not */
 };
 
 #endif

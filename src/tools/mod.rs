@@ -13,7 +13,9 @@ macro_rules! tools {
 }
 
 tools! {
+    clonesnoop::Clonesnoop,
     execsnoop::Execsnoop,
+    hello::Hello,
     opensnoop::Opensnoop,
     readline::Readline,
     unlinksnoop::Unlinksnoop,
@@ -31,6 +33,7 @@ pub fn lines_of(bytes: &[u8]) -> Vec<String> {
         [in_json, in_table].map(|line| String::from_utf8(line).ok())
     }
     let all = [
+        lines(clonesnoop::COLUMNS, bytes),
         lines(execsnoop::COLUMNS, bytes),
         lines(opensnoop::COLUMNS, bytes),
         lines(readline::COLUMNS, bytes),

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,6 +290,35 @@ static int do_uring(char **argv)
 	return done->res == 0 ? 0 : done->res == -EINVAL ? 77 : 1;
 }
 
+/* --- clones ---------------------------------------------------------------------------------- */
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* A process by each call, and a thread. */
+static int do_clones(char **argv)
+{
+	struct { unsigned long long flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls; } args = {
+		.exit_signal = SIGCHLD };
+	pthread_t thread;
+	int children;
+
+	(void)argv;
+	if (syscall(SYS_clone3, &args, sizeof(args)) == 0)
+		_exit(0);
+	if (syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0) == 0)
+		_exit(0);
+	if (vfork() == 0)
+		_exit(0);
+	for (children = 0; wait(NULL) > 0; children++)
+		;
+	if (children != 3 || pthread_create(&thread, NULL, nothing, NULL))
+		return fail("clone");
+	return pthread_join(thread, NULL);
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -335,6 +366,7 @@ static const struct {
 	{ "rename", do_rename },
 	{ "exchange", do_exchange },
 	{ "uring", do_uring },
+	{ "clones", do_clones },
 	{ "readline", do_readline },
 };
 

@@ -664,6 +664,69 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // clonesnoop
+    Case {
+        name: "clone_by_each_call",
+        args: &["clonesnoop", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[
+            r#"{"type": "event", "comm": "calls", "ppid": $TRACER, "kind": "process", "call": "clone3", "flags": null}"#,
+            r#"{"comm": "calls", "kind": "process", "call": "clone", "flags": ["CLONE_FILES"]}"#,
+            r#"{"comm": "calls", "kind": "process", "call": "vfork", "flags": ["CLONE_VM", "CLONE_VFORK"]}"#,
+            r#"{"comm": "calls", "kind": "thread"}"#,
+        ],
+        events: Some(4),
+        ..CASE
+    },
+    Case {
+        name: "clone_child_is_right",
+        args: &["clonesnoop", "--json", "--fields", "pid,child,child_tid"],
+        command: &["sh", "-c", "sh -c 'echo pid $$'; :"],
+        shows: &[r#"{"child": $PID, "child_tid": $PID}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "clone_counts_threads_apart",
+        args: &["clonesnoop", "--count=uid", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[
+            r#"{"type": "interval", "uid": 0, "kind": "process", "count": 3}"#,
+            r#"{"type": "interval", "uid": 0, "kind": "thread", "count": 1}"#,
+        ],
+        events: Some(4),
+        ..CASE
+    },
+    Case {
+        name: "clone_count_in_all",
+        args: &["clonesnoop", "--count", "--json"],
+        command: &["true"],
+        shows: &[
+            r#"{"type": "interval", "kind": "process", "count": 0}"#,
+            r#"{"type": "interval", "kind": "thread", "count": 0}"#,
+        ],
+        ..CASE
+    },
+
+    // hello
+    Case {
+        name: "hello_from_trace_pipe",
+        args: &["hello", "--json"],
+        command: &["sh", "-c", "echo pid $$; sh -c :; :"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"type": "event", "tool": "hello", "pid": $PID, "uid": 0, "message": "Hello, World!"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "hello_count",
+        args: &["hello", "--count=pid", "--json"],
+        command: &["sh", "-c", "echo pid $$; sh -c :; sh -c :; :"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"type": "interval", "pid": $PID, "count": 2}"#],
+        ..CASE
+    },
+
     // readline
     Case {
         name: "readline_from_the_first_line",

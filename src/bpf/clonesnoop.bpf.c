@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* clonesnoop: new processes and threads. */
+#include "ebtools.bpf.h"
+
+#define TAIL_MAX 8 /* there is none */
+
+enum kind {
+	KIND_PROCESS,
+	KIND_THREAD,
+};
+
+enum call {
+	CALL_KERNEL, /* none: the kernel's own work */
+	CALL_FORK,
+	CALL_VFORK,
+	CALL_CLONE,
+	CALL_CLONE3,
+};
+
+struct event {
+	struct event_header header; /* of the parent */
+	__u64 flags; /* CLONE_... */
+	__u32 child; /* the new process, or that of the new thread */
+	__u32 child_tid;
+	__u32 kind; /* enum kind */
+	__u32 call; /* enum call */
+};
+
+#include "event.bpf.h"
+
+enum kind *export_kind;
+enum call *export_call;
+
+static __always_inline enum call call_of(struct task_struct *parent)
+{
+	struct pt_regs *regs = user_regs();
+	bool compat = is_compat_call();
+	long number;
+
+	if (BPF_CORE_READ(parent, flags) & PF_KTHREAD)
+		return CALL_KERNEL;
+#if defined(__TARGET_ARCH_x86)
+	number = BPF_CORE_READ(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	number = BPF_CORE_READ(regs, syscallno);
+#endif
+	return IS_CLONE(number, compat)	  ? CALL_CLONE
+	       : IS_CLONE3(number)	  ? CALL_CLONE3
+	       : IS_FORK(number, compat)  ? CALL_FORK
+	       : IS_VFORK(number, compat) ? CALL_VFORK
+					  : CALL_KERNEL;
+}
+
+/* In the parent, when the child is complete but does not run yet. */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_clone, struct task_struct *child, __u64 flags)
+{
+	__u32 kind = flags & CLONE_THREAD ? KIND_THREAD : KIND_PROCESS;
+	struct record *record;
+
+	if (!task_wanted() || count_only_as(kind))
+		return 0;
+	record = record_begin();
+	if (!record)
+		return 0;
+	record->event.flags = flags;
+	record->event.child = child->tgid;
+	record->event.child_tid = child->pid;
+	record->event.kind = kind;
+	record->event.call = call_of((void *)bpf_get_current_task());
+	record_submit(record, 0);
+	return 0;
+}

@@ -1,0 +1,100 @@
+//! clonesnoop: new processes and threads.
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+use nix::libc;
+
+use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
+use crate::decode::Flags;
+use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
+use crate::options::EventOptions;
+use crate::privileges;
+use crate::render::{Column, Shown, Value};
+use crate::session::{Session, Storage, Wants};
+use crate::tool::Tool;
+
+/// Show new processes and threads
+#[derive(Args, Debug)]
+pub(crate) struct Clonesnoop {
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<types::event>;
+
+pub(super) const COLUMNS: &[Col] = &[
+    Col::TIME.shown(Shown::WithTime),
+    Col::UID,
+    Col::COMM,
+    Col::PID,
+    Col::NS_PID,
+    Col::PPID.json_only(),
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("KIND", "kind", 7, "process or thread", |r| {
+        Value::Word(KINDS.get(r.event.kind as usize).copied().unwrap_or("?"))
+    }),
+    Col::new("CALL", "call", 6, "the system call; kernel for the kernel's own threads", |r| {
+        Value::Word(match types::call(r.event.call) {
+            types::call::CALL_FORK => "fork",
+            types::call::CALL_VFORK => "vfork",
+            types::call::CALL_CLONE => "clone",
+            types::call::CALL_CLONE3 => "clone3",
+            _ => "kernel",
+        })
+    }),
+    Col::new("CHILD", "child", 7, "the new process; for a thread, its process", |r| {
+        Value::Uint(r.event.child.into())
+    }),
+    Col::new("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
+        Value::Uint(r.event.child_tid.into())
+    }),
+    Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| {
+        match r.event.flags {
+            0 => Value::None,
+            bits => Value::Flags(Flags { first: "", bits, known: KNOWN_FLAGS }),
+        }
+    }),
+];
+
+/// As `enum kind` of clonesnoop.bpf.c numbers them.
+const KINDS: &[&str] = &["process", "thread"];
+
+macro_rules! flags {
+    ($($name:ident)*) => { &[$((stringify!($name), libc::$name as u32 as u64),)*
+        // Only clone3 has room for these: linux/sched.h.
+        ("CLONE_CLEAR_SIGHAND", 1 << 32), ("CLONE_INTO_CGROUP", 1 << 33)] };
+}
+
+const KNOWN_FLAGS: &[(&str, u64)] = flags! {
+    CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_PIDFD CLONE_PTRACE CLONE_VFORK CLONE_PARENT
+    CLONE_THREAD CLONE_NEWNS CLONE_SYSVSEM CLONE_SETTLS CLONE_PARENT_SETTID CLONE_CHILD_CLEARTID
+    CLONE_DETACHED CLONE_UNTRACED CLONE_CHILD_SETTID CLONE_NEWCGROUP CLONE_NEWUTS CLONE_NEWIPC
+    CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET CLONE_IO
+};
+
+const CLONES: Hook =
+    Hook { name: "tp_btf task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+
+impl Tool for Clonesnoop {
+    const NAME: &'static str = "clonesnoop";
+    const ABOUT: &'static str = "Show new processes and threads";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("--count=uid", "how many each user starts every second"),
+        ("-n java", "the threads that one program starts"),
+        ("--json -- make -j4", "what a build starts, as JSON Lines"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?.kinds(KINDS);
+        let mut storage = Storage::new();
+        let wants = Wants::of(&columns);
+        let (skel, links) =
+            session.attach::<ClonesnoopSkelBuilder>(&mut storage, &wants, &[&CLONES], |_| {})?;
+        session.run(skel.object(), links, &columns, |_| true)
+    }
+}

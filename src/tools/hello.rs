@@ -1,0 +1,56 @@
+//! hello: the smallest tool, and the one to read first.
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+
+use crate::bpf::hello::HelloSkelBuilder;
+use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
+use crate::options::EventOptions;
+use crate::privileges;
+use crate::render::{Column, Shown, Value};
+use crate::session::{Session, Storage, Wants};
+use crate::tool::Tool;
+use crate::trace_pipe::Message;
+
+/// Say hello for each new process or thread
+#[derive(Args, Debug)]
+pub(crate) struct Hello {
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<Message>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME.shown(Shown::WithTime),
+    Col::PID,
+    Col::UID,
+    Col::new("MESSAGE", "message", 0, "what the kernel side printed", |r| {
+        Value::Text(r.event.0.as_bytes())
+    }),
+];
+
+const CLONES: Hook =
+    Hook { name: "tp_btf task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+
+impl Tool for Hello {
+    const NAME: &'static str = "hello";
+    const ABOUT: &'static str = "Say hello for each new process or thread";
+    const EXAMPLES: &'static [(&'static str, &'static str)] =
+        &[("-- sh -c 'date; date'", "what a command starts"), ("--count=uid", "clones by user")];
+
+    fn run(self) -> Result<()> {
+        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        let needs = [privileges::BPF, privileges::TRACEFS];
+        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let mut storage = Storage::new();
+        let (skel, links) = session.attach::<HelloSkelBuilder>(
+            &mut storage,
+            &Wants::default(),
+            &[&CLONES],
+            |_| {},
+        )?;
+        session.run_trace_pipe(skel.object(), links, &columns)
+    }
+}

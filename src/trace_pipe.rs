@@ -1,0 +1,122 @@
+//! What `bpf_printk` prints, from the kernel's trace_pipe. It belongs to the whole system: lines that
+//! others printed are taken out too, and thrown away.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+
+use libbpf_rs::Object;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::decode::{Header, Record};
+use crate::ending::Ending;
+use crate::error::{Context as _, Error, Result};
+use crate::hooks::Attached;
+use crate::loss;
+use crate::render::Column;
+use crate::report::{Report, boottime_ns};
+
+/// How long a signal, or the end of the command, may go unnoticed, in milliseconds.
+const TICK_MS: u8 = 50;
+const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"];
+
+/// What was printed.
+#[derive(Debug)]
+pub(crate) struct Message(pub(crate) String);
+
+/// Shows messages until the end is reached; then says what was lost.
+pub(crate) fn messages<A: Attached>(
+    object: &Object,
+    attached: A,
+    columns: &[&Column<Message>],
+    mut report: Report,
+    mut ending: Ending,
+) -> Result<()> {
+    let mut pipe = open()?;
+    report.lost_on_the_way(loss::TRACE_PIPE);
+    // What is in the pipe from before is not ours.
+    let start = boottime_ns();
+    let lines = report.lines("event", columns);
+    let mut text = Vec::new();
+    let mut attached = Some(attached);
+    loop {
+        let end = ending.reached() || report.has_failed();
+        if end {
+            attached = None;
+        }
+        let events = PollFlags::POLLIN;
+        let _ = poll(&mut [PollFd::new(pipe.as_fd(), events)], PollTimeout::from(TICK_MS));
+        read(&mut pipe, &mut text)?;
+        while let Some(newline) = text.iter().position(|&byte| byte == b'\n') {
+            let line = text.drain(..=newline).collect::<Vec<_>>();
+            let Some((header, message)) = parse(&String::from_utf8_lossy(&line)) else { continue };
+            if header.time_ns >= start {
+                let record = Record { header: &header, event: &message, tail: &[], container: "" };
+                report.row(&lines, &record, 1);
+            }
+        }
+        report.flush();
+        if end {
+            drop(attached);
+            return report.finish(object);
+        }
+    }
+}
+
+fn open() -> Result<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let opened = PATHS.iter().map(|path| options.open(path).doing(format!("opening {path}")));
+    opened
+        .reduce(Result::or)
+        .unwrap_or_else(|| Err(Error::new("opening trace_pipe", "no path")))
+        .map_err(|error| {
+            error.hint(
+                "mount -t tracefs tracefs /sys/kernel/tracing; and only one may read it at a time",
+            )
+        })
+}
+
+/// Everything that is there.
+fn read(pipe: &mut File, text: &mut Vec<u8>) -> Result<()> {
+    let mut piece = [0; 1 << 16];
+    loop {
+        match pipe.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(len) => text.extend_from_slice(&piece[..len]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).doing("reading trace_pipe"),
+        }
+    }
+}
+
+/// `comm-12 [000] d..21 1.5: bpf_trace_printk: Hello, World! pid 12 uid 0 at 15` as hello.bpf.c
+/// prints it.
+fn parse(line: &str) -> Option<(Header, Message)> {
+    let (_, printed) = line.split_once("bpf_trace_printk: ")?;
+    let (message, numbers) = printed.split_once(" pid ")?;
+    let mut words = numbers.split_whitespace();
+    let pid = words.next()?.parse().ok()?;
+    let uid = words.nth(1)?.parse().ok()?;
+    let time_ns = words.nth(1)?.parse().ok()?;
+    Some((Header { pid, uid, time_ns, ..Header::default() }, Message(message.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_hello_prints() {
+        let line = " sh-12 [000] d..21  1.5: bpf_trace_printk: Hello, World! pid 12 uid 7 at 15\n";
+        let (header, message) = parse(line).unwrap();
+        assert_eq!((header.pid, header.uid, header.time_ns), (12, 7, 15));
+        assert_eq!(message.0, "Hello, World!");
+        for other in ["", "x: bpf_trace_printk: hi", "bpf_trace_printk:  pid a uid b at c"] {
+            assert!(parse(other).is_none(), "{other}");
+        }
+    }
+}
