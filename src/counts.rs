@@ -35,6 +35,12 @@ struct Count {
 }
 
 impl Count {
+    fn of((key, value): &Entry, kinds: &[&'static str]) -> Result<Self> {
+        let key = read::<count_key>(key)?;
+        let count = value.as_slice().try_into().map_or(0, u64::from_ne_bytes);
+        Ok(Self { key: key.bytes, kind: kind(kinds, key.kind), count })
+    }
+
     fn number(&self) -> u64 {
         let [a, b, c, d, ..] = self.key;
         u32::from_ne_bytes([a, b, c, d]).into()
@@ -61,20 +67,38 @@ fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
     [Some(&TIME), by, kind, Some(&COUNT)].into_iter().flatten().collect()
 }
 
-/// Reports each interval until the end is reached, detaches, and reports the rest.
+/// Counts events and reports them each interval, until the end is reached.
 pub(crate) fn intervals<A: Attached>(
     object: &Object,
-    mut attached: A,
+    attached: A,
     by: CountBy,
     kinds: &[&'static str],
     interval: Duration,
     mut report: Report,
-    mut ending: Ending,
+    ending: Ending,
 ) -> Result<()> {
     let columns = columns(by, kinds);
-    let mut tables = Tables::of(object)?;
+    let mut tables = Tables::of(object, [COUNT_TABLE, COUNT_TABLE_A, COUNT_TABLE_B])?;
     let lines = report.lines("interval", &columns);
-    let mut next = Instant::now() + interval;
+    every(interval, object, attached, report, ending, |report, _| {
+        let counts = tables.turn()?.into_iter().map(|entry| Count::of(&entry, kinds));
+        show(report, by, kinds, &lines, counts.collect::<Result<Vec<_>>>()?);
+        Ok(())
+    })
+}
+
+/// Calls `show` each interval, with its length, until the end is reached, and once more behind that:
+/// then everything is detached.
+pub(crate) fn every<A: Attached>(
+    interval: Duration,
+    object: &Object,
+    mut attached: A,
+    mut report: Report,
+    mut ending: Ending,
+    mut show: impl FnMut(&mut Report, Duration) -> Result<()>,
+) -> Result<()> {
+    let mut last = Instant::now();
+    let mut next = last + interval;
     while !ending.reached() && !report.has_failed() {
         let now = Instant::now();
         if now < next {
@@ -83,12 +107,15 @@ pub(crate) fn intervals<A: Attached>(
         }
         // No burst of reports after the machine slept.
         next = (next + interval).max(now);
-        show(&mut report, by, kinds, &lines, tables.turn(kinds)?);
+        show(&mut report, now - last)?;
+        last = now;
+        report.flush();
         report.lost(object)?;
         attached.refresh(object)?;
     }
     drop(attached);
-    show(&mut report, by, kinds, &lines, tables.turn(kinds)?);
+    show(&mut report, last.elapsed())?;
+    report.flush();
     report.finish(object)
 }
 
@@ -114,45 +141,46 @@ fn show(
         let record = Record { header: &header, event: count, tail: &[], container: "" };
         report.row(lines, &record, count.count);
     }
-    report.flush();
 }
 
 fn kind(kinds: &[&'static str], number: u32) -> (u32, &'static str) {
     (number, kinds.get(number as usize).copied().unwrap_or_default())
 }
 
-/// The two tables that the kernel counts in by turns; see count.bpf.h.
-struct Tables<'o> {
+/// Two tables that the kernel counts in by turns; see count.bpf.h.
+#[derive(Debug)]
+pub(crate) struct Tables<'o> {
     in_use: Map<'o>,
     idle: Map<'o>,
     selector: Map<'o>,
 }
 
+/// Key and value of a table's entry.
+pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+
 impl<'o> Tables<'o> {
-    fn of(object: &'o Object) -> Result<Self> {
+    /// Names of the map that selects a table, of the table in use, and of the other one.
+    pub(crate) fn of(object: &'o Object, names: [&str; 3]) -> Result<Self> {
+        let [selector, in_use, idle] = names;
         let find = |name| hooks::map(object, name);
-        Ok(Self {
-            in_use: find(COUNT_TABLE_A)?,
-            idle: find(COUNT_TABLE_B)?,
-            selector: find(COUNT_TABLE)?,
-        })
+        Ok(Self { in_use: find(in_use)?, idle: find(idle)?, selector: find(selector)? })
     }
 
     /// Lets the kernel count in the other table, and empties the one that it has left.
-    fn turn(&mut self, kinds: &[&'static str]) -> Result<Vec<Count>> {
+    pub(crate) fn turn(&mut self) -> Result<Vec<Entry>> {
         let doing = "reading counts";
         std::mem::swap(&mut self.in_use, &mut self.idle);
         let fd = self.in_use.as_fd().as_raw_fd().to_ne_bytes();
         self.selector.update(&0u32.to_ne_bytes(), &fd, MapFlags::ANY).doing(doing)?;
         let entries = self.idle.lookup_and_delete_batch(BATCH, MapFlags::ANY, MapFlags::ANY);
-        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let key = plain::from_bytes::<count_key>(&key)
-                .map_err(|_| Error::new(doing, "a key of another size"))?;
-            let count =
-                value.try_into().map_err(|_| Error::new(doing, "a count of another size"))?;
-            let kind = kind(kinds, key.kind);
-            Ok(Count { key: key.bytes, kind, count: u64::from_ne_bytes(count) })
-        };
-        entries.doing(doing)?.map(read).collect()
+        Ok(entries.doing(doing)?.collect())
     }
+}
+
+/// A table's key or value as a type of the kernel side.
+pub(crate) fn read<T: plain::Plain + Copy>(bytes: &[u8]) -> Result<T> {
+    let mut value = bytes.to_vec();
+    plain::from_mut_bytes::<T>(&mut value)
+        .map(|value| *value)
+        .map_err(|_| Error::new("reading counts", "an entry of another size than expected"))
 }

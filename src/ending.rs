@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::command::Traced;
 use crate::error::{Context as _, Result};
-use crate::options::EventOptions;
+use crate::options::CommonOptions;
 use crate::sys;
 
 /// Set by SIGINT, SIGTERM and SIGHUP.
@@ -23,7 +23,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    pub(crate) fn new(options: &EventOptions) -> Result<Self> {
+    pub(crate) fn new(options: &CommonOptions) -> Result<Self> {
         handle_signals()?;
         Ok(Self {
             deadline: options.duration.and_then(|duration| Instant::now().checked_add(duration)),

@@ -14,10 +14,10 @@ use crate::error::Result;
 use crate::render::Column;
 use crate::render::fields::{self, Wish};
 
-/// Which events, for how long, and how they are shown.
+/// Whose events, for how long, and how they are shown: the options of every tool that traces.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
-pub(crate) struct EventOptions {
+pub(crate) struct CommonOptions {
     /// Only these processes; may be repeated
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]
     pub(crate) pid: Vec<NonZeroU32>,
@@ -42,41 +42,21 @@ pub(crate) struct EventOptions {
     #[arg(long, value_name = "ID")]
     pub(crate) container: Vec<String>,
 
-    /// Show the local time of each event
-    #[arg(short = 'T', long)]
-    pub(crate) timestamp: bool,
-
-    /// Show the user's number
-    #[arg(short = 'U', long)]
-    pub(crate) print_uid: bool,
-
     /// End after this many seconds
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
-
-    /// Count events in the kernel instead of showing them; in all, or by FIELD
-    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
-    pub(crate) count: Option<CountBy>,
-
-    /// With --count: seconds between two reports
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
-    pub(crate) interval: Duration,
 
     /// Print a table for people or JSON Lines for programs
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: Format,
 
-    /// Show these fields in this order; `help` lists them
-    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
-    pub(crate) fields: Vec<String>,
-
     /// The same as -o json
     #[arg(long, conflicts_with = "output")]
     pub(crate) json: bool,
 
-    /// Memory for events on their way, like 512K or 64M; rounded up to a power of two
-    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
-    pub(crate) buffer: u32,
+    /// Show these fields in this order; `help` lists them
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
 
     /// Say what is being done: hooks, refusals, libbpf's messages
     #[arg(short, long)]
@@ -88,7 +68,47 @@ pub(crate) struct EventOptions {
     pub(crate) command: Vec<OsString>,
 }
 
-impl EventOptions {
+/// The options of tools that show events as they come.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct EventOptions {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Show the local time of each event
+    #[arg(short = 'T', long)]
+    pub(crate) timestamp: bool,
+
+    /// Show the user's number
+    #[arg(short = 'U', long)]
+    pub(crate) print_uid: bool,
+
+    /// Count events in the kernel instead of showing them; in all, or by FIELD
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    pub(crate) count: Option<CountBy>,
+
+    /// With --count: seconds between two reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
+    pub(crate) interval: Duration,
+
+    /// Memory for events on their way, like 512K or 64M; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
+    pub(crate) buffer: u32,
+}
+
+/// The options of tools that sum events up.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct IntervalOptions {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Seconds between two reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
+    pub(crate) interval: Duration,
+}
+
+impl CommonOptions {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
     }
@@ -97,15 +117,26 @@ impl EventOptions {
     pub(crate) fn columns<'c, E>(
         &self,
         columns: &'c [Column<E>],
+        wish: Wish,
     ) -> Result<Option<Vec<&'c Column<E>>>> {
         if self.fields.iter().any(|field| field == "help") {
             // A reader that has had enough is no failure.
             let _ = io::stdout().write_all(fields::help(columns).as_bytes());
             return Ok(None);
         }
-        let json = self.format() == Format::Json;
-        let wish = Wish { json, time: self.timestamp, uid: self.print_uid };
+        let wish = Wish { json: self.format() == Format::Json, ..wish };
         fields::choose(columns, wish, &self.fields).map(Some)
+    }
+}
+
+impl EventOptions {
+    /// [`CommonOptions::columns`], with those that these options ask for.
+    pub(crate) fn columns<'c, E>(
+        &self,
+        columns: &'c [Column<E>],
+    ) -> Result<Option<Vec<&'c Column<E>>>> {
+        let wish = Wish { time: self.timestamp, uid: self.print_uid, ..Wish::default() };
+        self.common.columns(columns, wish)
     }
 }
 

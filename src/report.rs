@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::loss::{self, Accounts};
-use crate::options::{EventOptions, Format};
+use crate::options::Format;
 use crate::output::Output;
 use crate::render::{Clock, Column, Lines, json};
 
@@ -29,11 +29,11 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(tool: &'static str, options: &EventOptions) -> Self {
+    pub(crate) fn new(tool: &'static str, format: Format, buffer: u32) -> Self {
         Self {
             tool,
-            format: options.format(),
-            buffer: options.buffer,
+            format,
+            buffer,
             clock: Clock::new(boot_ns()),
             output: Output::default(),
             told: Accounts::default(),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use caps::Capability;
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
@@ -21,7 +22,7 @@ use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook};
-use crate::options::{CountBy, EventOptions};
+use crate::options::{CommonOptions, CountBy, EventOptions, IntervalOptions};
 use crate::privileges;
 use crate::processes;
 use crate::render::Column;
@@ -63,7 +64,12 @@ pub(crate) type Loaded<'o, B> = <<B as SkelBuilder<'o>>::Output as OpenSkel<'o>>
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     tool: &'static str,
-    options: &'a EventOptions,
+    options: &'a CommonOptions,
+    /// Count events instead of showing them.
+    count: Option<CountBy>,
+    interval: Duration,
+    /// Bytes of the ring.
+    buffer: u32,
     cgroups: Vec<PathBuf>,
     /// What `--count` tells apart.
     kinds: &'static [&'static str],
@@ -89,7 +95,8 @@ impl Wants {
 }
 
 impl<'a> Session<'a> {
-    /// Checks that this process may trace what is asked for.
+    /// The session of a tool that shows events. Checks that this process may trace what is asked
+    /// for.
     ///
     /// # Errors
     ///
@@ -97,6 +104,25 @@ impl<'a> Session<'a> {
     pub(crate) fn start(
         tool: &'static str,
         options: &'a EventOptions,
+        needs: &[&[Capability]],
+    ) -> Result<Self> {
+        let EventOptions { count, interval, buffer, .. } = *options;
+        Ok(Self { count, interval, buffer, ..Self::common(tool, &options.common, needs)? })
+    }
+
+    /// The session of a tool that sums events up; the same otherwise.
+    pub(crate) fn start_intervals(
+        tool: &'static str,
+        options: &'a IntervalOptions,
+        needs: &[&[Capability]],
+    ) -> Result<Self> {
+        let interval = options.interval;
+        Ok(Self { interval, ..Self::common(tool, &options.common, needs)? })
+    }
+
+    fn common(
+        tool: &'static str,
+        options: &'a CommonOptions,
         needs: &[&[Capability]],
     ) -> Result<Self> {
         privileges::check(tool, needs)?;
@@ -113,7 +139,8 @@ impl<'a> Session<'a> {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
             return Err(Error::usage(tool, cause));
         }
-        Ok(Self { tool, options, cgroups, kinds: &[] })
+        let (count, interval, buffer) = (None, Duration::ZERO, 0);
+        Ok(Self { tool, options, count, interval, buffer, cgroups, kinds: &[] })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -221,10 +248,10 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
-        let report = Report::new(self.tool, self.options);
+        let report = Report::new(self.tool, self.options.format(), self.buffer);
         let ending = Ending::new(self.options)?;
         self.note("attached");
-        match self.options.count {
+        match self.count {
             None => stream::events(object, attached, columns, wanted, report, ending),
             Some(by) => self.count(object, attached, by, report, ending),
         }
@@ -237,13 +264,28 @@ impl<'a> Session<'a> {
         attached: impl Attached,
         columns: &[&Column<Message>],
     ) -> Result<()> {
-        let report = Report::new(self.tool, self.options);
+        let report = Report::new(self.tool, self.options.format(), self.buffer);
         let ending = Ending::new(self.options)?;
         self.note("attached");
-        match self.options.count {
+        match self.count {
             None => trace_pipe::messages(object, attached, columns, report, ending),
             Some(by) => self.count(object, attached, by, report, ending),
         }
+    }
+
+    /// Calls `show` each interval, with its length, until an end is reached, and once more.
+    pub(crate) fn run_intervals(
+        &self,
+        object: &Object,
+        attached: impl Attached,
+        prepare: impl FnOnce(&mut Report),
+        show: impl FnMut(&mut Report, Duration) -> Result<()>,
+    ) -> Result<()> {
+        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        prepare(&mut report);
+        let ending = Ending::new(self.options)?;
+        self.note("attached");
+        counts::every(self.interval, object, attached, report, ending, show)
     }
 
     fn count(
@@ -254,7 +296,7 @@ impl<'a> Session<'a> {
         report: Report,
         ending: Ending,
     ) -> Result<()> {
-        let interval = self.options.interval;
+        let interval = self.interval;
         counts::intervals(object, attached, by, self.kinds, interval, report, ending)
     }
 
@@ -287,20 +329,20 @@ impl<'a> Session<'a> {
         let options = self.options;
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
-            wake_shift: options.buffer.ilog2() - 3,
+            wake_shift: self.buffer.max(1 << 12).ilog2() - 3,
             by_pid: (!options.pid.is_empty()).into(),
             by_uid: (!options.user.is_empty()).into(),
             by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),
             follow: u8::try_from(self.follow().0).unwrap_or(0),
             // Counts show none of it.
-            collect: if options.count.is_some() { 0 } else { wants.collect },
+            collect: if self.count.is_some() { 0 } else { wants.collect },
             max_tail: wants.max_tail,
             ..settings::default()
         };
         let room = settings.prefix.iter_mut();
         let len = room.zip(&wants.prefix).map(|(to, from)| *to = *from).count();
         settings.prefix_len = u32::try_from(len).unwrap_or(0);
-        let by = options.count.map_or(count_by::COUNT_OFF, count_by::from);
+        let by = self.count.map_or(count_by::COUNT_OFF, count_by::from);
         settings.count_by = u8::try_from(by.0).unwrap_or(0);
         if let Some(namespace) = processes::own_pid_namespace() {
             (settings.pidns_dev, settings.pidns_ino) = namespace;
@@ -327,12 +369,12 @@ impl<'a> Session<'a> {
                     continue;
                 }
                 // Without them a start is faster: the kernel waits until one is in the other.
-                COUNT_TABLE | COUNT_TABLE_A | COUNT_TABLE_B if self.options.count.is_none() => {
+                COUNT_TABLE | COUNT_TABLE_A | COUNT_TABLE_B if self.count.is_none() => {
                     map.set_autocreate(false).doing(doing)?;
                     continue;
                 }
-                "events" if self.options.count.is_some() => 4096,
-                "events" => self.options.buffer,
+                "events" if self.count.is_some() => 4096,
+                "events" => self.buffer,
                 "records" => {
                     if let Some(more) = wants.max_tail.checked_sub(LEAST_TAIL) {
                         map.set_value_size(map.value_size() + more).doing(doing)?;

@@ -31,7 +31,7 @@ fn help_has_a_line_for_each_tool() {
     let help = stdout(&ebtools(&["--help"]));
     for tool in TOOLS {
         let line = help.lines().find(|line| line.trim_start().starts_with(&format!("{tool} ")));
-        assert!(line.is_some_and(|line| line.contains("Show ")), "{help}");
+        assert!(line.is_some_and(|line| line.split_whitespace().count() > 2), "{help}");
     }
 }
 
