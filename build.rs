@@ -124,9 +124,9 @@ fn write_modules(out: &Path, sources: &[PathBuf]) -> Result<()> {
         let path = skeleton(out, source);
         let _ = writeln!(text, "pub(crate) mod {name} {{ include!({path:?}); }}");
         let code = fs::read_to_string(&path).map_err(|error| format!("{path:?}: {error}"))?;
-        for record in ["event", "settings", "event_header", "counters", "count_key"] {
-            let own = record == "event" || name == "shared";
-            if own && code.contains(&format!("pub struct {record} {{")) {
+        let own = fs::read_to_string(source).map_err(|error| format!("{source:?}: {error}"))?;
+        for record in exported(&own) {
+            if code.contains(&format!("pub struct {record} {{")) {
                 let _ = writeln!(
                     text,
                     "// SAFETY: repr(C), integers and arrays of integers only: shared.bpf.h.\n\
@@ -136,6 +136,13 @@ fn write_modules(out: &Path, sources: &[PathBuf]) -> Result<()> {
         }
     }
     write(&out.join("skeletons.rs"), &text)
+}
+
+/// What a tool shares with user space: `event`, and every `struct X *export_X;`.
+fn exported(source: &str) -> impl Iterator<Item = &str> {
+    let pointers = source.lines().filter_map(|line| line.strip_prefix("struct "));
+    let names = pointers.filter_map(|rest| rest.split_once(" *export_"));
+    names.map(|(name, _)| name).chain(["event"])
 }
 
 /// A directory whose `bpf/` has libbpf's headers: those that libbpf-sys built, or the system's.

@@ -41,17 +41,17 @@ impl Accounts {
         Ok(Self::new(delivered, lost_in_kernel(&counters_of(object)?, object)))
     }
 
-    /// The final accounts: nothing is on its way any more, and what was neither delivered nor
-    /// rejected by a filter of the reader is lost, for the reason `rest`.
+    /// The final accounts: nothing is on its way any more. `unwritten` says how many of the events
+    /// that the kernel let through are missing then; they are lost for the reason `rest`.
     pub(crate) fn at_end(
         object: &Object,
         delivered: u64,
-        rejected: u64,
         rest: &'static str,
+        unwritten: impl Fn(u64) -> u64,
     ) -> Result<Self> {
         let counters = counters_of(object)?;
         let mut lost = lost_in_kernel(&counters, object);
-        lost.insert(rest, counters.submitted.saturating_sub(delivered + rejected));
+        lost.insert(rest, unwritten(counters.submitted));
         lost.insert(UNFINISHED, counters.calls);
         Ok(Self::new(delivered, lost))
     }

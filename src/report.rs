@@ -26,6 +26,8 @@ pub(crate) struct Report {
     rejected: u64,
     /// Why an event that the kernel let through was not written.
     rest: &'static str,
+    /// Events that the kernel let through, beyond those in its counters.
+    counted: u64,
 }
 
 impl Report {
@@ -39,6 +41,7 @@ impl Report {
             told: Accounts::default(),
             rejected: 0,
             rest: loss::OUTPUT_FAILED,
+            counted: 0,
         }
     }
 
@@ -63,9 +66,14 @@ impl Report {
         self.output.lines(events, |out| lines.row(out, clock, record));
     }
 
-    /// An event was not wanted after all.
-    pub(crate) fn reject(&mut self) {
-        self.rejected += 1;
+    /// Events were not wanted after all.
+    pub(crate) fn reject(&mut self, events: u64) {
+        self.rejected += events;
+    }
+
+    /// The kernel let these events through and has not put them into its counters.
+    pub(crate) fn counted(&mut self, events: u64) {
+        self.counted += events;
     }
 
     /// What is not written was lost on its way, for this reason.
@@ -121,8 +129,10 @@ impl Report {
             return Ok(());
         }
         let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
+        let handled = self.output.delivered() + self.rejected;
         let delivered = self.output.delivered();
-        let accounts = Accounts::at_end(object, delivered, self.rejected, rest)?;
+        let unwritten = |submitted: u64| (submitted + self.counted).saturating_sub(handled);
+        let accounts = Accounts::at_end(object, delivered, rest, unwritten)?;
         let totals = accounts.line();
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);

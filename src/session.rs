@@ -25,8 +25,8 @@ use crate::hooks::{self, Attached, Hook};
 use crate::options::{CommonOptions, CountBy, EventOptions, IntervalOptions};
 use crate::privileges;
 use crate::processes;
-use crate::render::Column;
 use crate::render::escape;
+use crate::render::{Column, Lines};
 use crate::report::Report;
 use crate::stream;
 use crate::sys;
@@ -84,6 +84,8 @@ pub(crate) struct Wants {
     pub(crate) max_tail: u32,
     /// What absolute names must begin with.
     pub(crate) prefix: Vec<u8>,
+    /// Maps that are not needed this time.
+    pub(crate) without: &'static [&'static str],
 }
 
 impl Wants {
@@ -274,18 +276,20 @@ impl<'a> Session<'a> {
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more.
-    pub(crate) fn run_intervals(
+    pub(crate) fn run_intervals<E>(
         &self,
         object: &Object,
         attached: impl Attached,
-        prepare: impl FnOnce(&mut Report),
-        show: impl FnMut(&mut Report, Duration) -> Result<()>,
+        columns: &[&Column<E>],
+        mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
         let mut report = Report::new(self.tool, self.options.format(), self.buffer);
-        prepare(&mut report);
+        let lines = report.lines("interval", columns);
         let ending = Ending::new(self.options)?;
         self.note("attached");
-        counts::every(self.interval, object, attached, report, ending, show)
+        counts::every(self.interval, object, attached, report, ending, |report, length| {
+            show(report, &lines, length)
+        })
     }
 
     fn count(
@@ -366,6 +370,10 @@ impl<'a> Session<'a> {
             let entries = match name.as_str() {
                 ".rodata.settings" => {
                     set_constant(&mut map, &self.settings(wants))?;
+                    continue;
+                }
+                name if wants.without.contains(&name) => {
+                    map.set_autocreate(false).doing(doing)?;
                     continue;
                 }
                 // Without them a start is faster: the kernel waits until one is in the other.

@@ -116,7 +116,7 @@ impl<E: Plain, W: Fn(&Record<'_, E>) -> bool> Reader<'_, E, W> {
     /// Returns 0, or -EINTR to go back to the loop.
     fn take(&mut self, bytes: &[u8]) -> i32 {
         match Record::new(bytes) {
-            Some(record) if !(self.wanted)(&record) => self.report.reject(),
+            Some(record) if !(self.wanted)(&record) => self.report.reject(1),
             Some(mut record) => {
                 record.container = self.containers.of(record.header.cgroup_id);
                 self.report.row(&self.lines, &record, 1);

@@ -16,8 +16,8 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 6] =
-    ["clonesnoop", "execsnoop", "hello", "opensnoop", "readline", "unlinksnoop"];
+const TOOLS: [&str; 7] =
+    ["clonesnoop", "execsnoop", "hello", "opensnoop", "readline", "syscount", "unlinksnoop"];
 
 #[test]
 fn list_names_the_tools() {

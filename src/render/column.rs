@@ -63,6 +63,10 @@ pub enum Value<'a> {
     Uint(u64),
     /// A number that may be negative.
     Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// A time in nanoseconds; with a unit in the table.
+    Duration(u64),
     /// Bits: the names of those that are set.
     Flags(Flags),
     /// A flag.
@@ -202,7 +206,10 @@ impl Serialize for Value<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
             Value::None | Value::EndOfFile => to.serialize_none(),
-            Value::Time(number) | Value::Uint(number) => to.serialize_u64(*number),
+            Value::Time(number) | Value::Uint(number) | Value::Duration(number) => {
+                to.serialize_u64(*number)
+            }
+            Value::Float(number) => to.serialize_f64((number * 1000.0).round() / 1000.0),
             Value::Ret(number) | Value::Int(number) => to.serialize_i64(*number),
             Value::Flags(flags) => to.collect_seq(flags.names()),
             Value::Bool(flag) => to.serialize_bool(*flag),

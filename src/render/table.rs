@@ -1,5 +1,7 @@
 //! The text table: a header line, and one line an event whatever bytes came in.
 
+use std::io::Write as _;
+
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Clock, Column, Value, escape};
@@ -42,6 +44,10 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
         Value::Time(time_ns) => clock.local_into(out, time_ns),
         Value::Uint(number) => number_into(out, number),
         Value::Int(number) => number_into(out, number),
+        Value::Float(number) => {
+            let _ = write!(out, "{number:.1}");
+        }
+        Value::Duration(ns) => duration_into(out, ns),
         Value::Flags(flags) => {
             for (i, name) in flags.names().enumerate() {
                 if i > 0 {
@@ -79,6 +85,23 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
 
 fn number_into(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Three digits and a unit: `12.3us`.
+fn duration_into(out: &mut Vec<u8>, ns: u64) {
+    let (number, unit) = match ns {
+        0..1_000 => (ns as f64, "ns"),
+        1_000..1_000_000 => (ns as f64 / 1e3, "us"),
+        1_000_000..1_000_000_000 => (ns as f64 / 1e6, "ms"),
+        _ => (ns as f64 / 1e9, "s"),
+    };
+    let digits = match number {
+        _ if unit == "ns" => 0,
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    let _ = write!(out, "{number:.digits$}{unit}");
 }
 
 /// `bash(12)<sshd(7)<systemd(1)`
@@ -146,6 +169,22 @@ mod tests {
             line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0"),
             "0      \u{4e16}\\x1b           7       ENOENT ls [?] 'a b'[...]\n"
         );
+    }
+
+    #[test]
+    fn durations_have_three_digits_and_a_unit() {
+        for (ns, expected) in [
+            (0, "0ns"),
+            (999, "999ns"),
+            (1_000, "1.00us"),
+            (12_345, "12.3us"),
+            (123_456_789, "123ms"),
+            (61_000_000_000, "61.0s"),
+        ] {
+            let mut out = Vec::new();
+            duration_into(&mut out, ns);
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
     }
 
     proptest! {

@@ -18,6 +18,7 @@ tools! {
     hello::Hello,
     opensnoop::Opensnoop,
     readline::Readline,
+    syscount::Syscount,
     unlinksnoop::Unlinksnoop,
 }
 

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -319,6 +320,25 @@ static int do_clones(char **argv)
 	return pthread_join(thread, NULL);
 }
 
+/* --- many calls ------------------------------------------------------------------------------ */
+
+/* NUMBER: so many of getppid, half as many that fail, and one that takes 50 ms. */
+static int do_getppids(char **argv)
+{
+	struct timespec time = { .tv_nsec = 50000000 };
+	int i, n = atoi(argv[0]);
+
+	for (i = 0; i < n; i++)
+		syscall(SYS_getppid);
+	for (i = 0; i < n / 2; i++)
+		syscall(SYS_getpgid, -1);
+	syscall(SYS_nanosleep, &time, NULL);
+#if defined(__x86_64__)
+	call32(64, 0, 0, 0);
+#endif
+	return 0;
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -367,6 +387,7 @@ static const struct {
 	{ "exchange", do_exchange },
 	{ "uring", do_uring },
 	{ "clones", do_clones },
+	{ "getppids", do_getppids },
 	{ "readline", do_readline },
 };
 

@@ -24,6 +24,7 @@ const OPENS32: Case = Case {
     ],
     ..CASE
 };
+const GETPPIDS: &[&str] = &["$CALLS", "getppids", "1000"];
 const BASH: Need = Need::Program("/bin/bash");
 
 #[rustfmt::skip]
@@ -724,6 +725,76 @@ pub(crate) const CASES: &[Case] = &[
         command: &["sh", "-c", "echo pid $$; sh -c :; sh -c :; :"],
         needs: &[Need::Tracefs],
         shows: &[r#"{"type": "interval", "pid": $PID, "count": 2}"#],
+        ..CASE
+    },
+
+    // syscount
+    Case {
+        name: "syscount_is_exact",
+        args: &["syscount", "-i", "90", "--json"],
+        command: GETPPIDS,
+        shows: &[
+            r#"{"type": "interval", "syscall": "getppid", "abi": null, "count": 1000, "errors": 0, "error_percent": 0.0}"#,
+            r#"{"syscall": "getpgid", "count": 500, "errors": 500, "error_percent": 100.0}"#,
+            r#"{"syscall": "nanosleep", "count": 1}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "syscount_of_32_bit_calls",
+        args: &["syscount", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Calls32],
+        shows: &[r#"{"syscall": "getppid", "abi": 32, "count": 1}"#],
+        ..CASE
+    },
+    Case {
+        name: "syscount_failures",
+        args: &["syscount", "-i", "90", "-e", "ESRCH", "--json"],
+        command: GETPPIDS,
+        shows: &[r#"{"syscall": "getpgid", "count": 500, "errors": 500}"#],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "syscount_latency",
+        args: &["syscount", "-i", "90", "-L", "-T", "1", "--json"],
+        command: GETPPIDS,
+        also: |run| {
+            let lines = run.json()?;
+            let line = lines.first().ok_or("nothing")?;
+            let number = |key: &str| line[key].as_u64().unwrap_or(0);
+            // The longest of all; the kernel may be late, but never early.
+            let good = line["syscall"] == "nanosleep"
+                && number("total_ns") >= 50_000_000
+                && number("mean_ns") == number("total_ns")
+                && number("p50_ns") >= 40_000_000
+                && number("p99_ns") >= number("p50_ns");
+            if good { Ok(()) } else { Err("not the times of one sleep".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "syscount_by_comm",
+        args: &["syscount", "-i", "90", "--by", "comm", "-e", "ESRCH", "--json"],
+        command: GETPPIDS,
+        shows: &[r#"{"comm": "calls", "syscall": null, "count": 500}"#],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "syscount_by_pid",
+        args: &["syscount", "-i", "90", "-P", "-e", "ESRCH", "--json"],
+        command: &["sh", "-c", "echo pid $$; exec $CALLS getppids 1000"],
+        shows: &[r#"{"pid": $PID, "count": 500}"#],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "syscount_by_uid",
+        args: &["syscount", "-i", "90", "--by", "uid", "-e", "ESRCH", "--json"],
+        command: &["$SELF", "helper", "as", "12345", "sh", "-c", "kill -0 4194304; :"],
+        shows: &[r#"{"uid": 12345, "count": 1}"#],
         ..CASE
     },
 

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* syscount: system calls, counted where they end. */
+#include "ebtools.bpf.h"
+#include "filter.bpf.h"
+#include "hist.bpf.h"
+
+/* System calls of an architecture: their numbers are below this. */
+#define CALLS_MAX 512
+#define ENTRIES_MAX 4096
+
+/* What is counted by. */
+enum by {
+	BY_CALL,
+	BY_PID,
+	BY_UID,
+	BY_COMM,
+	BY_CGROUP,
+};
+
+struct call_count {
+	__u64 count;
+	__u64 errors;
+};
+
+/* The quick way: by system call alone; those of 32-bit callers behind the others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct call_count);
+	__uint(max_entries, 2 * CALLS_MAX);
+} calls SEC(".maps");
+
+struct call_key {
+	__u64 number; /* of the call, the process, the user or the cgroup */
+	__u8 comm[COMM_LEN]; /* of the process; all 0 when it is not counted by */
+	__u32 cpu; /* so that no two CPUs write to the same memory */
+	__u32 compat;
+};
+
+struct call_value {
+	__u64 count;
+	__u64 errors;
+	__u64 total_ns;
+	__u32 slots[HIST_SLOTS]; /* hist.bpf.h, of nanoseconds */
+};
+
+struct call_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct call_key);
+	__type(value, struct call_value);
+	__uint(max_entries, ENTRIES_MAX);
+} call_table_a SEC(".maps"), call_table_b SEC(".maps");
+
+/* The table in use: as in count.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 1);
+	__array(values, struct call_table);
+} call_table SEC(".maps") = {.values = {&call_table_a}};
+
+/* When a thread's call began; threads that are gone are pushed out by new ones. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 16384);
+} starts SEC(".maps");
+
+/* A new entry: too large for the stack. */
+static const struct call_value no_calls;
+
+struct call_key *export_call_key;
+struct call_value *export_call_value;
+struct call_count *export_call_count;
+enum by *export_by;
+
+const volatile __u8 count_by = BY_CALL;
+const volatile __u8 with_latency = 0;
+/* -x, -e: only failures; only those with this number. */
+const volatile __u8 only_failed = 0;
+const volatile __u16 only_errno = 0;
+
+/* The kernel's own codes, by which calls are begun again, are no errors to the caller. */
+#define ERESTARTSYS 512
+#define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_enter, struct pt_regs *regs, long number)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 now;
+
+	if (!task_wanted())
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	bpf_map_update_elem(&starts, &tid, &now, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void count_quickly(__u32 number, bool compat, bool error)
+{
+	__u32 slot = compat ? number + CALLS_MAX : number;
+	struct call_count *calls_of = bpf_map_lookup_elem(&calls, &slot);
+
+	if (!calls_of || number >= CALLS_MAX) {
+		count_lost(LOST_MAP_FULL);
+		return;
+	}
+	/* User space knows from these how many there were. */
+	__sync_fetch_and_add(&calls_of->count, 1);
+	if (error)
+		__sync_fetch_and_add(&calls_of->errors, 1);
+}
+
+static __always_inline void fill_key(struct call_key *key, long number, bool compat)
+{
+	key->cpu = bpf_get_smp_processor_id();
+	if (count_by == BY_CALL) {
+		key->number = number;
+		key->compat = compat;
+	} else if (count_by == BY_PID) {
+		key->number = bpf_get_current_pid_tgid() >> 32;
+	} else if (count_by == BY_UID) {
+		key->number = (__u32)bpf_get_current_uid_gid();
+	} else if (count_by == BY_CGROUP) {
+		key->number = bpf_get_current_cgroup_id();
+	}
+	if (count_by == BY_COMM)
+		current_comm(key->comm);
+}
+
+static __noinline int count_by_key(long number, bool compat, bool error)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), zero = 0;
+	struct call_key key = {};
+	struct call_value *value;
+	__u64 *start, ns = 0;
+	void *table;
+
+	if (with_latency) {
+		start = bpf_map_lookup_elem(&starts, &tid);
+		/* It began before tracing did. */
+		if (!start || !*start)
+			return 0;
+		ns = bpf_ktime_get_boot_ns() - *start;
+		*start = 0;
+	}
+	fill_key(&key, number, compat);
+	table = bpf_map_lookup_elem(&call_table, &zero);
+	if (!table)
+		return 0;
+	value = bpf_map_lookup_elem(table, &key);
+	if (!value) {
+		bpf_map_update_elem(table, &key, &no_calls, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(table, &key);
+	}
+	if (!value) {
+		count_lost(LOST_MAP_FULL);
+		return 0;
+	}
+	__sync_fetch_and_add(&value->count, 1);
+	if (error)
+		__sync_fetch_and_add(&value->errors, 1);
+	if (with_latency) {
+		__sync_fetch_and_add(&value->total_ns, ns);
+		__sync_fetch_and_add(&value->slots[hist_slot(ns)], 1);
+	}
+	count_submitted();
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
+{
+	long number = call_number(regs);
+	bool compat;
+
+	if (only_failed && !IS_ERROR(ret))
+		return 0;
+	if (only_errno && ret != -(long)only_errno)
+		return 0;
+	/* Not a call: the end of a signal handler's frame or of a traced stop. */
+	if (number < 0 || !task_wanted())
+		return 0;
+	compat = is_compat_call();
+	if (count_by == BY_CALL && !with_latency)
+		count_quickly(number, compat, IS_ERROR(ret));
+	else
+		count_by_key(number, compat, IS_ERROR(ret));
+	return 0;
+}

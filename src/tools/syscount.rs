@@ -1,0 +1,358 @@
+//! syscount: how many system calls, of which kind, by whom, how long.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use libbpf_rs::skel::Skel as _;
+use libbpf_rs::{MapCore as _, MapFlags, Object};
+
+use crate::bpf::syscount::{SyscountSkelBuilder, types};
+use crate::counts::{self, Tables};
+use crate::decode::{self, Header, Record};
+use crate::error::{Context as _, Result};
+use crate::hist;
+use crate::hooks::{self, At, Hook, Probe};
+use crate::options::IntervalOptions;
+use crate::privileges;
+use crate::render::fields::Wish;
+use crate::render::{Column, Lines, Value};
+use crate::report::{Report, boottime_ns};
+use crate::session::{Session, Storage, Wants};
+use crate::syscalls;
+use crate::tool::Tool;
+
+/// Count system calls: which, whose, how many fail, how long they take
+#[derive(Args, Debug)]
+pub(crate) struct Syscount {
+    /// Count by process, not by system call
+    #[arg(short = 'P', long, conflicts_with = "by")]
+    process: bool,
+
+    /// Count by this, not by system call
+    #[arg(long, value_name = "FIELD")]
+    by: Option<By>,
+
+    /// Measure the time that calls take too
+    #[arg(short = 'L', long)]
+    latency: bool,
+
+    /// Only calls that failed
+    #[arg(short = 'x', long)]
+    failed: bool,
+
+    /// Only calls that failed with this error, like ENOENT or 2
+    #[arg(short, long, value_name = "ERRNO", value_parser = errno)]
+    errno: Option<u16>,
+
+    /// Show the N that are called most, or with -L take the most time
+    #[arg(short = 'T', long, value_name = "N")]
+    top: Option<usize>,
+
+    #[command(flatten)]
+    options: IntervalOptions,
+}
+
+/// What calls are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum By {
+    Syscall,
+    Pid,
+    Uid,
+    Comm,
+    Cgroup,
+}
+
+impl By {
+    fn in_kernel(self) -> types::by {
+        match self {
+            By::Syscall => types::by::BY_CALL,
+            By::Pid => types::by::BY_PID,
+            By::Uid => types::by::BY_UID,
+            By::Comm => types::by::BY_COMM,
+            By::Cgroup => types::by::BY_CGROUP,
+        }
+    }
+}
+
+/// The sum of all CPUs for one key.
+#[derive(Clone, Debug, Default)]
+struct Row {
+    number: u64,
+    comm: [u8; 16],
+    /// Of the process, when it is counted by.
+    name: Vec<u8>,
+    compat: bool,
+    count: u64,
+    errors: u64,
+    total_ns: u64,
+    slots: Vec<u32>,
+    seconds: f64,
+}
+
+impl Row {
+    fn percentile(&self, share: f64) -> Value<'static> {
+        hist::percentile(&self.slots, share).map_or(Value::None, Value::Duration)
+    }
+}
+
+type Col = Column<Row>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
+        match syscalls::name(r.event.number, r.event.compat) {
+            Some(name) => Value::Word(name),
+            None => Value::Uint(r.event.number),
+        }
+    }),
+    Col::new("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
+        true => Value::Uint(32),
+        false => Value::None,
+    }),
+    Col::new("PID", "pid", 7, "the process", |r| Value::Uint(r.event.number)),
+    Col::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.event.number)),
+    Col::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
+        Value::Uint(r.event.number)
+    }),
+    Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
+        match decode::c_str(&r.event.comm) {
+            b"" if r.event.name.is_empty() => Value::None,
+            b"" => Value::Text(&r.event.name),
+            comm => Value::Text(comm),
+        }
+    }),
+    Col::new("COUNT", "count", 10, "how many calls ended", |r| Value::Uint(r.event.count)),
+    Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
+        Value::Float(r.event.count as f64 / r.event.seconds)
+    }),
+    Col::new("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
+    Col::new("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
+        Value::Float(100.0 * r.event.errors as f64 / r.event.count.max(1) as f64)
+    }),
+    Col::new("TOTAL", "total_ns", 9, "the time that all took together", |r| {
+        Value::Duration(r.event.total_ns)
+    }),
+    Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
+        Value::Duration(r.event.total_ns / r.event.count.max(1))
+    }),
+    Col::new("P50", "p50_ns", 9, "half of them took no longer", |r| r.event.percentile(0.5)),
+    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer", |r| r.event.percentile(0.99)),
+];
+
+/// Every system call's end sees all of them, 32-bit calls too.
+const EXIT: Probe = Probe::new("on_exit", At::Declared);
+const ENTER: Probe = Probe::new("on_enter", At::Declared);
+const CALLS: Hook = Hook { name: "tp_btf sys_exit", probes: &[EXIT] };
+const CALLS_AND_TIMES: Hook =
+    Hook { name: "tp_btf sys_enter and sys_exit", probes: &[EXIT, ENTER] };
+
+impl Tool for Syscount {
+    const NAME: &'static str = "syscount";
+    const ABOUT: &'static str = "Count system calls: which, whose, how many fail, how long";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("-T 10", "the ten most frequent calls, every second"),
+        ("-P -i 5", "which processes make the most, every 5 seconds"),
+        ("-L -p 1234", "how long one process's calls take"),
+        ("-e EAGAIN --by comm", "whose calls find nothing"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let by = if self.process { By::Pid } else { self.by.unwrap_or(By::Syscall) };
+        let Some(mut columns) = self.options.common.columns(COLUMNS, Wish::default())? else {
+            return Ok(());
+        };
+        if self.options.common.fields.is_empty() {
+            columns.retain(|column| self.shows(by, column.key));
+        }
+        let session = Session::start_intervals(Self::NAME, &self.options, &[privileges::BPF])?;
+        let quick = by == By::Syscall && !self.latency;
+        let without: &[&str] = match (quick, self.latency) {
+            (true, _) => &["starts", "call_table", "call_table_a", "call_table_b"],
+            (false, false) => &["starts", "calls"],
+            (false, true) => &["calls"],
+        };
+        let wants = Wants { without, ..Wants::default() };
+        let mut storage = Storage::new();
+        let hook = if self.latency { CALLS_AND_TIMES } else { CALLS };
+        let (skel, links) =
+            session.attach::<SyscountSkelBuilder>(&mut storage, &wants, &[&hook], |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
+                    constants.with_latency = self.latency.into();
+                    constants.only_failed = self.failed.into();
+                    constants.only_errno = self.errno.unwrap_or(0);
+                }
+            })?;
+        let mut source = if quick {
+            Source::Array(Counts::of(skel.object())?)
+        } else {
+            let names = ["call_table", "call_table_a", "call_table_b"];
+            Source::Tables(Tables::of(skel.object(), names)?)
+        };
+        session.run_intervals(skel.object(), links, &columns, |report, lines, length| {
+            let rows = source.rows(by)?;
+            if quick {
+                report.counted(rows.iter().map(|row| row.count).sum());
+            }
+            self.show(report, lines, rows, length);
+            Ok(())
+        })
+    }
+}
+
+impl Syscount {
+    fn shows(&self, by: By, key: &str) -> bool {
+        match key {
+            "syscall" | "abi" => by == By::Syscall,
+            "pid" => by == By::Pid,
+            "uid" => by == By::Uid,
+            "cgroup" => by == By::Cgroup,
+            "comm" => matches!(by, By::Pid | By::Comm),
+            "total_ns" | "mean_ns" | "p50_ns" | "p99_ns" => self.latency,
+            _ => true,
+        }
+    }
+
+    fn show(
+        &self,
+        report: &mut Report,
+        lines: &Lines<'_, Row>,
+        mut rows: Vec<Row>,
+        length: Duration,
+    ) {
+        let weight = |row: &Row| if self.latency { row.total_ns } else { row.count };
+        rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then(a.number.cmp(&b.number)));
+        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        for (i, mut row) in rows.into_iter().enumerate() {
+            if self.top.is_some_and(|top| i >= top) {
+                report.reject(row.count);
+                continue;
+            }
+            row.seconds = length.as_secs_f64();
+            let record = Record { header: &header, event: &row, tail: &[], container: "" };
+            report.row(lines, &record, row.count);
+        }
+    }
+}
+
+/// Where the kernel side counts.
+enum Source<'o> {
+    Array(Counts<'o>),
+    Tables(Tables<'o>),
+}
+
+impl Source<'_> {
+    /// What was counted since the last time.
+    fn rows(&mut self, by: By) -> Result<Vec<Row>> {
+        match self {
+            Self::Array(counts) => counts.rows(),
+            Self::Tables(tables) => merge(tables, by),
+        }
+    }
+}
+
+/// Adds up the CPUs' entries.
+fn merge(tables: &mut Tables<'_>, by: By) -> Result<Vec<Row>> {
+    let mut rows = HashMap::new();
+    for (key, value) in tables.turn()? {
+        let key = counts::read::<types::call_key>(&key)?;
+        let value = counts::read::<types::call_value>(&value)?;
+        let id = (key.number, key.comm, key.compat);
+        let row = rows.entry(id).or_insert_with(|| Row {
+            number: key.number,
+            comm: key.comm,
+            name: if by == By::Pid { name_of(key.number) } else { Vec::new() },
+            compat: key.compat != 0,
+            slots: vec![0; value.slots.len()],
+            ..Row::default()
+        });
+        row.count += value.count;
+        row.errors += value.errors;
+        row.total_ns += value.total_ns;
+        for (sum, count) in row.slots.iter_mut().zip(value.slots) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+    Ok(rows.into_values().collect())
+}
+
+/// A process's name, if it is still there.
+fn name_of(pid: u64) -> Vec<u8> {
+    let mut name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.pop();
+    name
+}
+
+/// The quick way's counts, which go on and on.
+struct Counts<'o> {
+    map: libbpf_rs::Map<'o>,
+    before: Vec<(u64, u64)>,
+}
+
+impl<'o> Counts<'o> {
+    fn of(object: &'o Object) -> Result<Self> {
+        let map = hooks::map(object, "calls")?;
+        let before = vec![(0, 0); map.max_entries() as usize];
+        Ok(Self { map, before })
+    }
+
+    fn rows(&mut self) -> Result<Vec<Row>> {
+        let doing = "reading counts";
+        let half = self.before.len() / 2;
+        let mut rows = Vec::new();
+        for (slot, before) in self.before.iter_mut().enumerate() {
+            let key = u32::try_from(slot).unwrap_or(0).to_ne_bytes();
+            let cpus = self.map.lookup_percpu(&key, MapFlags::ANY).doing(doing)?;
+            let mut now = (0, 0);
+            for cpu in cpus.iter().flatten() {
+                let one = counts::read::<types::call_count>(cpu)?;
+                now = (now.0 + one.count, now.1 + one.errors);
+            }
+            if now.0 > before.0 {
+                rows.push(Row {
+                    number: (slot % half) as u64,
+                    compat: slot >= half,
+                    count: now.0 - before.0,
+                    // An error may be counted a moment after its call.
+                    errors: now.1.saturating_sub(before.1),
+                    ..Row::default()
+                });
+                *before = now;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn errno(text: &str) -> std::result::Result<u16, String> {
+    if let Ok(number @ 1..512) = text.parse::<u16>() {
+        return Ok(number);
+    }
+    let upper = text.to_uppercase();
+    let known = |number: &u16| decode::errno_name(-i64::from(*number)) == Some(upper.as_str());
+    (1..512).find(known).ok_or_else(|| {
+        let like = (1..512).filter_map(|number| decode::errno_name(-number));
+        let like = like.filter(|name| name.starts_with(upper.get(..3).unwrap_or("E")));
+        let like = like.take(8).collect::<Vec<_>>();
+        match like[..] {
+            [] => "there is no such error".to_string(),
+            _ => format!("there is no such error; there are {}", like.join(", ")),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::errno::Errno;
+
+    #[test]
+    fn reads_errors() {
+        assert_eq!(errno("ENOENT"), Ok(2));
+        assert_eq!(errno("eagain"), Ok(Errno::EAGAIN as u16));
+        assert_eq!(errno("13"), Ok(13));
+        assert!(errno("ENONSENSE").unwrap_err().contains("ENO"));
+        assert!(errno("x").is_err());
+    }
+}
