@@ -12,28 +12,28 @@ use crate::error::{Context as _, Error, Result};
 /// What is looked for in one file.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Offset of the function in the file.
-    pub offset: Option<u64>,
+    /// Offsets of the functions in the file, in the order that they were asked for.
+    pub offsets: Vec<Option<u64>>,
     /// File names of the libraries that it is linked to.
     pub needed: Vec<String>,
 }
 
-/// Finds `function` in `program`, or in the library whose name starts with `library` if the
-/// program is linked to that: the file, and the function's offset in it.
+/// Finds `functions` in `program`, or in the library whose name starts with `library` if the
+/// program is linked to that: the file, and the functions' offsets in it.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is no ELF file, or has not the function.
-pub(crate) fn find_function(
+/// When the file cannot be read, is no ELF file, or has none of the functions.
+pub(crate) fn find_functions(
     program: &Path,
-    function: &str,
+    functions: &[&str],
     library: &str,
-) -> Result<(PathBuf, u64)> {
-    let found = read(program, function)?;
-    if let Some(offset) = found.offset {
-        return Ok((program.to_owned(), offset));
+) -> Result<(PathBuf, Vec<Option<u64>>)> {
+    let found = read(program, functions)?;
+    if found.has_any() {
+        return Ok((program.to_owned(), found.offsets));
     }
-    let doing = format!("looking for {function} in {}", program.display());
+    let doing = format!("looking for {} in {}", functions.join(", "), program.display());
     let Some(name) = found.needed.iter().find(|name| name.starts_with(library)) else {
         let cause = format!("it has no such function and is not linked to {library}");
         return Err(Error::new(doing, cause));
@@ -43,9 +43,16 @@ pub(crate) fn find_function(
         Error::new(&doing, format!("it is linked to {name}, which is in none of the usual places"))
             .hint("name the library itself: -s PATH")
     })?;
-    match read(&path, function)?.offset {
-        Some(offset) => Ok((path, offset)),
-        None => Err(Error::new(doing, format!("{} has no such function", path.display()))),
+    let found = read(&path, functions)?;
+    if found.has_any() {
+        return Ok((path, found.offsets));
+    }
+    Err(Error::new(doing, format!("{} has no such function", path.display())))
+}
+
+impl Found {
+    fn has_any(&self) -> bool {
+        self.offsets.iter().any(Option::is_some)
     }
 }
 
@@ -63,49 +70,48 @@ fn library_dirs() -> impl Iterator<Item = PathBuf> {
     dirs.into_iter().flat_map(move |dir| [Path::new(dir).join(&triplet), dir.into()])
 }
 
-fn read(path: &Path, function: &str) -> Result<Found> {
+fn read(path: &Path, functions: &[&str]) -> Result<Found> {
     let doing = || format!("reading {}", path.display());
     // Asked before it is opened: opening a pipe would wait for its writer.
     if !path.metadata().doing(doing())?.is_file() {
         return Err(Error::new(doing(), "it is not a regular file"));
     }
-    search(&ReadCache::new(File::open(path).doing(doing())?), function).doing(doing())
+    search(&ReadCache::new(File::open(path).doing(doing())?), functions).doing(doing())
 }
 
-/// Looks for a function in the bytes of an ELF file.
+/// Looks for functions in the bytes of an ELF file.
 ///
 /// # Errors
 ///
 /// When it is none, or is broken where it is looked at.
 pub fn search<'d, R: ReadRef<'d>>(
     data: R,
-    function: &str,
+    functions: &[&str],
 ) -> std::result::Result<Found, Box<dyn std::error::Error>> {
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, function)?),
-        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, function)?),
+        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, functions)?),
+        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, functions)?),
         _ => Err("it is not an ELF file".into()),
     }
 }
 
 fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
     data: R,
-    function: &str,
+    functions: &[&str],
 ) -> object::read::Result<Found> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, data)?;
-    let mut found = Found::default();
+    let mut found = Found { offsets: vec![None; functions.len()], ..Found::default() };
     for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
         let symbols = sections.symbols(endian, data, kind)?;
-        let defined = symbols.iter().find(|symbol| {
-            symbol.is_definition(endian)
-                && symbol
-                    .name(endian, symbols.strings())
-                    .is_ok_and(|name| name == function.as_bytes())
-        });
-        if let (None, Some(symbol)) = (found.offset, defined) {
-            found.offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
+        for symbol in symbols.iter().filter(|symbol| symbol.is_definition(endian)) {
+            let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
+            let wanted = functions.iter().position(|function| function.as_bytes() == name);
+            let offset = wanted.and_then(|wanted| found.offsets.get_mut(wanted));
+            if let Some(offset @ None) = offset {
+                *offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
+            }
         }
     }
     if let Some((entries, strings)) = sections.dynamic(endian, data)? {
@@ -140,10 +146,9 @@ mod tests {
     fn finds_a_function_of_a_library() {
         let libc = library_dirs().map(|dir| dir.join("libc.so.6"));
         let libc = { libc }.find(|path| path.is_file()).unwrap();
-        let found = read(&libc, "getaddrinfo").unwrap();
-        assert!(found.offset.is_some_and(|offset| offset > 0), "{found:?}");
-        assert_eq!(read(&libc, "no_such_function").unwrap().offset, None);
-        let (file, _) = find_function(Path::new("/bin/sh"), "getaddrinfo", "libc.so").unwrap();
+        let found = read(&libc, &["no_such_function", "getaddrinfo"]).unwrap();
+        assert!(matches!(found.offsets[..], [None, Some(1..)]), "{found:?}");
+        let (file, _) = find_functions(Path::new("/bin/sh"), &["getaddrinfo"], "libc.so").unwrap();
         assert!(file.ends_with("libc.so.6"), "{file:?}");
     }
 
@@ -155,7 +160,8 @@ mod tests {
             ("/", "it is not a regular file"),
             ("/no/such/file", "No such file"),
         ] {
-            let error = find_function(Path::new(path), "readline", "libreadline.so").unwrap_err();
+            let error =
+                find_functions(Path::new(path), &["readline"], "libreadline.so").unwrap_err();
             assert!(error.to_string().contains(cause), "{error}");
         }
     }

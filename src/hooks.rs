@@ -63,6 +63,13 @@ pub(crate) enum At<'a> {
     Kretprobe(&'a str),
     /// A tracepoint: category and name.
     Tracepoint(&'a str, &'a str),
+    /// The entry of a user function.
+    Uprobe {
+        /// Where it is.
+        file: &'a Path,
+        /// Where in the file.
+        offset: u64,
+    },
     /// The return of a user function.
     Uretprobe {
         /// Where it is.
@@ -90,9 +97,10 @@ impl<'a> Probe<'a> {
             At::Tracepoint(category, name) => {
                 program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
             }
-            At::Uretprobe { file, offset } => {
+            At::Uprobe { file, offset } | At::Uretprobe { file, offset } => {
                 let offset = usize::try_from(offset).doing(self.at)?;
-                program.attach_uprobe(true, ANY_PROCESS, file, offset)
+                let at_return = matches!(self.at, At::Uretprobe { .. });
+                program.attach_uprobe(at_return, ANY_PROCESS, file, offset)
             }
         };
         link.map_err(|error| Error::new(self.at, cause(&error)))
@@ -113,6 +121,9 @@ impl Display for At<'_> {
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
+            At::Uprobe { file, offset } => {
+                write!(f, "uprobe {} at offset {offset:#x}", file.display())
+            }
             At::Uretprobe { file, offset } => {
                 write!(f, "uretprobe {} at offset {offset:#x}", file.display())
             }

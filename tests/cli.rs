@@ -16,8 +16,16 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 7] =
-    ["clonesnoop", "execsnoop", "hello", "opensnoop", "readline", "syscount", "unlinksnoop"];
+const TOOLS: [&str; 8] = [
+    "clonesnoop",
+    "execsnoop",
+    "gethostlatency",
+    "hello",
+    "opensnoop",
+    "readline",
+    "syscount",
+    "unlinksnoop",
+];
 
 #[test]
 fn list_names_the_tools() {

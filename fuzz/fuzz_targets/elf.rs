@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = ebtools::elf::search(bytes, "readline");
+    let _ = ebtools::elf::search(bytes, &["readline", "main"]);
 });

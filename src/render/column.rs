@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
 use crate::bpf::shared::types::collect;
-use crate::decode::{self, Ancestors, Args, Flags, Place, Record};
+use crate::decode::{self, Addresses, Ancestors, Args, Flags, Place, Record};
 
 /// One column of the text table, one key of the JSON object, and one name for `--fields`.
 #[derive(Debug)]
@@ -87,6 +87,8 @@ pub enum Value<'a> {
     Path(Place<'a>),
     /// Arguments, and whether there were more.
     Args(Args<'a>, bool),
+    /// Addresses of hosts.
+    Addresses(Addresses<'a>),
     /// Processes from the parent up.
     Ancestors(Ancestors<'a>),
 }
@@ -225,6 +227,7 @@ impl Serialize for Value<'_> {
                 }
                 seq.end()
             }
+            Value::Addresses(addresses) => to.collect_seq(*addresses),
             Value::Ancestors(ancestors) => to.collect_seq(ancestors.map(Ancestor)),
         }
     }

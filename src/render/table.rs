@@ -79,6 +79,11 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
             escape::text_into(out, &place.bytes());
         }
         Value::Args(args, more) => args_into(out, args, more),
+        Value::Addresses(addresses) => {
+            for (i, address) in addresses.enumerate() {
+                let _ = write!(out, "{}{address}", if i > 0 { "," } else { "" });
+            }
+        }
         Value::Ancestors(ancestors) => ancestors_into(out, ancestors),
     }
 }

@@ -15,6 +15,7 @@ macro_rules! tools {
 tools! {
     clonesnoop::Clonesnoop,
     execsnoop::Execsnoop,
+    gethostlatency::Gethostlatency,
     hello::Hello,
     opensnoop::Opensnoop,
     readline::Readline,
@@ -36,6 +37,7 @@ pub fn lines_of(bytes: &[u8]) -> Vec<String> {
     let all = [
         lines(clonesnoop::COLUMNS, bytes),
         lines(execsnoop::COLUMNS, bytes),
+        lines(gethostlatency::COLUMNS, bytes),
         lines(opensnoop::COLUMNS, bytes),
         lines(readline::COLUMNS, bytes),
         lines(unlinksnoop::COLUMNS, bytes),

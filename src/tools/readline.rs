@@ -14,6 +14,7 @@ use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage, Wants};
 use crate::shells::{Shells, Which};
 use crate::tool::Tool;
+use crate::uprobes::Uprobe;
 
 /// Show what is typed into bash
 #[derive(Args, Debug)]
@@ -60,8 +61,9 @@ pub(super) const COLUMNS: &[Col] = &[
     .json_only(),
 ];
 
-const LINE: Probe = Probe::new("on_readline", At::Later);
-const LINES: Hook = Hook { name: "uretprobes", probes: &[LINE] };
+const LINES: Hook = Hook { name: "uretprobes", probes: &[Probe::new("on_readline", At::Later)] };
+const FUNCTIONS: &[Uprobe] =
+    &[Uprobe { program: "on_readline", function: "readline", at_return: true }];
 
 impl Tool for Readline {
     const NAME: &'static str = "readline";
@@ -81,7 +83,7 @@ impl Tool for Readline {
             (None, true) => Which::AllPrograms,
             (None, false) => Which::AllShells,
         };
-        let mut shells = Shells::new(which, LINE.program, session.verbose())?;
+        let mut shells = Shells::new(which, FUNCTIONS, session.verbose())?;
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{Run, calls, scratch_dir};
+use crate::run::{Run, calls, lookups, scratch_dir};
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
 /// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in
@@ -58,6 +58,8 @@ pub(crate) enum Need {
     Uring,
     /// The library libreadline.
     Libreadline,
+    /// The C library musl.
+    Musl,
     /// overlayfs: a module of most kernels.
     Overlayfs,
     /// A program of the machine.
@@ -79,6 +81,7 @@ impl Need {
             Need::Uring if !calls_work(&["uring", &fresh_file()]) => {
                 Some("this kernel's io_uring does not delete".into())
             }
+            Need::Musl if lookups()[1].is_none() => Some("there is no musl-gcc".into()),
             Need::Overlayfs if !has_filesystem("overlay") => {
                 Some("this kernel has no overlayfs".into())
             }

@@ -24,6 +24,20 @@ const OPENS32: Case = Case {
     ],
     ..CASE
 };
+const LOOKUPS: Case = Case {
+    args: &["gethostlatency", "-a", "--json", "-n", "lookups"],
+    shows: &[
+        r#"{"type": "event", "call": "getaddrinfo", "result": "OK", "host": "127.0.0.9", "addresses": ["127.0.0.9"]}"#,
+        r#"{"call": "getaddrinfo", "result": "OK", "host": "::7", "addresses": ["::7"]}"#,
+        r#"{"call": "getaddrinfo", "result": "EAI_NONAME", "host": "no name", "addresses": null}"#,
+        r#"{"call": "gethostbyname", "result": "OK", "host": "127.0.0.1", "addresses": ["127.0.0.1"]}"#,
+        r#"{"call": "gethostbyname2", "result": "OK", "host": "127.0.0.2", "addresses": ["127.0.0.2"]}"#,
+        r#"{"call": "gethostbyname_r", "result": "OK", "host": "127.0.0.3", "addresses": ["127.0.0.3"]}"#,
+        r#"{"call": "gethostbyname2_r", "result": "OK", "host": "127.0.0.4", "addresses": ["127.0.0.4"]}"#,
+    ],
+    events: Some(7),
+    ..CASE
+};
 const GETPPIDS: &[&str] = &["$CALLS", "getppids", "1000"];
 const BASH: Need = Need::Program("/bin/bash");
 
@@ -706,6 +720,33 @@ pub(crate) const CASES: &[Case] = &[
             r#"{"type": "interval", "kind": "process", "count": 0}"#,
             r#"{"type": "interval", "kind": "thread", "count": 0}"#,
         ],
+        ..CASE
+    },
+
+    // gethostlatency
+    Case {
+        name: "lookups_with_glibc",
+        command: &["$LOOKUPS"],
+        ..LOOKUPS
+    },
+    Case {
+        name: "lookups_with_musl",
+        command: &["$MUSL_LOOKUPS"],
+        needs: &[Need::Musl],
+        ..LOOKUPS
+    },
+    Case {
+        name: "lookups_table",
+        args: &["gethostlatency", "-n", "lookups"],
+        command: &["$LOOKUPS"],
+        also: |run| {
+            let lines = run.stdout.lines().collect::<Vec<_>>();
+            let header = lines[0].split_whitespace().collect::<Vec<_>>();
+            let good = header == ["TIME", "PID", "COMM", "LATENCY", "RESULT", "HOST"]
+                && lines.len() == 8
+                && lines[3].contains(" EAI_NONAME   no name");
+            if good { Ok(()) } else { Err("not the lines that were expected".into()) }
+        },
         ..CASE
     },
 

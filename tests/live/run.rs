@@ -24,18 +24,33 @@ pub(crate) fn this_program() -> String {
 
 /// The program that makes unusual calls: `$CALLS`, else compiled from calls.c.
 pub(crate) fn calls() -> &'static str {
-    static CALLS: OnceLock<String> = OnceLock::new();
-    CALLS.get_or_init(|| {
-        if let Ok(given) = std::env::var("CALLS") {
-            return given;
-        }
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live/calls.c");
-        let program = concat!(env!("CARGO_TARGET_TMPDIR"), "/calls");
-        let flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", program, source];
-        let compiled = Command::new("cc").args(flags).status().expect("cc can be run");
-        assert!(compiled.success(), "calls.c cannot be compiled");
-        program.into()
-    })
+    static CALLS: OnceLock<Option<String>> = OnceLock::new();
+    let calls = CALLS.get_or_init(|| program("CALLS", "calls", "cc"));
+    calls.as_deref().expect("calls.c can be compiled")
+}
+
+/// The program that looks names up, with glibc and with musl, if there is a compiler for that.
+pub(crate) fn lookups() -> [Option<&'static str>; 2] {
+    static GLIBC: OnceLock<Option<String>> = OnceLock::new();
+    static MUSL: OnceLock<Option<String>> = OnceLock::new();
+    let glibc = GLIBC.get_or_init(|| program("LOOKUPS", "lookups", "cc"));
+    let musl = MUSL.get_or_init(|| program("LOOKUPS_MUSL", "lookups", "musl-gcc"));
+    [glibc.as_deref(), musl.as_deref()]
+}
+
+/// What a variable of the environment names; else compiled from NAME.c. `None` without the compiler.
+fn program(variable: &str, name: &str, compiler: &str) -> Option<String> {
+    if let Ok(given) = std::env::var(variable) {
+        return Path::new(&given).exists().then_some(given);
+    }
+    let source = format!("{}/tests/live/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let dir = format!("{}/{compiler}", env!("CARGO_TARGET_TMPDIR"));
+    fs::create_dir_all(&dir).ok()?;
+    let program = format!("{dir}/{name}");
+    let flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", &program, &source];
+    let compiled = Command::new(compiler).args(flags).status().ok()?;
+    assert!(compiled.success(), "{name}.c cannot be compiled");
+    Some(program)
 }
 
 /// A fresh directory.
@@ -61,6 +76,8 @@ impl Run {
             ("$DIR", dir.to_string_lossy().into_owned()),
             ("$SELF", this_program()),
             ("$CALLS", calls().to_string()),
+            ("$MUSL_LOOKUPS", lookups()[1].unwrap_or_default().into()),
+            ("$LOOKUPS", lookups()[0].unwrap_or_default().into()),
             // Where /bin leads to: /usr/bin, on most systems.
             ("$BIN", real_path("/bin")),
         ];

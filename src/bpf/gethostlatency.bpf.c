@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* gethostlatency: names that are looked up, and how long it takes. */
+#include "ebtools.bpf.h"
+
+#define HOST_MAX 1024 /* NI_MAXHOST is 1025 */
+#define ADDRESSES_MAX 32
+#define TAIL_MAX (HOST_MAX + ADDRESSES_MAX * 20)
+#define CALLS_MAX 512
+
+enum function {
+	GETADDRINFO = 1,
+	GETHOSTBYNAME,
+	GETHOSTBYNAME2,
+	GETHOSTBYNAME_R,
+	GETHOSTBYNAME2_R,
+};
+
+struct address {
+	__u32 family;
+	__u8 bytes[16]; /* the first four, for IPv4 */
+};
+
+/* Tail: the host, and addresses. The header's time is that of the call's beginning. */
+struct event {
+	struct event_header header;
+	__u64 latency_ns;
+	__s32 ret; /* of getaddrinfo EAI_..., of the _r ones an errno; of the others 1 for a failure */
+	__u32 function; /* enum function */
+	__u32 host_len;
+	__u32 addresses;
+};
+
+#include "event.bpf.h"
+#include "calls.bpf.h"
+
+enum function *export_function;
+struct address *export_address;
+
+/* Addresses are wanted. */
+const volatile __u8 with_addresses = 0;
+
+/* A call that is older than this has lost its return: nobody waits so long for a name. */
+#define STALE_NS (300ULL * 1000 * 1000 * 1000)
+
+static __always_inline void read_host(struct record *call, __u64 host)
+{
+	long len = host ? bpf_probe_read_user_str(call->tail, HOST_MAX, (void *)host) : 0;
+
+	call->event.host_len = len > 0 && len <= HOST_MAX ? len - 1 : 0;
+}
+
+/*
+ * result: where the function will put what it finds. Until then it is kept in record->start, and the
+ * host's address in record->used.
+ */
+static __always_inline int begin(__u32 function, const char *host, const void *result)
+{
+	struct record *call;
+
+	if (!task_wanted() || count_only())
+		return 0;
+	call = call_find();
+	/* One of them uses another to do its work: a look-up is one call. */
+	if (call && call->event.function != function &&
+	    bpf_ktime_get_boot_ns() - call->event.header.time_ns < STALE_NS)
+		return 0;
+	call = call_begin();
+	if (!call)
+		return 0;
+	call->event.function = function;
+	call->event.addresses = 0;
+	call->start = (__u64)result;
+	call->used = (__u64)host;
+	read_host(call, call->used);
+	return 0;
+}
+
+static __always_inline __u64 read_pointer(__u64 from)
+{
+	__u64 pointer = 0;
+
+	bpf_probe_read_user(&pointer, sizeof(pointer), (void *)from);
+	return pointer;
+}
+
+static __always_inline __u32 read_number(__u64 from)
+{
+	__u32 number = 0;
+
+	bpf_probe_read_user(&number, sizeof(number), (void *)from);
+	return number;
+}
+
+#define AF_INET 2
+#define AF_INET6 10
+
+/* Puts an address into the tail, behind those that are there; a global function: event.bpf.h. */
+__noinline bool write_address(__u32 slot, __u32 family, __u64 from)
+{
+	struct record *call = record_at(slot);
+	__u32 size = family == AF_INET ? 4 : 16;
+	struct address *to;
+	__u64 at;
+
+	if (!call || (family != AF_INET && family != AF_INET6))
+		return false;
+	at = *(volatile __u32 *)&call->event.host_len;
+	if (at >= HOST_MAX || *(volatile __u32 *)&call->event.addresses >= ADDRESSES_MAX)
+		return false;
+	at += *(volatile __u32 *)&call->event.addresses * sizeof(struct address);
+	if (at > TAIL_MAX - sizeof(struct address))
+		return false;
+	to = (void *)call->tail + at;
+	__builtin_memset(to->bytes, 0, sizeof(to->bytes));
+	bpf_probe_read_kernel(&to->family, sizeof(family), &family);
+	if (bpf_probe_read_user(to->bytes, size, (void *)from))
+		return false;
+	call->event.addresses += 1;
+	return true;
+}
+
+/* struct addrinfo of glibc and musl, and what its ai_addr leads to: sockaddr_in, sockaddr_in6. */
+__noinline int write_addrinfos(__u32 slot, __u64 info)
+{
+	int i;
+
+	for (i = 0; i < ADDRESSES_MAX && info; i++) {
+		__u32 family = read_number(info + 4);
+		__u64 sockaddr = read_pointer(info + 24);
+
+		write_address(slot, family, sockaddr + (family == AF_INET ? 4 : 8));
+		info = read_pointer(info + 40);
+	}
+	return 0;
+}
+
+/* struct hostent of both. */
+__noinline int write_hostent(__u32 slot, __u64 hostent)
+{
+	__u32 family = read_number(hostent + 16);
+	__u64 list = read_pointer(hostent + 24);
+	int i;
+
+	for (i = 0; i < ADDRESSES_MAX; i++) {
+		__u64 address = read_pointer(list + 8 * i);
+
+		if (!address || !write_address(slot, family, address))
+			break;
+	}
+	return 0;
+}
+
+static __always_inline int end(__u32 function, __u64 ret)
+{
+	struct record *call = call_find();
+	__u64 len, result;
+
+	if (!call || call->event.function != function)
+		return 0;
+	/* It may be on a page that nobody had touched before: the function has, meanwhile. */
+	if (!call->event.host_len)
+		read_host(call, call->used);
+	result = call->start;
+	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+	if (function == GETHOSTBYNAME || function == GETHOSTBYNAME2) {
+		call->event.ret = !ret;
+		result = ret;
+	} else {
+		call->event.ret = ret;
+	}
+	if (with_addresses && call->event.ret == 0 && result) {
+		if (function == GETADDRINFO)
+			write_addrinfos(call->slot, read_pointer(result));
+		else
+			write_hostent(call->slot, result);
+	}
+	len = call->event.host_len + call->event.addresses * sizeof(struct address);
+	if (len > TAIL_MAX)
+		len = TAIL_MAX;
+	event_output(&call->event, len);
+	call_done(call);
+	return 0;
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_getaddrinfo, const char *host, void *service, void *hints, void *result)
+{
+	return begin(GETADDRINFO, host, result);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_gethostbyname, const char *host)
+{
+	return begin(GETHOSTBYNAME, host, NULL);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_gethostbyname2, const char *host)
+{
+	return begin(GETHOSTBYNAME2, host, NULL);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_gethostbyname_r, const char *host, void *hostent)
+{
+	return begin(GETHOSTBYNAME_R, host, hostent);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_gethostbyname2_r, const char *host, int family, void *hostent)
+{
+	return begin(GETHOSTBYNAME2_R, host, hostent);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_getaddrinfo_return, int ret)
+{
+	return end(GETADDRINFO, ret);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_gethostbyname_return, __u64 ret)
+{
+	return end(GETHOSTBYNAME, ret);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_gethostbyname2_return, __u64 ret)
+{
+	return end(GETHOSTBYNAME2, ret);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_gethostbyname_r_return, int ret)
+{
+	return end(GETHOSTBYNAME_R, ret);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_gethostbyname2_r_return, int ret)
+{
+	return end(GETHOSTBYNAME2_R, ret);
+}

@@ -1,0 +1,59 @@
+//! C libraries, whose functions look names up: those of this system, and those that running
+//! processes have mapped, in whatever mount namespace they are.
+
+use std::path::PathBuf;
+
+use libbpf_rs::Object;
+
+use crate::elf;
+use crate::error::{Error, Result};
+use crate::hooks::Attached;
+use crate::uprobes::{Files, Uprobe, mapped_library};
+
+/// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own loader.
+const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
+
+/// The probes: once a file.
+#[derive(Debug)]
+pub(crate) struct Resolvers(Files);
+
+impl Resolvers {
+    pub(crate) fn new(probes: &'static [Uprobe], verbose: bool) -> Self {
+        Self(Files::new("gethostlatency", probes, LIBRARIES[0], verbose))
+    }
+
+    /// # Errors
+    ///
+    /// When there is no C library at all.
+    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+        let mut failure = None;
+        for file in installed() {
+            failure = self.0.attach(object, &file).err().or(failure);
+        }
+        self.refresh(object)?;
+        match failure {
+            _ if !self.0.is_empty() => Ok(()),
+            Some(error) => Err(error),
+            None => Err(Error::new("gethostlatency", "there is no C library in the usual places")),
+        }
+    }
+}
+
+impl Attached for Resolvers {
+    fn refresh(&mut self, object: &Object) -> Result<()> {
+        self.0.attach_to_processes(object, |pid, _| {
+            LIBRARIES.iter().filter_map(|library| mapped_library(pid, library)).collect()
+        });
+        for file in installed() {
+            if let Err(error) = self.0.attach(object, &file) {
+                self.0.note(&error.line());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a process that starts later would map here.
+fn installed() -> impl Iterator<Item = PathBuf> {
+    LIBRARIES.iter().flat_map(|library| elf::libraries(library))
+}

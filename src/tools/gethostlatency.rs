@@ -1,0 +1,164 @@
+//! gethostlatency: names that are looked up, and how long it takes.
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+
+use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
+use crate::decode::{self, Record};
+use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
+use crate::options::EventOptions;
+use crate::privileges;
+use crate::render::{Column, Shown, Value};
+use crate::resolvers::Resolvers;
+use crate::session::{Session, Storage, Wants};
+use crate::tool::Tool;
+use crate::uprobes::Uprobe;
+
+/// Show names that are looked up, and how long it takes
+#[derive(Args, Debug)]
+pub(crate) struct Gethostlatency {
+    /// Show the addresses that were found
+    #[arg(short, long)]
+    addresses: bool,
+
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<types::event>;
+
+pub(super) const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::UID.shown(Shown::WithUid),
+    Col::PID,
+    Col::NS_PID,
+    Col::COMM,
+    Col::PPID.json_only(),
+    Col::PARENT_COMM,
+    Col::TID,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("CALL", "call", 16, "the function of the C library", |r| {
+        Value::Word(match types::function(r.event.function) {
+            types::function::GETADDRINFO => "getaddrinfo",
+            types::function::GETHOSTBYNAME => "gethostbyname",
+            types::function::GETHOSTBYNAME2 => "gethostbyname2",
+            types::function::GETHOSTBYNAME_R => "gethostbyname_r",
+            _ => "gethostbyname2_r",
+        })
+    })
+    .json_only(),
+    Col::new("LATENCY", "latency_ns", 8, "how long the call took", |r| {
+        Value::Duration(r.event.latency_ns)
+    }),
+    Col::new(
+        "RESULT",
+        "result",
+        12,
+        "OK, the name of the error, or FAILED where there is none",
+        |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
+    )
+    .user(),
+    Col::new("HOST", "host", 24, "the name; nothing when only a service was asked for", |r| {
+        match host(r) {
+            b"" => Value::None,
+            host => Value::Text(host),
+        }
+    })
+    .user(),
+    ADDRESSES,
+];
+
+const ADDRESSES: Col =
+    Col::new("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
+        let bytes = r.tail.get(host(r).len()..).unwrap_or_default();
+        let addresses = decode::Addresses::new(bytes);
+        if { addresses }.next().is_none() { Value::None } else { Value::Addresses(addresses) }
+    })
+    .user()
+    .shown(Shown::OnRequest);
+
+fn host<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    let rest = &mut record.tail.get(..).unwrap_or_default();
+    Record::<types::event>::piece(rest, record.event.host_len)
+}
+
+/// `EAI_...` of netdb.h: glibc and musl have the same numbers.
+fn result(function: types::function, ret: i32) -> &'static str {
+    match (function, ret) {
+        (_, 0) => "OK",
+        (types::function::GETADDRINFO, _) => match ret {
+            -1 => "EAI_BADFLAGS",
+            -2 => "EAI_NONAME",
+            -3 => "EAI_AGAIN",
+            -4 => "EAI_FAIL",
+            -5 => "EAI_NODATA",
+            -6 => "EAI_FAMILY",
+            -7 => "EAI_SOCKTYPE",
+            -8 => "EAI_SERVICE",
+            -9 => "EAI_ADDRFAMILY",
+            -10 => "EAI_MEMORY",
+            -11 => "EAI_SYSTEM",
+            -12 => "EAI_OVERFLOW",
+            _ => "FAILED",
+        },
+        (types::function::GETHOSTBYNAME_R | types::function::GETHOSTBYNAME2_R, _) => {
+            decode::errno_name(-i64::from(ret)).unwrap_or("FAILED")
+        }
+        _ => "FAILED",
+    }
+}
+
+macro_rules! functions {
+    ($($function:literal),*) => {
+        const FUNCTIONS: &[Uprobe] = &[
+            // Returns first: a call whose entry is seen must not lose its return.
+            $(Uprobe { program: concat!("on_", $function, "_return"), function: $function, at_return: true },)*
+            $(Uprobe { program: concat!("on_", $function), function: $function, at_return: false },)*
+        ];
+        const LOOKUPS: Hook = Hook {
+            name: "uprobes and uretprobes",
+            probes: &[
+                $(Probe::new(concat!("on_", $function), At::Later),)*
+                $(Probe::new(concat!("on_", $function, "_return"), At::Later),)*
+            ],
+        };
+    };
+}
+
+functions!("getaddrinfo", "gethostbyname", "gethostbyname2", "gethostbyname_r", "gethostbyname2_r");
+
+impl Tool for Gethostlatency {
+    const NAME: &'static str = "gethostlatency";
+    const ABOUT: &'static str = "Show names that are looked up, and how long it takes";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("-a -- curl -s example.org", "what a command looks up and finds"),
+        ("-n nginx", "what one program looks up"),
+        ("--json -a", "with addresses, as JSON Lines"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        if self.addresses && !columns.iter().any(|column| column.key == ADDRESSES.key) {
+            columns.push(&ADDRESSES);
+        }
+        let with_addresses = columns.iter().any(|column| column.key == ADDRESSES.key);
+        let needs = [privileges::BPF, privileges::UPROBE];
+        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let mut resolvers = Resolvers::new(FUNCTIONS, session.verbose());
+        let mut storage = Storage::new();
+        let (skel, links) = session.attach::<GethostlatencySkelBuilder>(
+            &mut storage,
+            &Wants::of(&columns),
+            &[&LOOKUPS],
+            |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.with_addresses = with_addresses.into();
+                }
+            },
+        )?;
+        resolvers.attach_first(skel.object())?;
+        session.run(skel.object(), (resolvers, links), &columns, |_| true)
+    }
+}
