@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD};
-use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, Sym as _};
+use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, STT_FUNC, STT_GNU_IFUNC};
+use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _};
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 
 use crate::error::{Context as _, Error, Result};
@@ -123,6 +123,88 @@ fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
     Ok(found)
 }
 
+/// Something in a file that a program can be attached to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// The function's name; of a USDT probe, provider and name: `postgresql:query__start`.
+    pub name: String,
+    /// The address that the file gives it.
+    pub address: u64,
+    /// A probe that the program's author put there.
+    pub is_usdt: bool,
+}
+
+/// All functions and USDT probes of a file, by name.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is no ELF file.
+pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
+    let doing = || format!("reading {}", path.display());
+    if !path.metadata().doing(doing())?.is_file() {
+        return Err(Error::new(doing(), "it is not a regular file"));
+    }
+    places(&ReadCache::new(File::open(path).doing(doing())?)).doing(doing())
+}
+
+/// All functions and USDT probes in the bytes of an ELF file, by name.
+///
+/// # Errors
+///
+/// When it is none, or is broken where it is looked at.
+pub fn places<'d, R: ReadRef<'d>>(
+    data: R,
+) -> std::result::Result<Vec<Place>, Box<dyn std::error::Error>> {
+    let mut places = match FileKind::parse(data) {
+        Ok(FileKind::Elf64) => places_class::<FileHeader64<Endianness>, _>(data)?,
+        Ok(FileKind::Elf32) => places_class::<FileHeader32<Endianness>, _>(data)?,
+        _ => return Err("it is not an ELF file".into()),
+    };
+    places.sort_by(|a, b| a.name.cmp(&b.name).then(a.address.cmp(&b.address)));
+    places.dedup();
+    Ok(places)
+}
+
+fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(data: R) -> object::read::Result<Vec<Place>> {
+    let header = E::parse(data)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, data)?;
+    let mut places = Vec::new();
+    for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
+        let symbols = sections.symbols(endian, data, kind)?;
+        let functions = symbols.iter().filter(|symbol| {
+            symbol.is_definition(endian) && matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC)
+        });
+        places.extend(functions.filter_map(|symbol| {
+            let name = symbol.name(endian, symbols.strings()).ok()?;
+            let name = String::from_utf8_lossy(name).into_owned();
+            Some(Place { name, address: symbol.st_value(endian).into(), is_usdt: false })
+        }));
+    }
+    let notes = sections.section_by_name(endian, b".note.stapsdt");
+    if let Some(mut notes) = notes.and_then(|(_, section)| section.notes(endian, data).transpose())
+    {
+        while let Some(note) = notes.as_mut().ok().and_then(|notes| notes.next().ok().flatten()) {
+            places.extend(usdt(note.desc(), E::is_type_64_sized(), endian));
+        }
+    }
+    Ok(places)
+}
+
+/// A note of systemtap's format: three addresses, then provider, name and arguments, each with a
+/// NUL.
+fn usdt(desc: &[u8], is_64: bool, endian: impl object::Endian) -> Option<Place> {
+    let size = if is_64 { 8 } else { 4 };
+    let (addresses, strings) = desc.split_at_checked(3 * size)?;
+    let address = match is_64 {
+        true => endian.read_u64_bytes(addresses.get(..8)?.try_into().ok()?),
+        false => endian.read_u32_bytes(addresses.get(..4)?.try_into().ok()?).into(),
+    };
+    let mut strings = strings.split(|&byte| byte == 0).map(String::from_utf8_lossy);
+    let name = format!("{}:{}", strings.next()?, strings.next()?);
+    Some(Place { name, address, is_usdt: true })
+}
+
 /// From an address in the program to an offset in the file, by the segment that maps it.
 fn file_offset<'d, E: FileHeader, R: ReadRef<'d>>(
     header: &E,
@@ -150,6 +232,26 @@ mod tests {
         assert!(matches!(found.offsets[..], [None, Some(1..)]), "{found:?}");
         let (file, _) = find_functions(Path::new("/bin/sh"), &["getaddrinfo"], "libc.so").unwrap();
         assert!(file.ends_with("libc.so.6"), "{file:?}");
+    }
+
+    #[test]
+    fn lists_functions_and_probes() {
+        let libc = library_dirs().map(|dir| dir.join("libc.so.6"));
+        let libc = { libc }.find(|path| path.is_file()).unwrap();
+        let places = places_of(&libc).unwrap();
+        let find = |name: &str| places.iter().find(|place| place.name == name);
+        assert!(find("getaddrinfo").is_some_and(|place| !place.is_usdt && place.address > 0));
+    }
+
+    #[test]
+    fn reads_notes_of_probes() {
+        let mut desc = [0x1234u64, 1, 2].map(u64::to_le_bytes).concat();
+        desc.extend(b"postgresql\0query__start\0-8@%rdi\0");
+        let place = usdt(&desc, true, object::LittleEndian);
+        let name = "postgresql:query__start".to_string();
+        assert_eq!(place, Some(Place { name, address: 0x1234, is_usdt: true }));
+        assert_eq!(usdt(&desc[..20], true, object::LittleEndian), None);
+        assert_eq!(usdt(&desc[..28], true, object::LittleEndian), None);
     }
 
     #[test]

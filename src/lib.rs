@@ -22,6 +22,7 @@ mod counts;
 mod ending;
 mod hist;
 mod hooks;
+mod kernel;
 mod loss;
 mod options;
 mod output;

@@ -21,6 +21,21 @@ pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<&'m str> {
     })
 }
 
+/// The paths of all files that are mapped to be run, each once.
+pub fn mapped_files(maps: &[u8]) -> Vec<&str> {
+    let mut paths = Vec::new();
+    for line in maps.split(|&byte| byte == b'\n') {
+        let at = line.iter().position(|&byte| byte == b'/').unwrap_or(line.len());
+        let (head, path) = line.split_at(at);
+        let runs = head.split(|&byte| byte == b' ').nth(1).is_some_and(|mode| mode.contains(&b'x'));
+        let Ok(path) = std::str::from_utf8(path) else { continue };
+        if runs && !path.is_empty() && !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
 /// Where the first file system of type `kind` in /proc/PID/mounts is mounted.
 pub fn mount_point(mounts: &[u8], kind: &str) -> Option<PathBuf> {
     mounts.split(|&byte| byte == b'\n').find_map(|line| {
@@ -73,6 +88,13 @@ mod tests {
     }
 
     #[test]
+    fn lists_what_is_mapped_to_be_run() {
+        let maps = b"7f00-7f01 r--p 0 fe:00 12 /bin/a b\n7f01-7f02 r-xp 0 fe:00 12 /bin/a b\n\
+                     7f02-7f03 r-xp 0 00:00 0 [vdso]\n7f04-7f05 rw-p 0 fe:00 14 /lib/c\n";
+        assert_eq!(mapped_files(maps), ["/bin/a b"]);
+    }
+
+    #[test]
     fn finds_the_mount() {
         let mounts = b"tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup2 /a\\040b\\9 cgroup2 rw 0 0\n";
         assert_eq!(mount_point(mounts, "cgroup2"), Some("/a b\\9".into()));
@@ -83,6 +105,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_harm(text: Vec<u8>) {
             let _ = (parent(&text), mapped(&text, "lib"), mount_point(&text, "x"));
+            let _ = mapped_files(&text);
         }
     }
 }

@@ -16,12 +16,13 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 8] = [
+const TOOLS: [&str; 9] = [
     "clonesnoop",
     "execsnoop",
     "gethostlatency",
     "hello",
     "opensnoop",
+    "probes",
     "readline",
     "syscount",
     "unlinksnoop",

@@ -40,13 +40,16 @@ static __always_inline __u32 log2_of(__u64 value)
 /* 0 to 3 have slots of their own. */
 static __always_inline __u32 hist_slot(__u64 value)
 {
-	__u32 log, slot;
+	__u32 slot = value;
 
-	if (value < 4)
-		return value;
-	log = log2_of(value);
-	slot = (log - 1) * 4 + (value >> (log - 2) & 3);
-	return slot & (HIST_SLOTS - 1);
+	if (value >= 4) {
+		__u32 log = log2_of(value);
+
+		slot = (log - 1) * 4 + (value >> (log - 2) & 3);
+	}
+	/* Last, and nothing the compiler may leave out: old verifiers know no other limit. */
+	asm volatile("%0 &= %1" : "+r"(slot) : "i"(HIST_SLOTS - 1));
+	return slot;
 }
 
 #endif

@@ -162,11 +162,11 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 	__sync_fetch_and_add(&value->count, 1);
 	if (error)
 		__sync_fetch_and_add(&value->errors, 1);
+	count_submitted();
 	if (with_latency) {
 		__sync_fetch_and_add(&value->total_ns, ns);
 		__sync_fetch_and_add(&value->slots[hist_slot(ns)], 1);
 	}
-	count_submitted();
 	return 0;
 }
 

@@ -63,6 +63,8 @@ pub enum Value<'a> {
     Uint(u64),
     /// A number that may be negative.
     Int(i64),
+    /// An address.
+    Hex(u64),
     /// A number with a fraction.
     Float(f64),
     /// A time in nanoseconds; with a unit in the table.
@@ -211,6 +213,7 @@ impl Serialize for Value<'_> {
             Value::Time(number) | Value::Uint(number) | Value::Duration(number) => {
                 to.serialize_u64(*number)
             }
+            Value::Hex(number) => to.collect_str(&format_args!("{number:#x}")),
             Value::Float(number) => to.serialize_f64((number * 1000.0).round() / 1000.0),
             Value::Ret(number) | Value::Int(number) => to.serialize_i64(*number),
             Value::Flags(flags) => to.collect_seq(flags.names()),

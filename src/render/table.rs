@@ -44,6 +44,9 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
         Value::Time(time_ns) => clock.local_into(out, time_ns),
         Value::Uint(number) => number_into(out, number),
         Value::Int(number) => number_into(out, number),
+        Value::Hex(number) => {
+            let _ = write!(out, "{number:#x}");
+        }
         Value::Float(number) => {
             let _ = write!(out, "{number:.1}");
         }

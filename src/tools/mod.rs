@@ -18,6 +18,7 @@ tools! {
     gethostlatency::Gethostlatency,
     hello::Hello,
     opensnoop::Opensnoop,
+    probes::Probes,
     readline::Readline,
     syscount::Syscount,
     unlinksnoop::Unlinksnoop,

@@ -12,7 +12,7 @@ use libbpf_rs::{MapCore as _, MapFlags, MapHandle, RingBufferBuilder};
 use nix::sys::signal::{Signal, kill};
 
 use crate::case::cgroup2;
-use crate::run::{Running, ebtools, scratch_dir, this_program};
+use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
 
 pub(crate) type Behaviour = fn() -> Result<(), String>;
 
@@ -29,6 +29,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("without_tracefs_sys_or_btf_it_says_so", without_tracefs_sys_or_btf_it_says_so),
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
+    ("probes_lists_what_there_is", probes_lists_what_there_is),
     ("many_names", many_names),
     ("fields_help", fields_help),
     ("follow_pid", follow_pid),
@@ -300,6 +301,30 @@ fn bad_input_is_one_line() -> Result<(), String> {
         run(&["execsnoop", "--", "/no/such\n/command"]),
         &[r"ebtools: running /no/such\n/command: No such file"],
     )
+}
+
+fn probes_lists_what_there_is() -> Result<(), String> {
+    let probes = |args: &[&str]| {
+        let output = Command::new(ebtools()).arg("probes").args(args).output().map_err(text)?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok::<_, String>((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+    };
+    for (args, expected) in [
+        (&["vfs_read", "--json"][..], r#""kind":"kernel","address":"0xffffffff"#),
+        (&["sched:sched_process_exec"], "tracepoint:sched:sched_process_exec"),
+        (&[calls(), "main"], "calls:main"),
+        (&[calls(), "ebtools:*", "--json"], r#""kind":"usdt","address":"0x"#),
+        (&["/proc/self/exe", "--fields", "spec", "no_such"], "nothing matches 'no_such'"),
+        (&["vfs_raed"], "hint: there are vfs_read, "),
+        (&[&std::process::id().to_string(), "no_such"], "nothing matches 'no_such'"),
+        (&["4194305"], "reading process 4194305: No such file or directory"),
+        (&["/etc/passwd"], "reading /etc/passwd: it is not an ELF file"),
+        (&["vfs_read", "x"], "'vfs_read' is neither a path nor a process"),
+    ] {
+        let (_, said) = probes(args)?;
+        check(said.contains(expected), || format!("{args:?}: {said}"))?;
+    }
+    Ok(())
 }
 
 fn many_names() -> Result<(), String> {

@@ -339,6 +339,12 @@ static int do_getppids(char **argv)
 	return 0;
 }
 
+/* A USDT probe, as sys/sdt.h makes them: an address, a base, no semaphore, provider and name. */
+__asm__(".pushsection .note.stapsdt, \"?\", \"note\"\n"
+	".balign 4\n .4byte 8, 2f - 1f, 3\n .asciz \"stapsdt\"\n"
+	"1: .8byte main, 0, 0\n .asciz \"ebtools\"\n .asciz \"probe\"\n .asciz \"\"\n"
+	"2: .balign 4\n .popsection\n");
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */

@@ -1,0 +1,73 @@
+//! What the running kernel says of itself: its functions and tracepoints.
+
+use std::fs;
+use std::path::Path;
+
+use crate::error::{Context as _, Error, Result};
+
+/// A function of the kernel.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    /// 0 where the kernel does not tell it.
+    pub(crate) address: u64,
+}
+
+const KALLSYMS: &str = "/proc/kallsyms";
+const EVENTS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+
+/// All functions, as /proc/kallsyms lists them.
+pub(crate) fn functions() -> Result<Vec<Function>> {
+    let text = fs::read(KALLSYMS).doing(format!("reading {KALLSYMS}"))?;
+    Ok(parse_kallsyms(&String::from_utf8_lossy(&text)))
+}
+
+/// `ffffffff81000000 T name [module]`; functions are `t` and `T`.
+fn parse_kallsyms(text: &str) -> Vec<Function> {
+    let function = |line: &str| {
+        let mut words = line.split_whitespace();
+        let address = u64::from_str_radix(words.next()?, 16).ok()?;
+        let is_function = words.next()?.eq_ignore_ascii_case("t");
+        is_function.then_some(Function { name: words.next()?.into(), address })
+    };
+    text.lines().filter_map(function).collect()
+}
+
+/// All tracepoints: `category:name`.
+///
+/// # Errors
+///
+/// When tracefs cannot be read.
+pub(crate) fn tracepoints() -> Result<Vec<String>> {
+    let dir = EVENTS.iter().map(Path::new).find(|dir| dir.is_dir());
+    let dir = dir.ok_or_else(|| {
+        Error::new("listing tracepoints", "tracefs is not mounted, or closed to this user")
+            .hint("as root: mount -t tracefs tracefs /sys/kernel/tracing")
+    })?;
+    let mut names = Vec::new();
+    for category in dir.read_dir().doing("listing tracepoints")?.flatten() {
+        let category_name = category.file_name().to_string_lossy().into_owned();
+        for event in category.path().read_dir().into_iter().flatten().flatten() {
+            if event.path().join("id").exists() {
+                names.push(format!("{category_name}:{}", event.file_name().to_string_lossy()));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_functions() {
+        let text = "ffffffff81000010 T vfs_read\nffffffff82000000 D jiffies\n\
+                    0000000000000000 t helper.cold\t[ext4]\nnonsense\n";
+        let names =
+            parse_kallsyms(text).into_iter().map(|function| (function.name, function.address));
+        let expected = [("vfs_read".to_string(), 0xffff_ffff_8100_0010), ("helper.cold".into(), 0)];
+        assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+}

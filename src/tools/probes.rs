@@ -1,0 +1,227 @@
+//! probes: what can be traced.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use glob::Pattern;
+
+use crate::decode::{Header, Record};
+use crate::elf;
+use crate::error::{Context as _, Error, Result};
+use crate::kernel;
+use crate::options::Format;
+use crate::output::Output;
+use crate::procfs;
+use crate::render::fields::{self, Wish};
+use crate::render::{Clock, Column, Lines, Value};
+use crate::tool::Tool;
+
+/// List what can be traced: functions, tracepoints, USDT probes
+#[derive(Args, Debug)]
+pub(crate) struct Probes {
+    /// A file, or the number of a process: what it has; without one, what the kernel has
+    #[arg(value_name = "FILE|PID")]
+    of: Option<String>,
+
+    /// Only names that match, like 'vfs_*'
+    pattern: Option<String>,
+
+    /// Print a table for people or JSON Lines for programs
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// The same as -o json
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+
+    /// Show these fields in this order; `help` lists them
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    fields: Vec<String>,
+}
+
+/// Something that can be traced.
+#[derive(Clone, Debug)]
+struct Found {
+    kind: &'static str,
+    address: u64,
+    /// What patterns are matched with.
+    name: String,
+    /// What a tool takes for it.
+    spec: String,
+}
+
+type Col = Column<Found>;
+
+const COLUMNS: &[Col] = &[
+    Col::new("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
+        Value::Word(r.event.kind)
+    }),
+    Col::new("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
+        match r.event.address {
+            0 => Value::None,
+            address => Value::Hex(address),
+        }
+    }),
+    Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes())).json_only(),
+    Col::new("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
+        Value::Text(r.event.spec.as_bytes())
+    }),
+];
+
+/// How like a name must be to be named beside an unknown one: 1 is the same.
+const LIKENESS: f64 = 0.85;
+
+impl Tool for Probes {
+    const NAME: &'static str = "probes";
+    const ABOUT: &'static str = "List what can be traced: functions, tracepoints, USDT probes";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("'vfs_*'", "functions and tracepoints of the kernel"),
+        ("/bin/bash 'readline*'", "functions of a program"),
+        ("1234 'libc:*'", "USDT probes in what a process has mapped"),
+    ];
+
+    fn run(self) -> Result<()> {
+        if self.fields.iter().any(|field| field == "help") {
+            // A reader that has had enough is no failure.
+            let _ = io::Write::write_all(&mut io::stdout(), fields::help(COLUMNS).as_bytes());
+            return Ok(());
+        }
+        let json = self.json || self.output == Format::Json;
+        let columns = fields::choose(COLUMNS, Wish { json, ..Wish::default() }, &self.fields)?;
+        let (found, pattern) = self.find()?;
+        let matcher = Pattern::new(&pattern)
+            .map_err(|error| Error::usage(format!("the pattern {pattern}"), error))?;
+        let matching =
+            found.iter().filter(|found| matcher.matches(&found.name)).collect::<Vec<_>>();
+        if matching.is_empty() {
+            return Err(unknown(&pattern, &found));
+        }
+        print(&matching, &columns, json)
+    }
+}
+
+impl Probes {
+    /// Everything there is, and the pattern that is wanted of it.
+    fn find(&self) -> Result<(Vec<Found>, String)> {
+        let of = self.of.as_deref().unwrap_or("*");
+        let pattern = self.pattern.clone().unwrap_or_else(|| "*".into());
+        if let Ok(pid) = of.parse::<u32>() {
+            return Ok((of_process(pid)?, pattern));
+        }
+        if of.contains('/') {
+            return Ok((of_file(Path::new(of), of)?, pattern));
+        }
+        if self.pattern.is_some() {
+            return Err(Error::usage("probes", format!("'{of}' is neither a path nor a process"))
+                .hint("a file needs a slash: ./program"));
+        }
+        Ok((of_kernel()?, of.into()))
+    }
+}
+
+fn of_kernel() -> Result<Vec<Found>> {
+    let functions = kernel::functions()?.into_iter().map(|function| Found {
+        kind: "kernel",
+        address: function.address,
+        spec: function.name.clone(),
+        name: function.name,
+    });
+    let mut found = functions.collect::<Vec<_>>();
+    match kernel::tracepoints() {
+        Ok(names) => found.extend(names.into_iter().map(|name| Found {
+            kind: "tracepoint",
+            address: 0,
+            spec: format!("tracepoint:{name}"),
+            name,
+        })),
+        // Functions alone are better than nothing.
+        Err(error) => eprintln!("probes: {error}"),
+    }
+    Ok(found)
+}
+
+/// `shown`: the file's path as the user knows it.
+fn of_file(path: &Path, shown: &str) -> Result<Vec<Found>> {
+    let places = elf::places_of(path)?;
+    let found = places.into_iter().map(|place| Found {
+        kind: if place.is_usdt { "usdt" } else { "function" },
+        address: place.address,
+        spec: format!("{shown}:{}", place.name),
+        name: place.name,
+    });
+    Ok(found.collect())
+}
+
+/// All files that a process has mapped to run them. In another mount namespace than ours, they have
+/// the path that leads there from here.
+fn of_process(pid: u32) -> Result<Vec<Found>> {
+    let maps = fs::read(format!("/proc/{pid}/maps")).doing(format!("reading process {pid}"))?;
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let is_elsewhere = namespace(&pid.to_string()) != namespace("self");
+    let mut found = Vec::new();
+    for file in procfs::mapped_files(&maps) {
+        let there = PathBuf::from(format!("/proc/{pid}/root{file}"));
+        let shown = if is_elsewhere { there.to_string_lossy().into_owned() } else { file.into() };
+        match of_file(&there, &shown) {
+            Ok(places) => found.extend(places),
+            Err(error) => eprintln!("probes: {}", error.line()),
+        }
+    }
+    Ok(found)
+}
+
+/// Nothing matches: what is alike.
+fn unknown(pattern: &str, found: &[Found]) -> Error {
+    let plain = pattern.trim_matches('*');
+    let mut alike = found
+        .iter()
+        .map(|found| (strsim::jaro_winkler(plain, &found.name), found.name.as_str()))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect::<Vec<_>>();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    alike.dedup_by_key(|(_, name)| *name);
+    let names = alike.iter().take(5).map(|(_, name)| *name).collect::<Vec<_>>();
+    let error = Error::new("probes", format!("nothing matches '{pattern}'"));
+    if names.is_empty() { error } else { error.hint(format!("there are {}", names.join(", "))) }
+}
+
+fn print(found: &[&Found], columns: &[&Col], json: bool) -> Result<()> {
+    let lines = match json {
+        true => Lines::json("probe", Probes::NAME, columns),
+        false => Lines::table(columns),
+    };
+    let mut output = Output::default();
+    output.lines(0, |out| lines.header(out));
+    let (header, clock) = (Header::default(), Clock::new(0));
+    for found in found {
+        let record = Record { header: &header, event: *found, tail: &[], container: "" };
+        output.lines(1, |out| lines.row(out, &clock, &record));
+    }
+    output.flush();
+    match output.failure() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new("writing to standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_what_is_alike() {
+        let found = ["vfs_read", "vfs_readv", "vfs_write", "x"].map(|name| Found {
+            kind: "kernel",
+            address: 0,
+            name: name.into(),
+            spec: name.into(),
+        });
+        let error = unknown("vfs_raed", &found).to_string();
+        assert!(error.contains("hint: there are vfs_read, "), "{error}");
+        assert!(!unknown("nothing*", &found).to_string().contains("hint"));
+    }
+}
