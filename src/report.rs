@@ -104,7 +104,7 @@ impl Report {
         for (reason, count) in accounts.lost_since(&self.told) {
             match self.format {
                 Format::Table => {
-                    eprintln!("{}: {}", self.tool, loss::advice(reason, count, self.buffer))
+                    eprintln!("{}: {}", self.tool, loss::advice(reason, count, self.buffer));
                 }
                 Format::Json => {
                     let (tool, clock) = (self.tool, &self.clock);
