@@ -23,6 +23,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
     ("full_disk_is_said", full_disk_is_said),
+    ("full_disk_has_whole_lines", full_disk_has_whole_lines),
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
     ("without_rights_it_says_which", without_rights_it_says_which),
@@ -127,6 +128,29 @@ fn closed_pipe_is_noticed_without_events() -> Result<(), String> {
     drop(running.child.stdout.take());
     let (code, _, stderr) = running.end().map_err(text)?;
     check(code == Some(0) && stderr.is_empty(), || format!("{code:?} {stderr}"))
+}
+
+/// What was written is told of exactly, and there is no half a line at the end.
+fn full_disk_has_whole_lines() -> Result<(), String> {
+    let dir = scratch_dir("small-disk");
+    let opens = "i=0; while [ $i -lt 3000 ]; do : </dev/null; i=$((i+1)); done";
+    let output = Command::new(this_program())
+        .args(["helper", "on-small-disk"])
+        .arg(&dir)
+        .args([&ebtools(), "opensnoop", "--json", "--", "sh", "-c", opens])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(text)?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let lines = printed.lines().map(serde_json::from_str::<serde_json::Value>);
+    let lines = lines.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let good = output.status.code() == Some(1)
+        && printed.ends_with('\n')
+        && said.contains(&format!("opensnoop: {} events, ", lines.len()))
+        && said.contains("(output failed ");
+    std::fs::remove_dir_all(dir).map_err(text)?;
+    check(good, || said)
 }
 
 fn full_disk_is_said() -> Result<(), String> {

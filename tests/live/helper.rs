@@ -18,6 +18,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command in an overlayfs whose lower layer has files a, b and c.
         ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
+        // Runs a command whose output goes to a small disk, and then prints it.
+        ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),
         // Runs a command that finds nothing in a directory, or in a file.
         ["without", path, ref command @ ..] => without(Path::new(path), command),
         _ => Err(format!("helper: unknown: {args:?}").into()),
@@ -69,6 +71,16 @@ fn in_overlay(dir: &Path, command: &[&str]) -> Done {
     mount(Some("none"), &merged, Some("overlay"), flags, Some(options.as_str()))?;
     std::env::set_current_dir(merged)?;
     run(command)
+}
+
+fn on_small_disk(dir: &Path, command: &[&str]) -> Done {
+    private_mounts()?;
+    mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), Some("size=256k"))?;
+    let file = dir.join("output");
+    let output = std::fs::File::create(&file)?;
+    let status = Command::new(command[0]).args(&command[1..]).stdout(output).status()?;
+    print!("{}", std::fs::read_to_string(file)?);
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
 }
 
 fn in_cgroup(dir: &Path, command: &[&str]) -> Done {
