@@ -7,6 +7,9 @@ ARGS ?= execsnoop
 # Kernels for `make test`: series like 6.12, `newest`, or `all`.
 KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
 
+# Words of names of live cases; all without.
+CASES ?=
+
 # A toolchain that rustup has just installed is not yet in everybody's PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -23,9 +26,9 @@ build: setup ## build the binary, target/release/ebtools
 run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
 	$(SUDO) $(BINARY) $(ARGS)
 
-test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it
+test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it, CASES=exec narrows the cases
 	scripts/setup build test
-	KERNELS='$(KERNELS)' scripts/test
+	KERNELS='$(KERNELS)' CASES='$(CASES)' scripts/test
 
 bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 6 minutes, as root
 	cargo bench --locked --bench peers --no-run

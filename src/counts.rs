@@ -17,6 +17,8 @@ use crate::report::{Report, boottime_ns};
 
 /// How long the end of the command, or a signal, may go unnoticed.
 const TICK: Duration = Duration::from_millis(50);
+/// How long losses, and what is to be attached to, may go unnoticed.
+const CARE: Duration = Duration::from_secs(1);
 /// Entries that are read at once.
 const BATCH: u32 = 4096;
 
@@ -73,7 +75,7 @@ pub(crate) fn intervals<A: Attached>(
     attached: A,
     by: CountBy,
     kinds: &[&'static str],
-    interval: Duration,
+    interval: Option<Duration>,
     mut report: Report,
     ending: Ending,
 ) -> Result<()> {
@@ -87,31 +89,35 @@ pub(crate) fn intervals<A: Attached>(
     })
 }
 
-/// Calls `show` each interval, with its length, until the end is reached, and once more behind that:
-/// then everything is detached.
+/// Calls `show` each interval, if there is one, with its length, until the end is reached, and once
+/// more behind that: then everything is detached.
 pub(crate) fn every<A: Attached>(
-    interval: Duration,
+    interval: Option<Duration>,
     object: &Object,
     mut attached: A,
     mut report: Report,
     mut ending: Ending,
     mut show: impl FnMut(&mut Report, Duration) -> Result<()>,
 ) -> Result<()> {
-    let mut last = Instant::now();
-    let mut next = last + interval;
+    let mut last = ending.began;
+    let after = |due: Instant| interval.and_then(|interval| due.checked_add(interval));
+    let mut next = after(last);
+    let mut care = last + CARE;
     while !ending.reached() && !report.has_failed() {
         let now = Instant::now();
-        if now < next {
-            sleep(TICK.min(next - now));
-            continue;
+        if let Some(due) = next.filter(|due| *due <= now) {
+            // No burst of reports after the machine slept.
+            next = after(due).map(|next| next.max(now));
+            show(&mut report, now - last)?;
+            last = now;
+            report.flush();
         }
-        // No burst of reports after the machine slept.
-        next = (next + interval).max(now);
-        show(&mut report, now - last)?;
-        last = now;
-        report.flush();
-        report.lost(object)?;
-        attached.refresh(object)?;
+        if care <= now {
+            care = now + CARE;
+            report.lost(object)?;
+            attached.refresh(object)?;
+        }
+        sleep(next.map_or(TICK, |due| TICK.min(due.saturating_duration_since(now))));
     }
     drop(attached);
     show(&mut report, last.elapsed())?;

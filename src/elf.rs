@@ -8,6 +8,7 @@ use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader 
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 
 use crate::error::{Context as _, Error, Result};
+use crate::kernel;
 
 /// What is looked for in one file.
 #[derive(Debug, Default)]
@@ -145,6 +146,28 @@ pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
         return Err(Error::new(doing(), "it is not a regular file"));
     }
     places(&ReadCache::new(File::open(path).doing(doing())?)).doing(doing())
+}
+
+/// Offsets in a file of the functions that match.
+///
+/// # Errors
+///
+/// When the file cannot be read, is no ELF file, or has no such function: with what is alike.
+pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64>> {
+    let places = places_of(path)?;
+    let functions = places.iter().filter(|place| !place.is_usdt);
+    let names = functions.clone().filter(|place| pattern.matches(&place.name));
+    let names = names.map(|place| place.name.as_str()).collect::<Vec<_>>();
+    if names.is_empty() {
+        let doing = format!("looking in {}", path.display());
+        let all = functions.map(|place| place.name.as_str());
+        return Err(kernel::unknown(&doing, pattern.as_str(), all));
+    }
+    // A function may have several names.
+    let mut offsets = read(path, &names)?.offsets.into_iter().flatten().collect::<Vec<_>>();
+    offsets.sort_unstable();
+    offsets.dedup();
+    Ok(offsets)
 }
 
 /// All functions and USDT probes in the bytes of an ELF file, by name.

@@ -18,6 +18,8 @@ static SIGNALLED: AtomicBool = AtomicBool::new(false);
 /// What ends the run. Starts the command, if there is one; ends it, if it still runs then.
 #[derive(Debug)]
 pub(crate) struct Ending {
+    /// When the run began: before the command did.
+    pub(crate) began: Instant,
     deadline: Option<Instant>,
     command: Option<Traced>,
 }
@@ -25,8 +27,10 @@ pub(crate) struct Ending {
 impl Ending {
     pub(crate) fn new(options: &CommonOptions) -> Result<Self> {
         handle_signals()?;
+        let began = Instant::now();
         Ok(Self {
-            deadline: options.duration.and_then(|duration| Instant::now().checked_add(duration)),
+            began,
+            deadline: options.duration.and_then(|duration| began.checked_add(duration)),
             command: Traced::start(&options.command)?,
         })
     }

@@ -55,8 +55,17 @@ pub(crate) enum At<'a> {
     Declared,
     /// The tool attaches it itself, as files appear in which its function is.
     Later,
+    /// The entry of a kernel function, cheaper than a kprobe.
+    Fentry(&'a str),
     /// The return of a kernel function, with its arguments: cheaper than a kretprobe.
     Fexit(&'a str),
+    /// The entries, or the returns, of many kernel functions at once.
+    KprobeMulti {
+        /// Their names.
+        functions: &'a [String],
+        /// When they return.
+        at_return: bool,
+    },
     /// The entry of a kernel function.
     Kprobe(&'a str),
     /// The return of a kernel function.
@@ -91,7 +100,10 @@ impl<'a> Probe<'a> {
     pub(crate) fn attach(&self, object: &Object) -> Result<Link> {
         let program = program(object, self.program)?;
         let link = match self.at {
-            At::Declared | At::Fexit(_) | At::Later => program.attach(),
+            At::Declared | At::Fentry(_) | At::Fexit(_) | At::Later => program.attach(),
+            At::KprobeMulti { functions, at_return } => {
+                program.attach_kprobe_multi(at_return, functions.to_vec())
+            }
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
             At::Tracepoint(category, name) => {
@@ -117,7 +129,11 @@ impl Display for At<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             At::Declared | At::Later => f.write_str("program"),
+            At::Fentry(function) => write!(f, "fentry {function}"),
             At::Fexit(function) => write!(f, "fexit {function}"),
+            At::KprobeMulti { functions, .. } => {
+                write!(f, "kprobe.multi of {} functions", functions.len())
+            }
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
@@ -146,13 +162,15 @@ impl Hook<'_> {
     pub(crate) fn impossible(&self) -> Option<Error> {
         self.probes.iter().find_map(|probe| {
             let cause = match probe.at {
-                At::Kprobe(_) | At::Kretprobe(_)
+                At::Kprobe(_) | At::Kretprobe(_) | At::KprobeMulti { .. }
                     if !Path::new("/sys/bus/event_source/devices/kprobe").exists() =>
                 {
                     "this kernel has no kprobes"
                 }
-                At::Fexit(_) if !ProgramType::Tracing.is_supported().unwrap_or(true) => {
-                    "this kernel has no fexit programs, or forbids them"
+                At::Fentry(_) | At::Fexit(_)
+                    if !ProgramType::Tracing.is_supported().unwrap_or(true) =>
+                {
+                    "this kernel has no fentry and fexit programs, or forbids them"
                 }
                 _ => return None,
             };
@@ -163,7 +181,7 @@ impl Hook<'_> {
     /// The kernel function that a program must be given before it is loaded.
     pub(crate) fn target(&self, program: &str) -> Option<&str> {
         self.probes.iter().find(|probe| probe.program == program).and_then(|probe| match probe.at {
-            At::Fexit(function) => Some(function),
+            At::Fentry(function) | At::Fexit(function) => Some(function),
             _ => None,
         })
     }

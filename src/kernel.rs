@@ -1,5 +1,6 @@
 //! What the running kernel says of itself: its functions and tracepoints.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ pub(crate) struct Function {
 }
 
 const KALLSYMS: &str = "/proc/kallsyms";
-const EVENTS: [&str; 2] = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
+const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 /// All functions, as /proc/kallsyms lists them.
 pub(crate) fn functions() -> Result<Vec<Function>> {
@@ -33,13 +34,21 @@ fn parse_kallsyms(text: &str) -> Vec<Function> {
     text.lines().filter_map(function).collect()
 }
 
+/// Names of the functions that can be traced, as far as the kernel tells it to this user.
+pub(crate) fn traceable() -> Option<HashSet<String>> {
+    let files = TRACEFS.iter().map(|dir| Path::new(dir).join("available_filter_functions"));
+    let text = files.filter_map(|file| fs::read_to_string(file).ok()).next()?;
+    Some(text.lines().filter_map(|line| line.split(' ').next()).map(Into::into).collect())
+}
+
 /// All tracepoints: `category:name`.
 ///
 /// # Errors
 ///
 /// When tracefs cannot be read.
 pub(crate) fn tracepoints() -> Result<Vec<String>> {
-    let dir = EVENTS.iter().map(Path::new).find(|dir| dir.is_dir());
+    let mut dirs = TRACEFS.iter().map(|dir| Path::new(dir).join("events"));
+    let dir = dirs.find(|dir| dir.is_dir());
     let dir = dir.ok_or_else(|| {
         Error::new("listing tracepoints", "tracefs is not mounted, or closed to this user")
             .hint("as root: mount -t tracefs tracefs /sys/kernel/tracing")
@@ -57,9 +66,38 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// How like a name must be to be named beside an unknown one: 1 is the same.
+const LIKENESS: f64 = 0.85;
+
+/// No name matches: what is alike.
+pub(crate) fn unknown<'n>(
+    tool: &str,
+    pattern: &str,
+    names: impl Iterator<Item = &'n str>,
+) -> Error {
+    let plain = pattern.trim_matches('*');
+    let mut alike = names
+        .map(|name| (strsim::jaro_winkler(plain, name), name))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect::<Vec<_>>();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    alike.dedup_by_key(|(_, name)| *name);
+    let names = alike.iter().take(5).map(|(_, name)| *name).collect::<Vec<_>>();
+    let error = Error::new(tool, format!("nothing matches '{pattern}'"));
+    if names.is_empty() { error } else { error.hint(format!("there are {}", names.join(", "))) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_what_is_alike() {
+        let names = ["vfs_read", "vfs_readv", "vfs_write", "x"];
+        let error = unknown("probes", "vfs_raed", names.into_iter()).to_string();
+        assert!(error.contains("hint: there are vfs_read, "), "{error}");
+        assert!(!unknown("probes", "nothing*", names.into_iter()).to_string().contains("hint"));
+    }
 
     #[test]
     fn reads_functions() {

@@ -104,8 +104,8 @@ pub(crate) struct IntervalOptions {
     pub(crate) common: CommonOptions,
 
     /// Seconds between two reports
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1")]
-    pub(crate) interval: Duration,
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
 }
 
 impl CommonOptions {

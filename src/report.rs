@@ -66,6 +66,13 @@ impl Report {
         self.output.lines(events, |out| lines.row(out, clock, record));
     }
 
+    /// Text for people, which stands beside the rows of a table; JSON has it in its values.
+    pub(crate) fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.format == Format::Table {
+            self.output.lines(0, write);
+        }
+    }
+
     /// Events were not wanted after all.
     pub(crate) fn reject(&mut self, events: u64) {
         self.rejected += events;
@@ -146,7 +153,9 @@ impl Report {
         }
         eprintln!("{}: {totals}", self.tool);
         match self.output.failure() {
+            // A pipe may be closed at any time, just now too.
             None => Ok(()),
+            Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Some(error) => Err(Error::new("writing to standard output", error)),
         }
     }

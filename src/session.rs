@@ -67,7 +67,8 @@ pub(crate) struct Session<'a> {
     options: &'a CommonOptions,
     /// Count events instead of showing them.
     count: Option<CountBy>,
-    interval: Duration,
+    /// Between two reports; none but the last where there is none.
+    interval: Option<Duration>,
     /// Bytes of the ring.
     buffer: u32,
     cgroups: Vec<PathBuf>,
@@ -109,16 +110,19 @@ impl<'a> Session<'a> {
         needs: &[&[Capability]],
     ) -> Result<Self> {
         let EventOptions { count, interval, buffer, .. } = *options;
+        let interval = Some(interval);
         Ok(Self { count, interval, buffer, ..Self::common(tool, &options.common, needs)? })
     }
 
-    /// The session of a tool that sums events up; the same otherwise.
+    /// The session of a tool that sums events up, and reports them each `interval` unless the user
+    /// wants another one; the same otherwise.
     pub(crate) fn start_intervals(
         tool: &'static str,
         options: &'a IntervalOptions,
+        interval: Option<Duration>,
         needs: &[&[Capability]],
     ) -> Result<Self> {
-        let interval = options.interval;
+        let interval = options.interval.or(interval);
         Ok(Self { interval, ..Self::common(tool, &options.common, needs)? })
     }
 
@@ -141,7 +145,7 @@ impl<'a> Session<'a> {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
             return Err(Error::usage(tool, cause));
         }
-        let (count, interval, buffer) = (None, Duration::ZERO, 0);
+        let (count, interval, buffer) = (None, None, 0);
         Ok(Self { tool, options, count, interval, buffer, cgroups, kinds: &[] })
     }
 
@@ -275,7 +279,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Calls `show` each interval, with its length, until an end is reached, and once more.
+    /// Calls `show` each interval, with its length, until an end is reached, and once more behind
+    /// that.
     pub(crate) fn run_intervals<E>(
         &self,
         object: &Object,

@@ -16,9 +16,10 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 9] = [
+const TOOLS: [&str; 10] = [
     "clonesnoop",
     "execsnoop",
+    "funclatency",
     "gethostlatency",
     "hello",
     "opensnoop",
@@ -72,6 +73,8 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "-i", "1"], "--count"),
         (&["execsnoop", "-o", "xml"], "possible values: table, json"),
         (&["execsnoop", "--json", "-o", "table"], "cannot be used with"),
+        (&["funclatency", "vfs_["], "the pattern vfs_["),
+        (&["funclatency", "vfs_read", "--by", "uid"], "possible values: pid"),
         (&["unlinksnoop", "--hook", "magic"], "possible values: kprobe, tracepoint"),
     ] {
         let output = ebtools(args);

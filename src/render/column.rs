@@ -6,6 +6,7 @@ use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
 use crate::bpf::shared::types::collect;
 use crate::decode::{self, Addresses, Ancestors, Args, Flags, Place, Record};
+use crate::hist;
 
 /// One column of the text table, one key of the JSON object, and one name for `--fields`.
 #[derive(Debug)]
@@ -89,6 +90,8 @@ pub enum Value<'a> {
     Path(Place<'a>),
     /// Arguments, and whether there were more.
     Args(Args<'a>, bool),
+    /// Counts of a histogram's slots: in JSON those that are not empty, with their limits.
+    Histogram(&'a [u32]),
     /// Addresses of hosts.
     Addresses(Addresses<'a>),
     /// Processes from the parent up.
@@ -230,9 +233,29 @@ impl Serialize for Value<'_> {
                 }
                 seq.end()
             }
+            Value::Histogram(slots) => {
+                let used = slots.iter().enumerate().filter(|(_, count)| **count > 0);
+                to.collect_seq(used.map(|(slot, &count)| Slot { slot, count }))
+            }
             Value::Addresses(addresses) => to.collect_seq(*addresses),
             Value::Ancestors(ancestors) => to.collect_seq(ancestors.map(Ancestor)),
         }
+    }
+}
+
+/// A slot of a histogram.
+struct Slot {
+    slot: usize,
+    count: u32,
+}
+
+impl Serialize for Slot {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("from", &hist::least(self.slot))?;
+        map.serialize_entry("below", &hist::least(self.slot + 1))?;
+        map.serialize_entry("count", &self.count)?;
+        map.end()
     }
 }
 

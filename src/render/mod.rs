@@ -5,6 +5,7 @@ use crate::decode::Record;
 
 pub mod escape;
 pub mod fields;
+pub mod histogram;
 pub mod json;
 pub mod table;
 

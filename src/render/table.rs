@@ -82,6 +82,9 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
             escape::text_into(out, &place.bytes());
         }
         Value::Args(args, more) => args_into(out, args, more),
+        Value::Histogram(slots) => {
+            number_into(out, slots.iter().filter(|&&count| count > 0).count());
+        }
         Value::Addresses(addresses) => {
             for (i, address) in addresses.enumerate() {
                 let _ = write!(out, "{}{address}", if i > 0 { "," } else { "" });
@@ -96,7 +99,7 @@ fn number_into(out: &mut Vec<u8>, number: impl itoa::Integer) {
 }
 
 /// Three digits and a unit: `12.3us`.
-fn duration_into(out: &mut Vec<u8>, ns: u64) {
+pub fn duration_into(out: &mut Vec<u8>, ns: u64) {
     let (number, unit) = match ns {
         0..1_000 => (ns as f64, "ns"),
         1_000..1_000_000 => (ns as f64 / 1e3, "us"),

@@ -15,6 +15,7 @@ macro_rules! tools {
 tools! {
     clonesnoop::Clonesnoop,
     execsnoop::Execsnoop,
+    funclatency::Funclatency,
     gethostlatency::Gethostlatency,
     hello::Hello,
     opensnoop::Opensnoop,

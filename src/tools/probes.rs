@@ -70,9 +70,6 @@ const COLUMNS: &[Col] = &[
     }),
 ];
 
-/// How like a name must be to be named beside an unknown one: 1 is the same.
-const LIKENESS: f64 = 0.85;
-
 impl Tool for Probes {
     const NAME: &'static str = "probes";
     const ABOUT: &'static str = "List what can be traced: functions, tracepoints, USDT probes";
@@ -96,7 +93,8 @@ impl Tool for Probes {
         let matching =
             found.iter().filter(|found| matcher.matches(&found.name)).collect::<Vec<_>>();
         if matching.is_empty() {
-            return Err(unknown(&pattern, &found));
+            let names = found.iter().map(|found| found.name.as_str());
+            return Err(kernel::unknown(Self::NAME, &pattern, names));
         }
         print(&matching, &columns, json)
     }
@@ -172,21 +170,6 @@ fn of_process(pid: u32) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Nothing matches: what is alike.
-fn unknown(pattern: &str, found: &[Found]) -> Error {
-    let plain = pattern.trim_matches('*');
-    let mut alike = found
-        .iter()
-        .map(|found| (strsim::jaro_winkler(plain, &found.name), found.name.as_str()))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .collect::<Vec<_>>();
-    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    alike.dedup_by_key(|(_, name)| *name);
-    let names = alike.iter().take(5).map(|(_, name)| *name).collect::<Vec<_>>();
-    let error = Error::new("probes", format!("nothing matches '{pattern}'"));
-    if names.is_empty() { error } else { error.hint(format!("there are {}", names.join(", "))) }
-}
-
 fn print(found: &[&Found], columns: &[&Col], json: bool) -> Result<()> {
     let lines = match json {
         true => Lines::json("probe", Probes::NAME, columns),
@@ -205,23 +188,5 @@ fn print(found: &[&Found], columns: &[&Col], json: bool) -> Result<()> {
             Err(Error::new("writing to standard output", error))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_what_is_alike() {
-        let found = ["vfs_read", "vfs_readv", "vfs_write", "x"].map(|name| Found {
-            kind: "kernel",
-            address: 0,
-            name: name.into(),
-            spec: name.into(),
-        });
-        let error = unknown("vfs_raed", &found).to_string();
-        assert!(error.contains("hint: there are vfs_read, "), "{error}");
-        assert!(!unknown("nothing*", &found).to_string().contains("hint"));
     }
 }

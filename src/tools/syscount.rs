@@ -165,7 +165,12 @@ impl Tool for Syscount {
         if self.options.common.fields.is_empty() {
             columns.retain(|column| self.shows(by, column.key));
         }
-        let session = Session::start_intervals(Self::NAME, &self.options, &[privileges::BPF])?;
+        let session = Session::start_intervals(
+            Self::NAME,
+            &self.options,
+            Some(Duration::from_secs(1)),
+            &[privileges::BPF],
+        )?;
         let quick = by == By::Syscall && !self.latency;
         let without: &[&str] = match (quick, self.latency) {
             (true, _) => &["starts", "call_table", "call_table_a", "call_table_b"],

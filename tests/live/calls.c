@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <linux/io_uring.h>
 #include <pthread.h>
 #include <sched.h>
@@ -216,6 +217,56 @@ static int do_opens(char **argv)
 	return open("no such file", O_RDONLY) == -1 && open((char *)8, O_RDONLY) == -1 ? 0 : 1;
 }
 
+/* --- functions ------------------------------------------------------------------------------- */
+
+static jmp_buf out;
+static volatile int times_left;
+
+/* Calls itself depth times; what it returns is known. */
+__attribute__((noinline)) int recursive(int depth)
+{
+	/* Something behind the call, or it would be a loop. */
+	int result = depth ? recursive(depth - 1) : 1000;
+
+	asm volatile("" : "+r"(result));
+	return result;
+}
+
+__attribute__((noinline)) int fails(void)
+{
+	asm volatile("");
+	return -1;
+}
+
+/* Is left by longjmp every other time. */
+__attribute__((noinline)) int left(int number)
+{
+	if (number & 1)
+		longjmp(out, 1);
+	asm volatile("");
+	return number;
+}
+
+__attribute__((noinline)) int sleeps(void)
+{
+	usleep(50000);
+	asm volatile("");
+	return 0;
+}
+
+/* N: N times. */
+static int do_functions(char **argv)
+{
+	for (times_left = atoi(argv[0]); times_left > 0; times_left--) {
+		recursive(3);
+		fails();
+		if (!setjmp(out))
+			left(times_left);
+	}
+	recursive(99);
+	return sleeps();
+}
+
 /* --- deletes --------------------------------------------------------------------------------- */
 
 /* DIR NAME DIR2: relative to a descriptor, a directory that way, and with a bad descriptor. */
@@ -385,6 +436,7 @@ static const struct {
 	{ "unlink32", do_unlink32 },
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
+	{ "functions", do_functions },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },
 	{ "deleted-cwd", do_deleted_cwd },

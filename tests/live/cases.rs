@@ -723,6 +723,119 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // funclatency
+    Case {
+        name: "function_of_a_program",
+        args: &["funclatency", "$CALLS:sleeps", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "10"],
+        also: |run| {
+            let lines = run.json()?;
+            let number = |key: &str| lines[0][key].as_u64().unwrap_or(0);
+            let good = number("total") >= 50_000_000
+                && number("max") == number("total")
+                && number("p50") >= 40_000_000
+                && lines[0]["histogram"][0]["count"] == 1;
+            if good { Ok(()) } else { Err("not the time of one sleep".into()) }
+        },
+        shows: &[r#"{"type": "interval", "tool": "funclatency", "count": 1, "pid": null, "errors": null}"#],
+        ..CASE
+    },
+    Case {
+        name: "function_that_calls_itself",
+        args: &["funclatency", "$CALLS:recursive", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        // Of 100 calls within calls, 64 are known.
+        shows: &[
+            r#"{"count": 464}"#,
+            r#"{"type": "summary", "produced": 500, "delivered": 464, "lost": {"map_full": 36}}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "function_that_is_left_by_longjmp",
+        args: &["funclatency", "$CALLS:left", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "1000"],
+        shows: &[r#"{"type": "summary", "produced": 500, "delivered": 500, "lost": {}}"#],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "function_results",
+        args: &["funclatency", "$CALLS:recursive", "--ret", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        shows: &[r#"{"count": 464, "errors": 0, "total": 464000, "mean": 1000, "max": 1000}"#],
+        ..CASE
+    },
+    Case {
+        name: "function_results_below_zero",
+        args: &["funclatency", "$CALLS:fails", "--ret", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        shows: &[
+            r#"{"count": 0, "errors": 100, "total": 0, "p50": null}"#,
+            r#"{"type": "summary", "produced": 100, "delivered": 100, "lost": {}}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "function_of_a_library_by_process",
+        args: &["funclatency", "c:getaddrinfo", "--by", "pid", "-i", "90", "--json"],
+        command: &["sh", "-c", "echo pid $$; exec $LOOKUPS"],
+        shows: &[r#"{"pid": $PID, "count": 3}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "function_of_the_kernel",
+        args: &["funclatency", "__x64_sys_getpgid", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Kprobes, Need::Calls32],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "function_results_of_the_kernel",
+        args: &["funclatency", "__x64_sys_getpgid", "--ret", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Kprobes, Need::Calls32],
+        shows: &[r#"{"count": 0, "errors": 500}"#],
+        ..CASE
+    },
+    Case {
+        name: "functions_of_the_kernel",
+        args: &["funclatency", "__x64_sys_getp[gp]id", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Kprobes, Need::Calls32],
+        // And one that is made as a 32-bit call, if the kernel has the same function for both.
+        also: |run| {
+            let count = run.json()?[0]["count"].as_u64();
+            if matches!(count, Some(1500 | 1501)) { Ok(()) } else { Err(format!("{count:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "functions_that_call_each_other",
+        args: &["funclatency", "vfs_*", "--ret", "-i", "90", "--json"],
+        command: &["sh", "-c", "read line </proc/self/status"],
+        needs: &[Need::Kprobes],
+        shows: &[r#"{"type": "interval", "tool": "funclatency"}"#],
+        hides: &[r#"{"type": "interval", "count": 0}"#],
+        ..CASE
+    },
+    Case {
+        name: "function_table",
+        args: &["funclatency", "$CALLS:sleeps"],
+        command: &["$CALLS", "functions", "1"],
+        also: |run| {
+            let lines = run.stdout.lines().collect::<Vec<_>>();
+            let header = lines[0].split_whitespace().collect::<Vec<_>>();
+            let good = header == ["TIME", "COUNT", "TOTAL", "MEAN", "P50", "P90", "P99", "MAX"]
+                && lines.len() == 3
+                && lines[2].ends_with(&format!("1 |{}|", "*".repeat(40)));
+            if good { Ok(()) } else { Err("not the lines that were expected".into()) }
+        },
+        ..CASE
+    },
+
     // gethostlatency
     Case {
         name: "lookups_with_glibc",

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* funclatency: how long functions take, of the kernel and of programs. */
+#include "ebtools.bpf.h"
+#include "filter.bpf.h"
+#include "hist.bpf.h"
+
+/* Calls within calls that a thread may have; a power of two. */
+#define DEPTH_MAX 64
+#define THREADS_MAX 8192
+#define ENTRIES_MAX 1024
+
+/* A thread's calls that have begun and not returned, the last one on top. */
+struct thread {
+	__u64 depth;
+	__u64 starts[DEPTH_MAX];
+	/*
+	 * Stack pointers of a user program's calls: less and less. Where one is left by longjmp or an
+	 * exception, it never returns; its caller's next call, or return, shows it.
+	 */
+	__u64 stacks[DEPTH_MAX];
+};
+
+/* Threads leave it when they end: on_thread_end. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct thread);
+	__uint(max_entries, THREADS_MAX);
+} threads SEC(".maps");
+
+struct latency_key {
+	__u32 pid; /* 0 when it is not counted by */
+	__u32 cpu; /* so that no two CPUs write to the same memory */
+};
+
+struct latency_value {
+	__u64 count;
+	__u64 total; /* nanoseconds; with --ret what was returned */
+	__u64 max;
+	__u64 errors; /* with --ret: results below zero, which are not in the others */
+	__u32 slots[HIST_SLOTS]; /* hist.bpf.h */
+};
+
+struct latency_table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct latency_key);
+	__type(value, struct latency_value);
+	__uint(max_entries, ENTRIES_MAX);
+} latency_table_a SEC(".maps"), latency_table_b SEC(".maps");
+
+/* The table in use: as in count.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__type(key, __u32);
+	__uint(max_entries, 1);
+	__array(values, struct latency_table);
+} latency_table SEC(".maps") = {.values = {&latency_table_a}};
+
+/* New entries: too large for the stack. */
+static const struct thread no_thread;
+static const struct latency_value no_latency;
+
+struct latency_key *export_latency_key;
+struct latency_value *export_latency_value;
+
+const volatile __u8 by_pid = 0;
+/* --ret: what functions return, not how long they take. */
+const volatile __u8 by_ret = 0;
+
+/* The last of the calls, from depth down, whose stack pointer is not below the limit. */
+static __always_inline __u64 live(const struct thread *thread, __u64 depth, __u64 limit)
+{
+	int i;
+
+	for (i = 0; i < DEPTH_MAX && depth; i++, depth--)
+		if (thread->stacks[(depth - 1) & (DEPTH_MAX - 1)] >= limit)
+			break;
+	return depth;
+}
+
+/* stack: 0 in the kernel, where every call returns. */
+static __always_inline int entered(__u64 stack)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct thread *thread;
+	__u64 depth;
+
+	if (!task_wanted())
+		return 0;
+	thread = bpf_map_lookup_elem(&threads, &tid);
+	if (!thread) {
+		bpf_map_update_elem(&threads, &tid, &no_thread, BPF_NOEXIST);
+		thread = bpf_map_lookup_elem(&threads, &tid);
+	}
+	if (!thread) {
+		count_lost(LOST_MAP_FULL);
+		return 0;
+	}
+	depth = thread->depth;
+	/* One with the same stack pointer: a tail call, or else it was left. */
+	if (stack)
+		depth = live(thread, depth, depth < DEPTH_MAX ? stack : stack + 1);
+	else if (depth >= DEPTH_MAX)
+		depth = 0; /* Returns were missed; the kernel has counted them. */
+	if (depth >= DEPTH_MAX) {
+		count_lost(LOST_MAP_FULL);
+		return 0;
+	}
+	thread->depth = depth + 1;
+	thread->starts[depth & (DEPTH_MAX - 1)] = bpf_ktime_get_ns();
+	thread->stacks[depth & (DEPTH_MAX - 1)] = stack;
+	return 0;
+}
+
+static __always_inline void add(struct latency_value *value, __u64 amount)
+{
+	__sync_fetch_and_add(&value->count, 1);
+	__sync_fetch_and_add(&value->total, amount);
+	if (amount > value->max)
+		value->max = amount;
+	__sync_fetch_and_add(&value->slots[hist_slot(amount)], 1);
+}
+
+/* An int of -1 to -4095 leaves the upper half of the register empty, or anything. */
+static __always_inline bool is_error(__s64 ret)
+{
+	return ret < 0 || (ret <= 0xffffffff && ret > 0xffffffff - 4095);
+}
+
+/* stack: behind the return address, which is on the stack in some architectures. */
+static __always_inline int returned(__s64 ret, __u64 stack)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), zero = 0;
+	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
+	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
+	struct latency_value *value;
+	__u64 ns, depth;
+	void *table;
+
+	if (!thread)
+		return 0;
+	depth = thread->depth;
+	if (stack)
+		depth = live(thread, depth, stack - sizeof(__u64));
+	/* It began before tracing did, or was one too many. */
+	if (!depth || (stack && thread->stacks[(depth - 1) & (DEPTH_MAX - 1)] > stack))
+		return 0;
+	thread->depth = --depth;
+	ns = bpf_ktime_get_ns() - thread->starts[depth & (DEPTH_MAX - 1)];
+	if (by_pid)
+		key.pid = bpf_get_current_pid_tgid() >> 32;
+	table = bpf_map_lookup_elem(&latency_table, &zero);
+	if (!table)
+		return 0;
+	value = bpf_map_lookup_elem(table, &key);
+	if (!value) {
+		bpf_map_update_elem(table, &key, &no_latency, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(table, &key);
+	}
+	if (!value) {
+		count_lost(LOST_MAP_FULL);
+		return 0;
+	}
+	count_submitted();
+	if (by_ret && is_error(ret))
+		__sync_fetch_and_add(&value->errors, 1);
+	else
+		add(value, by_ret ? ret : ns);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(on_fentry)
+{
+	return entered(0);
+}
+
+SEC("fexit")
+int BPF_PROG(on_fexit)
+{
+	return returned(0, 0);
+}
+
+SEC("kprobe.multi")
+int BPF_KPROBE(on_entry_multi)
+{
+	return entered(0);
+}
+
+SEC("kretprobe.multi")
+int BPF_KRETPROBE(on_return_multi, long ret)
+{
+	return returned(ret, 0);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(on_entry)
+{
+	return entered(0);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(on_return, long ret)
+{
+	return returned(ret, 0);
+}
+
+SEC("uprobe")
+int BPF_KPROBE(on_user_entry)
+{
+	return entered(PT_REGS_SP(ctx));
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_user_return, long ret)
+{
+	return returned(ret, PT_REGS_SP(ctx));
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_end, struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	bpf_map_delete_elem(&threads, &tid);
+	return 0;
+}

@@ -1,0 +1,310 @@
+//! funclatency: how long functions take, of the kernel and of programs.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use glob::Pattern;
+use libbpf_rs::skel::Skel as _;
+
+use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
+use crate::counts::{self, Tables};
+use crate::decode::{Header, Record};
+use crate::elf;
+use crate::error::{Error, Result};
+use crate::hist;
+use crate::hooks::{At, Hook, Probe};
+use crate::kernel::{self, Function};
+use crate::options::IntervalOptions;
+use crate::privileges;
+use crate::render::fields::Wish;
+use crate::render::{Column, Lines, Value, histogram, table};
+use crate::report::{Report, boottime_ns};
+use crate::session::{Session, Storage, Wants};
+use crate::tool::Tool;
+
+/// Show how long functions take, of the kernel and of programs
+#[derive(Args, Debug)]
+pub(crate) struct Funclatency {
+    /// A function of the kernel, like vfs_read or 'vfs_*'; of a program, like /usr/bin/app:func;
+    /// of a library, like c:getaddrinfo
+    #[arg(value_name = "FUNCTION")]
+    function: String,
+
+    /// By process, not all together
+    #[arg(long, value_name = "FIELD")]
+    by: Option<By>,
+
+    /// Sum up what the functions return, like bytes, not how long they take
+    #[arg(long)]
+    ret: bool,
+
+    #[command(flatten)]
+    options: IntervalOptions,
+}
+
+/// What calls are told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum By {
+    Pid,
+}
+
+/// The most functions that a pattern may stand for.
+const FUNCTIONS_MAX: usize = 1000;
+
+/// Forgets the calls of threads that are gone.
+const THREAD_END: Probe<'_> = Probe::new("on_thread_end", At::Declared);
+
+/// The sum of all CPUs.
+#[derive(Clone, Debug)]
+struct Row {
+    pid: u32,
+    count: u64,
+    total: u64,
+    max: u64,
+    errors: u64,
+    slots: Vec<u32>,
+    /// Is it a time, or what was returned?
+    is_time: bool,
+}
+
+impl Row {
+    fn value(&self, value: u64) -> Value<'static> {
+        if self.is_time { Value::Duration(value) } else { Value::Uint(value) }
+    }
+
+    fn percentile(&self, share: f64) -> Value<'static> {
+        let value = hist::percentile(&self.slots, share);
+        value.map_or(Value::None, |value| self.value(value.min(self.max)))
+    }
+}
+
+type Col = Column<Row>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::new("PID", "pid", 7, "the process", |r| match r.event.pid {
+        0 => Value::None,
+        pid => Value::Uint(pid.into()),
+    }),
+    Col::new("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
+    Col::new("ERRORS", "errors", 8, "with --ret: results below zero, apart from the others", |r| {
+        Value::Uint(r.event.errors)
+    }),
+    Col::new(
+        "TOTAL",
+        "total",
+        10,
+        "all together: nanoseconds; with --ret what was returned",
+        |r| r.event.value(r.event.total),
+    ),
+    Col::new("MEAN", "mean", 9, "the mean", |r| {
+        r.event.value(r.event.total / r.event.count.max(1))
+    }),
+    Col::new("P50", "p50", 9, "half of them were no more", |r| r.event.percentile(0.5)),
+    Col::new("P90", "p90", 9, "90 of a hundred were no more", |r| r.event.percentile(0.9)),
+    Col::new("P99", "p99", 9, "99 of a hundred were no more", |r| r.event.percentile(0.99)),
+    Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.max)),
+    Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
+        Value::Histogram(&r.event.slots)
+    })
+    .json_only(),
+];
+
+/// What is traced.
+enum Target {
+    Kernel(Vec<String>),
+    /// A file, and offsets of functions in it.
+    User(PathBuf, Vec<u64>),
+}
+
+impl Tool for Funclatency {
+    const NAME: &'static str = "funclatency";
+    const ABOUT: &'static str = "Show how long functions take, of the kernel and of programs";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("vfs_read -d 10", "ten seconds of reads"),
+        ("'vfs_*' --by pid -i 1", "all of the file system's upper layer, by process, each second"),
+        ("c:getaddrinfo", "look-ups in the C library"),
+        ("vfs_read --ret -p 1234", "the bytes that one process's reads return"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let common = &self.options.common;
+        let Some(mut columns) = common.columns(COLUMNS, Wish::default())? else { return Ok(()) };
+        if common.fields.is_empty() {
+            columns.retain(|column| match column.key {
+                "pid" => self.by.is_some(),
+                "errors" => self.ret,
+                _ => true,
+            });
+        }
+        let target = self.target()?;
+        let mut needs = vec![privileges::BPF];
+        if matches!(target, Target::User(..)) {
+            needs.push(privileges::UPROBE);
+        }
+        let session = Session::start_intervals(Self::NAME, &self.options, None, &needs)?;
+        let probes = self.probes(&target);
+        let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
+        let hooks = hooks.iter().collect::<Vec<_>>();
+        let mut storage = Storage::new();
+        let (skel, links) = session.attach::<FunclatencySkelBuilder>(
+            &mut storage,
+            &Wants::default(),
+            &hooks,
+            |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.by_pid = self.by.is_some().into();
+                    constants.by_ret = self.ret.into();
+                }
+            },
+        )?;
+        let names = ["latency_table", "latency_table_a", "latency_table_b"];
+        let mut tables = Tables::of(skel.object(), names)?;
+        session.run_intervals(skel.object(), links, &columns, |report, lines, _| {
+            self.show(report, lines, merge(&mut tables, !self.ret)?);
+            Ok(())
+        })
+    }
+}
+
+impl Funclatency {
+    fn target(&self) -> Result<Target> {
+        match self.function.rsplit_once(':') {
+            None => Ok(Target::Kernel(kernel_functions(&self.function)?)),
+            Some((file, function)) => {
+                let file = file_of(file)?;
+                let offsets = elf::offsets_of(&file, &pattern(function)?)?;
+                Ok(Target::User(file, offsets))
+            }
+        }
+    }
+
+    /// The ways to see the target, the cheapest first.
+    fn probes<'t>(&self, target: &'t Target) -> Vec<(&'static str, Vec<Probe<'t>>)> {
+        let functions = match target {
+            Target::User(file, offsets) => {
+                let at =
+                    |&offset: &u64| (At::Uretprobe { file, offset }, At::Uprobe { file, offset });
+                let pairs = offsets.iter().map(at).flat_map(|(at_return, entry)| {
+                    [Probe::new("on_user_return", at_return), Probe::new("on_user_entry", entry)]
+                });
+                let probes = pairs.chain([THREAD_END]).collect();
+                return vec![("uprobes and uretprobes", probes)];
+            }
+            Target::Kernel(functions) => functions,
+        };
+        let mut ways = Vec::new();
+        if let ([function], false) = (&functions[..], self.ret) {
+            let probes = vec![
+                Probe::new("on_fexit", At::Fexit(function)),
+                Probe::new("on_fentry", At::Fentry(function)),
+                THREAD_END,
+            ];
+            ways.push(("fentry and fexit", probes));
+        }
+        let multi = |at_return| At::KprobeMulti { functions, at_return };
+        let probes = vec![
+            Probe::new("on_return_multi", multi(true)),
+            Probe::new("on_entry_multi", multi(false)),
+            THREAD_END,
+        ];
+        ways.push(("kprobe.multi and kretprobe.multi", probes));
+        // Of many functions, not all can be traced.
+        let probe = |program, at| match functions.len() {
+            1 => Probe::new(program, at),
+            _ => Probe::optional(program, at),
+        };
+        let pairs = functions.iter().flat_map(|function| {
+            [probe("on_return", At::Kretprobe(function)), probe("on_entry", At::Kprobe(function))]
+        });
+        ways.push(("kprobes and kretprobes", pairs.chain([THREAD_END]).collect()));
+        ways
+    }
+
+    fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
+        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        for row in rows {
+            let record = Record { header: &header, event: &row, tail: &[], container: "" };
+            report.row(lines, &record, row.count + row.errors);
+            report.text(|out| {
+                histogram::draw(out, &row.slots, |out, value| match row.is_time {
+                    true => table::duration_into(out, value),
+                    false => out.extend_from_slice(value.to_string().as_bytes()),
+                });
+            });
+        }
+    }
+}
+
+fn pattern(text: &str) -> Result<Pattern> {
+    Pattern::new(text).map_err(|error| Error::usage(format!("the pattern {text}"), error))
+}
+
+fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
+    let pattern = pattern(wanted)?;
+    let all = kernel::functions()?;
+    let mut found =
+        all.iter().filter(|function| pattern.matches(&function.name)).collect::<Vec<_>>();
+    // One that cannot be traced would have the kernel refuse all.
+    if let (2.., Some(traceable)) = (found.len(), kernel::traceable()) {
+        let is_listed = |function: &&Function| traceable.contains(&function.name);
+        let addresses = all.iter().filter(is_listed).map(|function| function.address);
+        // Of several names of a function, one is listed.
+        let addresses = addresses.filter(|address| *address != 0).collect::<HashSet<_>>();
+        found.retain(|found| is_listed(found) || addresses.contains(&found.address));
+    }
+    found.sort_by_key(|function| (function.address, &function.name));
+    found.dedup_by_key(|function| match function.address {
+        0 => (0, function.name.as_str()),
+        address => (address, ""),
+    });
+    let names = found.into_iter().map(|function| function.name.clone()).collect::<Vec<_>>();
+    match names.len() {
+        0 => Err(kernel::unknown(
+            "funclatency",
+            wanted,
+            all.iter().map(|function| function.name.as_str()),
+        )),
+        1..=FUNCTIONS_MAX => Ok(names),
+        many => {
+            let cause =
+                format!("'{wanted}' stands for {many} functions, {FUNCTIONS_MAX} can be traced");
+            Err(Error::usage("funclatency", cause))
+        }
+    }
+}
+
+/// A path, or the short name of a library: `c` for libc.so.6.
+fn file_of(name: &str) -> Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(Path::new(name).to_owned());
+    }
+    let libraries = elf::libraries(&format!("lib{name}.so"));
+    libraries.into_iter().next().ok_or_else(|| {
+        Error::new("funclatency", format!("there is no library lib{name}.so in the usual places"))
+            .hint("name a file by its path: /usr/bin/app:func")
+    })
+}
+
+/// Adds up the CPUs' entries; all together if they are not told apart.
+fn merge(tables: &mut Tables<'_>, is_time: bool) -> Result<Vec<Row>> {
+    let mut rows = BTreeMap::new();
+    for (key, value) in tables.turn()? {
+        let pid = counts::read::<types::latency_key>(&key)?.pid;
+        let value = counts::read::<types::latency_value>(&value)?;
+        let slots = vec![0; value.slots.len()];
+        let new = Row { pid, count: 0, total: 0, max: 0, errors: 0, slots, is_time };
+        let row = rows.entry(pid).or_insert(new);
+        row.count += value.count;
+        row.total = row.total.saturating_add(value.total);
+        row.max = row.max.max(value.max);
+        row.errors += value.errors;
+        for (sum, count) in row.slots.iter_mut().zip(value.slots) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+    let mut rows = rows.into_values().collect::<Vec<_>>();
+    rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));
+    Ok(rows)
+}
