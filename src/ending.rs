@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::command::Traced;
 use crate::error::{Context as _, Result};
-use crate::options::CommonOptions;
+use crate::options::RunOptions;
 use crate::sys;
 
 /// Set by SIGINT, SIGTERM and SIGHUP.
@@ -25,7 +25,7 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
-    pub(crate) fn new(options: &CommonOptions) -> Result<Self> {
+    pub(crate) fn new(options: &RunOptions) -> Result<Self> {
         handle_signals()?;
         let began = Instant::now();
         Ok(Self {

@@ -2,6 +2,7 @@
 //! a tool names several ways, they are tried in order, and the first that works is taken.
 
 use std::fmt::{self, Display, Formatter};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory};
@@ -17,6 +18,7 @@ pub(crate) trait Attached {
 }
 
 impl Attached for Vec<Link> {}
+impl Attached for OwnedFd {}
 
 impl<A: Attached, B: Attached> Attached for (A, B) {
     fn refresh(&mut self, object: &Object) -> Result<()> {

@@ -14,10 +14,21 @@ use crate::error::Result;
 use crate::render::Column;
 use crate::render::fields::{self, Wish};
 
-/// Whose events, for how long, and how they are shown: the options of every tool that traces.
+/// Whose events, for how long, and how they are shown: the options of every tool that traces what
+/// processes do.
+#[derive(Args, Debug)]
+pub(crate) struct CommonOptions {
+    #[command(flatten)]
+    pub(crate) filter: FilterOptions,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+/// Whose events.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
-pub(crate) struct CommonOptions {
+pub(crate) struct FilterOptions {
     /// Only these processes; may be repeated
     #[arg(short, long, value_name = "PID", value_delimiter = ',')]
     pub(crate) pid: Vec<NonZeroU32>,
@@ -41,7 +52,22 @@ pub(crate) struct CommonOptions {
     /// Only what is in this container: its id or the beginning of it; may be repeated
     #[arg(long, value_name = "ID")]
     pub(crate) container: Vec<String>,
+}
 
+/// Everybody's.
+pub(crate) static EVERYBODY: FilterOptions = FilterOptions {
+    pid: Vec::new(),
+    user: Vec::new(),
+    name: None,
+    follow: false,
+    cgroup: Vec::new(),
+    container: Vec::new(),
+};
+
+/// For how long, and how events are shown: the options of every tool that traces.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct RunOptions {
     /// End after this many seconds
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
@@ -108,7 +134,7 @@ pub(crate) struct IntervalOptions {
     pub(crate) interval: Option<Duration>,
 }
 
-impl CommonOptions {
+impl RunOptions {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
     }
@@ -130,13 +156,13 @@ impl CommonOptions {
 }
 
 impl EventOptions {
-    /// [`CommonOptions::columns`], with those that these options ask for.
+    /// [`RunOptions::columns`], with those that these options ask for.
     pub(crate) fn columns<'c, E>(
         &self,
         columns: &'c [Column<E>],
     ) -> Result<Option<Vec<&'c Column<E>>>> {
         let wish = Wish { time: self.timestamp, uid: self.print_uid, ..Wish::default() };
-        self.common.columns(columns, wish)
+        self.common.run.columns(columns, wish)
     }
 }
 
@@ -199,7 +225,7 @@ fn comm(text: &str) -> std::result::Result<OsString, String> {
     }
 }
 
-fn seconds(text: &str) -> std::result::Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
     match Duration::try_from_secs_f64(number) {
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),

@@ -22,7 +22,9 @@ use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook};
-use crate::options::{CommonOptions, CountBy, EventOptions, IntervalOptions};
+use crate::options::{
+    CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
+};
 use crate::privileges;
 use crate::processes;
 use crate::render::escape;
@@ -64,7 +66,8 @@ pub(crate) type Loaded<'o, B> = <<B as SkelBuilder<'o>>::Output as OpenSkel<'o>>
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     tool: &'static str,
-    options: &'a CommonOptions,
+    filter: &'a FilterOptions,
+    options: &'a RunOptions,
     /// Count events instead of showing them.
     count: Option<CountBy>,
     /// Between two reports; none but the last where there is none.
@@ -111,7 +114,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let EventOptions { count, interval, buffer, .. } = *options;
         let interval = Some(interval);
-        Ok(Self { count, interval, buffer, ..Self::common(tool, &options.common, needs)? })
+        Ok(Self { count, interval, buffer, ..Self::of_processes(tool, &options.common, needs)? })
     }
 
     /// The session of a tool that sums events up, and reports them each `interval` unless the user
@@ -123,30 +126,55 @@ impl<'a> Session<'a> {
         needs: &[&[Capability]],
     ) -> Result<Self> {
         let interval = options.interval.or(interval);
-        Ok(Self { interval, ..Self::common(tool, &options.common, needs)? })
+        Ok(Self { interval, ..Self::of_processes(tool, &options.common, needs)? })
     }
 
-    fn common(
+    /// The session of a tool that reports each interval what no process does.
+    ///
+    /// # Errors
+    ///
+    /// When a capability is missing.
+    pub(crate) fn start_of_no_process(
+        tool: &'static str,
+        options: &'a RunOptions,
+        interval: Duration,
+        needs: &[&[Capability]],
+    ) -> Result<Self> {
+        Ok(Self { interval: Some(interval), ..Self::new(tool, &EVERYBODY, options, needs)? })
+    }
+
+    fn of_processes(
         tool: &'static str,
         options: &'a CommonOptions,
         needs: &[&[Capability]],
     ) -> Result<Self> {
-        privileges::check(tool, needs)?;
-        for pid in &options.pid {
+        let CommonOptions { filter, run } = options;
+        let session = Self::new(tool, filter, run, needs)?;
+        for pid in &filter.pid {
             let number = i32::try_from(pid.get()).unwrap_or(i32::MAX);
             if kill(Pid::from_raw(number), None) == Err(Errno::ESRCH) {
                 return Err(Error::new(tool, format!("there is no process {pid}")));
             }
         }
-        let speak = |_: PrintLevel, text: String| eprintln!("{}", text.trim_end());
-        libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
-        let cgroups = cgroups::wanted(&options.cgroup, &options.container)?;
+        let cgroups = cgroups::wanted(&filter.cgroup, &filter.container)?;
         if cgroups.len() > CGROUPS_MAX {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
             return Err(Error::usage(tool, cause));
         }
-        let (count, interval, buffer) = (None, None, 0);
-        Ok(Self { tool, options, count, interval, buffer, cgroups, kinds: &[] })
+        Ok(Self { cgroups, ..session })
+    }
+
+    fn new(
+        tool: &'static str,
+        filter: &'a FilterOptions,
+        options: &'a RunOptions,
+        needs: &[&[Capability]],
+    ) -> Result<Self> {
+        privileges::check(tool, needs)?;
+        let speak = |_: PrintLevel, text: String| eprintln!("{}", text.trim_end());
+        libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
+        let (count, interval, buffer, cgroups) = (None, None, 0, Vec::new());
+        Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[] })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -227,18 +255,22 @@ impl<'a> Session<'a> {
     /// Fills the maps of the filters, and attaches what keeps them up to date.
     fn fill(&self, object: &Object) -> Result<Vec<Link>> {
         let mut links = Vec::new();
+        // A tool of what no process does has none.
+        if object.maps().all(|map| map.name() != "wanted_pids") {
+            return Ok(links);
+        }
         if self.follows() {
             for name in FOLLOWERS {
                 let program = hooks::program(object, name)?;
                 links.push(program.attach().doing(format!("attaching {name}"))?);
             }
         }
-        let pids = self.options.pid.iter().map(|pid| pid.get());
+        let pids = self.filter.pid.iter().map(|pid| pid.get());
         fill(object, "wanted_pids", pids)?;
-        fill(object, "wanted_uids", self.options.user.iter().copied())?;
+        fill(object, "wanted_uids", self.filter.user.iter().copied())?;
         // Their children of now; those of later are seen already.
-        if self.options.follow {
-            fill(object, "followed", processes::descendants(&self.options.pid))?;
+        if self.filter.follow {
+            fill(object, "followed", processes::descendants(&self.filter.pid))?;
         }
         self.fill_cgroups(object)?;
         identify_tracer(object)?;
@@ -312,7 +344,7 @@ impl<'a> Session<'a> {
     fn follow(&self) -> follow {
         if !self.options.command.is_empty() {
             follow::FOLLOW_COMMAND
-        } else if self.options.follow {
+        } else if self.filter.follow {
             follow::FOLLOW_PIDS
         } else {
             follow::FOLLOW_NOBODY
@@ -335,12 +367,12 @@ impl<'a> Session<'a> {
     }
 
     fn settings(&self, wants: &Wants) -> settings {
-        let options = self.options;
+        let filter = self.filter;
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
             wake_shift: self.buffer.max(1 << 12).ilog2() - 3,
-            by_pid: (!options.pid.is_empty()).into(),
-            by_uid: (!options.user.is_empty()).into(),
+            by_pid: (!filter.pid.is_empty()).into(),
+            by_uid: (!filter.user.is_empty()).into(),
             by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),
             follow: u8::try_from(self.follow().0).unwrap_or(0),
             // Counts show none of it.
@@ -356,7 +388,7 @@ impl<'a> Session<'a> {
         if let Some(namespace) = processes::own_pid_namespace() {
             (settings.pidns_dev, settings.pidns_ino) = namespace;
         }
-        if let Some(name) = &options.name {
+        if let Some(name) = &filter.name {
             let name = name.as_encoded_bytes();
             for (to, from) in settings.comm.iter_mut().zip(name) {
                 *to = *from;
@@ -394,9 +426,9 @@ impl<'a> Session<'a> {
                     }
                     map.max_entries() + (cpus - 1) * SCRATCH_SLOTS
                 }
-                "wanted_pids" => at_least_one(self.options.pid.len()),
+                "wanted_pids" => at_least_one(self.filter.pid.len()),
                 "wanted_cgroups" => at_least_one(self.cgroups.len()),
-                "wanted_uids" => at_least_one(self.options.user.len()),
+                "wanted_uids" => at_least_one(self.filter.user.len()),
                 "followed" if self.follows() => FOLLOWED_MAX,
                 _ => continue,
             };

@@ -2,9 +2,12 @@
 
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
-use libbpf_rs::libbpf_sys::{bpf_obj_get_info_by_fd, bpf_prog_info};
+use libbpf_rs::libbpf_sys::{
+    BPF_XDP, bpf_link_create, bpf_link_create_opts, bpf_obj_get_info_by_fd, bpf_prog_info,
+};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// How often the kernel skipped a program because it was running already on that CPU.
@@ -18,6 +21,26 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
         bpf_obj_get_info_by_fd(program.as_raw_fd(), (&raw mut info).cast(), &raw mut size)
     };
     if failed == 0 { info.recursion_misses } else { 0 }
+}
+
+/// Attaches an XDP program to a network interface in the mode of `flags`, for as long as the result
+/// lives. libbpf-rs has no flags for such links.
+pub(crate) fn attach_xdp(
+    program: BorrowedFd<'_>,
+    interface: u32,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let interface = i32::try_from(interface).map_err(io::Error::other)?;
+    let sz = u64::try_from(size_of::<bpf_link_create_opts>()).map_err(io::Error::other)?;
+    let options = bpf_link_create_opts { sz, flags, ..bpf_link_create_opts::default() };
+    // SAFETY: `options` is valid during the call, and has no pointers.
+    let fd =
+        unsafe { bpf_link_create(program.as_raw_fd(), interface, BPF_XDP, &raw const options) };
+    if fd < 0 {
+        return Err(io::Error::from_raw_os_error(-fd));
+    }
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Ignores `which` from now on.

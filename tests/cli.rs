@@ -16,7 +16,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 10] = [
+const TOOLS: [&str; 11] = [
     "clonesnoop",
     "execsnoop",
     "funclatency",
@@ -27,6 +27,7 @@ const TOOLS: [&str; 10] = [
     "readline",
     "syscount",
     "unlinksnoop",
+    "xdpfilter",
 ];
 
 #[test]
@@ -75,6 +76,9 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "--json", "-o", "table"], "cannot be used with"),
         (&["funclatency", "vfs_["], "the pattern vfs_["),
         (&["funclatency", "vfs_read", "--by", "uid"], "possible values: pid"),
+        (&["xdpfilter", "lo", "--drop", "1.1.1"], "neither an address, a network"),
+        (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),
+        (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (&["unlinksnoop", "--hook", "magic"], "possible values: kprobe, tracepoint"),
     ] {
         let output = ebtools(args);

@@ -129,7 +129,7 @@ impl Tool for Funclatency {
     ];
 
     fn run(self) -> Result<()> {
-        let common = &self.options.common;
+        let common = &self.options.common.run;
         let Some(mut columns) = common.columns(COLUMNS, Wish::default())? else { return Ok(()) };
         if common.fields.is_empty() {
             columns.retain(|column| match column.key {

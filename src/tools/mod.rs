@@ -23,6 +23,7 @@ tools! {
     readline::Readline,
     syscount::Syscount,
     unlinksnoop::Unlinksnoop,
+    xdpfilter::Xdpfilter,
 }
 
 /// Every line that any tool makes of the bytes of a record, for the fuzzer.

@@ -26,6 +26,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("full_disk_has_whole_lines", full_disk_has_whole_lines),
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
+    ("killed_xdpfilter_drops_no_more", killed_xdpfilter_drops_no_more),
     ("without_rights_it_says_which", without_rights_it_says_which),
     ("without_tracefs_sys_or_btf_it_says_so", without_tracefs_sys_or_btf_it_says_so),
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
@@ -237,6 +238,25 @@ fn fails_with(mut command: Command, lines: &[&str]) -> Result<(), String> {
     check(output.status.code() == Some(1) && same, || format!("{}: {said}", output.status))
 }
 
+/// Answers to pings are there again.
+fn killed_xdpfilter_drops_no_more() -> Result<(), String> {
+    let script = r#"
+        ping() { busybox ping -c 1 -W 1 127.0.0.1 >ping; }
+        cd "$1"
+        "$0" xdpfilter lo --drop icmp-echo -v 2>log &
+        until busybox grep -q ': attached' log; do kill -0 $! || exit 1; done
+        ! ping || exit 2
+        kill -9 $!
+        wait
+        ping || ping || exit 3
+        "$0" xdpfilter lo -d 0.1 -v || exit 4"#;
+    let dir = scratch_dir("xdp");
+    let mut command = Command::new(this_program());
+    command.args(["helper", "in-network", "sh", "-c", script, &ebtools()]).arg(dir);
+    let output = command.output().map_err(text)?;
+    check(output.status.code() == Some(0), || format!("{output:?}"))
+}
+
 fn without_rights_it_says_which() -> Result<(), String> {
     for (tool, missing) in [
         ("execsnoop", "CAP_BPF and CAP_PERFMON"),
@@ -316,6 +336,21 @@ fn bad_input_is_one_line() -> Result<(), String> {
     fails_with(
         run(&["readline", "-s", "/bin/true"]),
         &["ebtools: looking for readline in /bin/true: it has no such function"],
+    )?;
+    fails_with(
+        run(&["funclatency", &format!("{}:recursiv", calls())]),
+        &[
+            &format!("ebtools: looking in {}: nothing matches 'recursiv'", calls()),
+            "hint: there are recursive",
+        ],
+    )?;
+    fails_with(
+        run(&["funclatency", "vfs_raed"]),
+        &["ebtools: funclatency: nothing matches", "hint: there are vfs_read"],
+    )?;
+    fails_with(
+        run(&["xdpfilter", "no-such"]),
+        &["ebtools: xdpfilter: there is no interface no-such", "hint: there are lo"],
     )?;
     fails_with(
         run(&["execsnoop", "-p", "4194305"]),

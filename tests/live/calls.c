@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <linux/io_uring.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -267,6 +270,49 @@ static int do_functions(char **argv)
 	return sleeps();
 }
 
+/* --- packets --------------------------------------------------------------------------------- */
+
+#define ETHERNET "000000000000000000000000"
+#define ADDRESSES4 "0a000001" "0a000002"
+#define ADDRESSES6 "fe800000000000000000000000000001" "fe800000000000000000000000000002"
+
+static const char *const frames[] = {
+	/* An echo request behind a VLAN's tag. */
+	ETHERNET "81000005" "0800" "4500001c" "00010000" "4001" "0000" ADDRESSES4 "0800000000000000",
+	/* UDP to port 53 behind two tags. */
+	ETHERNET "88a80001" "81000002" "0800" "4500001c" "00010000" "4011" "0000" ADDRESSES4 "0001003500080000",
+	/* IPv6 with two extensions, TCP to port 443. */
+	ETHERNET "86dd" "60000000" "0024" "0040" ADDRESSES6 "3c00000000000000" "0600000000000000"
+		"000701bb00000000000000005000000000000000",
+	/* Fragments that are not the first, of UDP. */
+	ETHERNET "86dd" "60000000" "0010" "2c40" ADDRESSES6 "1100000800000001" "0001003500080000",
+	ETHERNET "0800" "4500001c" "00010001" "4011" "0000" ADDRESSES4 "0001003500080000",
+	/* An IPv4 header with an option, TCP to port 22. */
+	ETHERNET "0800" "4600002c" "00010000" "4006" "0000" ADDRESSES4 "01010101"
+		"000700160000000000000000500000000000" "0000",
+	ETHERNET "86dd" "60000000" "0008" "3a40" ADDRESSES6 "8100000000000000",
+	/* Cut off, and of a type that nobody knows. */
+	ETHERNET "0800" "4500",
+	ETHERNET "1234" "00",
+};
+
+/* INTERFACE: sends frames of all kinds, each once. */
+static int do_frames(char **argv)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(argv[0]) };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+	unsigned long i, len;
+	unsigned char bytes[256];
+
+	for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		for (len = 0; frames[i][2 * len]; len++)
+			sscanf(frames[i] + 2 * len, "%2hhx", &bytes[len]);
+		if (sendto(fd, bytes, len, 0, (void *)&to, sizeof(to)) < 0)
+			return fail("sendto");
+	}
+	return 0;
+}
+
 /* --- deletes --------------------------------------------------------------------------------- */
 
 /* DIR NAME DIR2: relative to a descriptor, a directory that way, and with a bad descriptor. */
@@ -436,6 +482,7 @@ static const struct {
 	{ "unlink32", do_unlink32 },
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
+	{ "frames", do_frames },
 	{ "functions", do_functions },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },

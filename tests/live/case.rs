@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{Run, calls, lookups, scratch_dir};
+use crate::run::{Run, calls, lookups, scratch_dir, this_program};
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
 /// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in
@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Arguments of ebtools, before `--`.
     pub(crate) args: &'static [&'static str],
+    /// What runs ebtools, if it is not run right away.
+    pub(crate) within: &'static [&'static str],
     /// What ebtools runs and traces.
     pub(crate) command: &'static [&'static str],
     /// Typed on the terminal that the command then has.
@@ -35,6 +37,7 @@ pub(crate) struct Case {
 pub(crate) const CASE: Case = Case {
     name: "",
     args: &[],
+    within: &[],
     command: &[],
     typed: "",
     needs: &[],
@@ -62,6 +65,8 @@ pub(crate) enum Need {
     Musl,
     /// overlayfs: a module of most kernels.
     Overlayfs,
+    /// A network interface that is joined to another: a module of most kernels.
+    Veth,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -88,6 +93,7 @@ impl Need {
             Need::Libreadline if !calls_work(&["readline", "/dev/null"]) => {
                 Some("there is no libreadline".into())
             }
+            Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,
@@ -97,6 +103,12 @@ impl Need {
 
 fn calls_work(args: &[&str]) -> bool {
     let status = Command::new(calls()).args(args).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn veth_works() -> bool {
+    let args = ["helper", "in-two-networks", "true"];
+    let status = Command::new(this_program()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -146,7 +158,7 @@ impl Case {
             return Outcome::Skipped(why);
         }
         let dir = scratch_dir(self.name);
-        let run = Run::of(self.args, self.command, self.typed, &dir);
+        let run = Run::of(self.within, self.args, self.command, self.typed, &dir);
         let _ = std::fs::remove_dir_all(&dir);
         self.judge(&run).map_err(|why| format!("{why}\n{run}")).into()
     }

@@ -18,6 +18,11 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command in an overlayfs whose lower layer has files a, b and c.
         ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
+        // Runs a command in a network of its own.
+        ["in-network", ref command @ ..] => in_network(command),
+        // Runs a command in a network that is joined to another, that of the process $OTHER: this one
+        // is 10.9.8.1 on the interface va.
+        ["in-two-networks", ref command @ ..] => in_two_networks(command),
         // Runs a command whose output goes to a small disk, and then prints it.
         ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),
         // Runs a command that finds nothing in a directory, or in a file.
@@ -81,6 +86,38 @@ fn on_small_disk(dir: &Path, command: &[&str]) -> Done {
     let status = Command::new(command[0]).args(&command[1..]).stdout(output).status()?;
     print!("{}", std::fs::read_to_string(file)?);
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
+}
+
+fn in_network(command: &[&str]) -> Done {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    busybox("ip link set lo up")?;
+    run(command)
+}
+
+fn in_two_networks(command: &[&str]) -> Done {
+    unshare(CloneFlags::CLONE_NEWNET)?;
+    let mut other = Command::new("busybox").args(["unshare", "-n", "sleep", "300"]).spawn()?;
+    let own = std::fs::read_link("/proc/self/ns/net")?;
+    let pid = other.id().to_string();
+    while std::fs::read_link(format!("/proc/{pid}/ns/net"))? == own {
+        std::thread::yield_now();
+    }
+    // The other end is called veth0.
+    busybox("ip link add va type veth")?;
+    busybox(&format!("ip link set veth0 netns {pid}"))?;
+    busybox("ip addr add 10.9.8.1/24 dev va")?;
+    busybox("ip link set va up")?;
+    busybox(&format!("nsenter -n -t {pid} ip addr add 10.9.8.2/24 dev veth0"))?;
+    busybox(&format!("nsenter -n -t {pid} ip link set veth0 up"))?;
+    let status = Command::new(command[0]).args(&command[1..]).env("OTHER", &pid).status();
+    other.kill()?;
+    other.wait()?;
+    Ok(ExitCode::from(u8::try_from(status?.code().unwrap_or(98))?))
+}
+
+fn busybox(words: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let status = Command::new("busybox").args(words.split(' ')).status()?;
+    if status.success() { Ok(()) } else { Err(format!("busybox {words}: {status}").into()) }
 }
 
 fn in_cgroup(dir: &Path, command: &[&str]) -> Done {

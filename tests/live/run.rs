@@ -70,8 +70,15 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Runs `ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything is.
-    pub(crate) fn of(args: &[&str], command: &[&str], typed: &str, dir: &Path) -> Self {
+    /// Runs `WITHIN ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything
+    /// is.
+    pub(crate) fn of(
+        within: &[&str],
+        args: &[&str],
+        command: &[&str],
+        typed: &str,
+        dir: &Path,
+    ) -> Self {
         let mut words = vec![
             ("$DIR", dir.to_string_lossy().into_owned()),
             ("$SELF", this_program()),
@@ -81,8 +88,10 @@ impl Run {
             // Where /bin leads to: /usr/bin, on most systems.
             ("$BIN", real_path("/bin")),
         ];
-        let mut ebtools = Command::new(ebtools());
-        ebtools.args(args.iter().map(|arg| fill(arg, &words)));
+        let program = self::ebtools();
+        let all = [within, &[program.as_str()], args].concat();
+        let mut ebtools = Command::new(fill(all[0], &words));
+        ebtools.args(all[1..].iter().map(|arg| fill(arg, &words)));
         // A command that hangs fails its case, not the whole run.
         ebtools.args(["-d", "100"]);
         if !command.is_empty() {

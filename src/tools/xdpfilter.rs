@@ -1,0 +1,482 @@
+//! xdpfilter: what an interface receives, and what of it is dropped.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::str::FromStr;
+use std::time::Duration;
+
+use caps::Capability;
+use clap::{Args, ValueEnum};
+use libbpf_rs::libbpf_sys::{XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
+use libbpf_rs::skel::Skel as _;
+use libbpf_rs::{MapCore as _, MapFlags, Object};
+use nix::errno::Errno;
+use nix::libc;
+use nix::net::if_::{if_nameindex, if_nametoindex};
+
+use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
+use crate::counts::{self, Tables};
+use crate::decode::{Header, Record};
+use crate::error::{Context as _, Error, Result};
+use crate::hooks::{self, At, Hook, Probe};
+use crate::options::{self, RunOptions};
+use crate::privileges;
+use crate::render::escape;
+use crate::render::fields::Wish;
+use crate::render::{Column, Lines, Value};
+use crate::report::{Report, boottime_ns};
+use crate::session::{Session, Storage, Wants};
+use crate::sys;
+use crate::tool::Tool;
+
+/// Count the packets that an interface receives, and drop some
+#[derive(Args, Debug)]
+#[command(mut_arg("command", |arg| arg.help("Run this command, and end when it ends. Its standard output goes to standard error")))]
+pub(crate) struct Xdpfilter {
+    /// The network interface, like eth0
+    #[arg(value_name = "INTERFACE")]
+    interface: String,
+
+    /// Count by this beside the protocol
+    #[arg(long, value_name = "FIELD")]
+    by: Option<By>,
+
+    /// Drop what matches: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol like
+    /// icmp, icmp-echo, udp, arp; may be repeated
+    #[arg(long, value_name = "RULE")]
+    drop: Vec<Rule>,
+
+    /// How packets are seen: by the driver, or behind it
+    #[arg(long, value_name = "MODE", default_value = "auto")]
+    mode: Mode,
+
+    /// Seconds between two reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = options::seconds, default_value = "1")]
+    interval: Duration,
+
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// What packets are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum By {
+    /// The address that they come from
+    Src,
+    /// The address that they go to
+    Dst,
+    /// The port that they go to
+    Port,
+}
+
+/// Where the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Mode {
+    /// Native where the driver can, else generic
+    Auto,
+    /// In the driver
+    Native,
+    /// In the kernel's network stack, for any interface
+    Generic,
+}
+
+/// What is dropped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rule {
+    /// A network, by its address and how many bits of it count: where packets come from, go to.
+    Network {
+        address: IpAddr,
+        bits: u8,
+        src: bool,
+        dst: bool,
+    },
+    /// Packets from or to this port.
+    Port(u16),
+    /// IP packets of this protocol.
+    Protocol(u8),
+    /// Echo requests and replies.
+    Echo,
+    Echo6,
+    Arp,
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if let Some(port) = text.strip_prefix("port:") {
+            return match port.parse() {
+                Ok(port @ 1..) => Ok(Rule::Port(port)),
+                _ => Err("a port is a number from 1 to 65535".into()),
+            };
+        }
+        let (src, dst, network) = match text.split_once(':') {
+            Some(("src", network)) => (true, false, network),
+            Some(("dst", network)) => (false, true, network),
+            _ => (true, true, text),
+        };
+        if let Some((address, bits)) = network_of(network) {
+            return Ok(Rule::Network { address, bits, src, dst });
+        }
+        match text {
+            "icmp-echo" => return Ok(Rule::Echo),
+            "icmp6-echo" => return Ok(Rule::Echo6),
+            "arp" => return Ok(Rule::Arp),
+            _ => {}
+        }
+        let known = PROTOCOLS.iter().find(|(_, name)| *name == text);
+        known.map(|(number, _)| Rule::Protocol(*number)).ok_or_else(|| {
+            let names = PROTOCOLS.iter().filter(|(number, _)| *number != 255);
+            let names = names.map(|(_, name)| *name).collect::<Vec<_>>();
+            format!(
+                "neither an address, a network, port:NUMBER nor a protocol: arp, icmp-echo, \
+                 icmp6-echo, {}",
+                names.join(", ")
+            )
+        })
+    }
+}
+
+/// `10.0.0.0/8`, `::1`.
+fn network_of(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+        None => (text, None),
+    };
+    let address = address.parse::<IpAddr>().ok()?;
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(all);
+    (bits <= all).then_some((address, bits))
+}
+
+/// IP protocols by their numbers: linux/in.h.
+const PROTOCOLS: &[(u8, &str)] = &[
+    (libc::IPPROTO_ICMP as u8, "icmp"),
+    (libc::IPPROTO_IGMP as u8, "igmp"),
+    (libc::IPPROTO_IPIP as u8, "ipip"),
+    (libc::IPPROTO_TCP as u8, "tcp"),
+    (libc::IPPROTO_UDP as u8, "udp"),
+    (libc::IPPROTO_DCCP as u8, "dccp"),
+    (libc::IPPROTO_IPV6 as u8, "ipv6-in-ip"),
+    (libc::IPPROTO_GRE as u8, "gre"),
+    (libc::IPPROTO_ESP as u8, "esp"),
+    (libc::IPPROTO_AH as u8, "ah"),
+    (libc::IPPROTO_ICMPV6 as u8, "icmp6"),
+    (libc::IPPROTO_SCTP as u8, "sctp"),
+    (libc::IPPROTO_UDPLITE as u8, "udplite"),
+    // Reserved: the header is cut off.
+    (255, "ip-cut"),
+];
+
+/// Types of Ethernet frames that are no IP packets: linux/if_ether.h.
+const ETHERTYPES: &[(u16, &str)] = &[
+    (libc::ETH_P_ARP as u16, "arp"),
+    (libc::ETH_P_SLOW as u16, "lacp"),
+    (libc::ETH_P_PAE as u16, "eapol"),
+    (libc::ETH_P_8021Q as u16, "vlan"),
+    (libc::ETH_P_8021AD as u16, "vlan-outer"),
+    (libc::ETH_P_MPLS_UC as u16, "mpls"),
+    (libc::ETH_P_PPP_SES as u16, "pppoe"),
+    (0x88cc, "lldp"),
+];
+
+/// The sum of all CPUs.
+#[derive(Debug)]
+struct Row {
+    protocol: String,
+    address: String,
+    port: u16,
+    dropped: bool,
+    packets: u64,
+    bytes: u64,
+}
+
+type Col = Column<Row>;
+
+const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::new("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
+        Value::Text(r.event.protocol.as_bytes())
+    }),
+    Col::new("SRC", "src", 16, "the address that they come from", address),
+    Col::new("DST", "dst", 16, "the address that they go to", address),
+    Col::new("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
+        0 => Value::None,
+        port => Value::Uint(port.into()),
+    }),
+    Col::new("ACTION", "action", 6, "pass or drop", |r| {
+        Value::Word(if r.event.dropped { "drop" } else { "pass" })
+    }),
+    Col::new("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets)),
+    Col::new("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
+        Value::Uint(r.event.bytes)
+    }),
+];
+
+fn address<'a>(record: &Record<'a, Row>) -> Value<'a> {
+    match record.event.address.as_str() {
+        "" => Value::None,
+        address => Value::Text(address.as_bytes()),
+    }
+}
+
+const PACKETS: Hook = Hook { name: "XDP", probes: &[Probe::new("on_packet", At::Later)] };
+
+impl Tool for Xdpfilter {
+    const NAME: &'static str = "xdpfilter";
+    const ABOUT: &'static str = "Count the packets that an interface receives, and drop some";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("eth0", "what comes in, by protocol, every second"),
+        ("eth0 --by src -i 10", "who sends it, every 10 seconds"),
+        ("lo --drop icmp-echo -- ping -c 3 127.0.0.1", "an interface that does not answer pings"),
+        ("eth0 --drop 1.1.1.1 --drop port:53", "what to do without"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let Some(mut columns) = self.run.columns(COLUMNS, Wish::default())? else { return Ok(()) };
+        if self.run.fields.is_empty() {
+            columns.retain(|column| match column.key {
+                "src" => self.by == Some(By::Src),
+                "dst" => self.by == Some(By::Dst),
+                "port" => self.by == Some(By::Port),
+                _ => true,
+            });
+        }
+        let needs = [privileges::BPF, &[Capability::CAP_NET_ADMIN]];
+        let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval, &needs)?;
+        let interface = index_of(&self.interface)?;
+        let mut storage = Storage::new();
+        let (skel, links) = session.attach::<XdpfilterSkelBuilder>(
+            &mut storage,
+            &Wants::default(),
+            &[&PACKETS],
+            |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    self.configure(constants);
+                }
+            },
+        )?;
+        self.fill(skel.object())?;
+        let attached = self.attach(&session, skel.object(), interface)?;
+        let names = ["packet_table", "packet_table_a", "packet_table_b"];
+        let mut tables = Tables::of(skel.object(), names)?;
+        session.run_intervals(skel.object(), (links, attached), &columns, |report, lines, _| {
+            show(report, lines, self.merge(&mut tables)?);
+            Ok(())
+        })
+    }
+}
+
+impl Xdpfilter {
+    fn configure(&self, constants: &mut types::rodata) {
+        let by = match self.by {
+            None => types::by::BY_PROTOCOL,
+            Some(By::Src) => types::by::BY_SRC,
+            Some(By::Dst) => types::by::BY_DST,
+            Some(By::Port) => types::by::BY_PORT,
+        };
+        constants.count_by = u8::try_from(by.0).unwrap_or(0);
+        for rule in &self.drop {
+            match *rule {
+                Rule::Network { src, dst, .. } => {
+                    constants.with_src |= u8::from(src);
+                    constants.with_dst |= u8::from(dst);
+                }
+                Rule::Port(_) => constants.with_ports = 1,
+                Rule::Protocol(number) => {
+                    constants.drop_protocols[usize::from(number / 64)] |= 1 << (number % 64);
+                }
+                Rule::Echo => constants.drop_echo = 1,
+                Rule::Echo6 => constants.drop_echo6 = 1,
+                Rule::Arp => constants.drop_arp = 1,
+            }
+        }
+    }
+
+    /// Fills the maps of what is dropped.
+    fn fill(&self, object: &Object) -> Result<()> {
+        let update = |map: &str, key: &[u8]| {
+            hooks::map(object, map)?.update(key, &[1], MapFlags::ANY).doing("filling the rules")
+        };
+        for rule in &self.drop {
+            match *rule {
+                Rule::Network { address, bits, src, dst } => {
+                    let network = network(address, bits);
+                    let key = sys::bytes_of(&network);
+                    if src {
+                        update("drop_src", key)?;
+                    }
+                    if dst {
+                        update("drop_dst", key)?;
+                    }
+                }
+                Rule::Port(port) => update("drop_ports", &port.to_ne_bytes())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Attaches in the first mode that works, and says which.
+    fn attach(&self, session: &Session<'_>, object: &Object, interface: u32) -> Result<OwnedFd> {
+        let modes: &[(&str, u32)] = match self.mode {
+            Mode::Auto => &[("native", XDP_FLAGS_DRV_MODE), ("generic", XDP_FLAGS_SKB_MODE)],
+            Mode::Native => &[("native", XDP_FLAGS_DRV_MODE)],
+            Mode::Generic => &[("generic", XDP_FLAGS_SKB_MODE)],
+        };
+        let program = hooks::program(object, "on_packet")?;
+        let mut failure = None;
+        for (mode, flags) in modes {
+            match sys::attach_xdp(program.as_fd(), interface, *flags) {
+                Ok(attached) => {
+                    let name = escape::text(self.interface.as_bytes());
+                    eprintln!("{}: {name}: {mode} mode", Self::NAME);
+                    return Ok(attached);
+                }
+                Err(error) => {
+                    session.note(format!("hook refused: {mode} mode: {error}"));
+                    failure = Some(error);
+                }
+            }
+        }
+        let busy = |error: &std::io::Error| {
+            let errno = error.raw_os_error().map(Errno::from_raw);
+            matches!(errno, Some(Errno::EBUSY | Errno::EEXIST))
+        };
+        let failure = failure.unwrap_or_else(|| Errno::EINVAL.into());
+        let is_busy = busy(&failure);
+        let error = Error::new(format!("attaching to {}", self.interface), failure);
+        Err(match is_busy {
+            true => error.hint(format!(
+                "another XDP program is there already: ip link show {}",
+                self.interface
+            )),
+            false => error.hint("-v shows what the kernel said of each mode"),
+        })
+    }
+
+    /// Adds up the CPUs' entries.
+    fn merge(&self, tables: &mut Tables<'_>) -> Result<Vec<Row>> {
+        let mut rows = BTreeMap::new();
+        for (key, value) in tables.turn()? {
+            let key = counts::read::<types::packet_key>(&key)?;
+            let value = counts::read::<types::packet_value>(&value)?;
+            let (protocol, address) = (protocol(&key), self.address(&key));
+            let (port, dropped) = (key.port, key.dropped != 0);
+            let id = (protocol.clone(), address.clone(), port, dropped);
+            let new = Row { protocol, address, port, dropped, packets: 0, bytes: 0 };
+            let row = rows.entry(id).or_insert(new);
+            row.packets += value.packets;
+            row.bytes += value.bytes;
+        }
+        let mut rows = rows.into_values().collect::<Vec<_>>();
+        // Those of the same number stay in order.
+        rows.sort_by_key(|row| Reverse(row.packets));
+        Ok(rows)
+    }
+
+    fn address(&self, key: &types::packet_key) -> String {
+        let [a, b, c, d, ..] = key.address;
+        match (self.by, i32::from(key.ethertype)) {
+            (Some(By::Src | By::Dst), libc::ETH_P_IP) => Ipv4Addr::new(a, b, c, d).to_string(),
+            (Some(By::Src | By::Dst), libc::ETH_P_IPV6) => Ipv6Addr::from(key.address).to_string(),
+            _ => String::new(),
+        }
+    }
+}
+
+/// As the kernel's tries have it.
+fn network(address: IpAddr, bits: u8) -> types::network {
+    let mut bytes = [0; 16];
+    let family = match address {
+        IpAddr::V4(address) => {
+            bytes[..4].copy_from_slice(&address.octets());
+            4
+        }
+        IpAddr::V6(address) => {
+            bytes = address.octets();
+            6
+        }
+    };
+    types::network {
+        bits: 8 + u32::from(bits),
+        family,
+        address: bytes,
+        ..types::network::default()
+    }
+}
+
+fn protocol(key: &types::packet_key) -> String {
+    let ethertype = i32::from(key.ethertype);
+    if !matches!(ethertype, libc::ETH_P_IP | libc::ETH_P_IPV6) {
+        let known = ETHERTYPES.iter().find(|(number, _)| *number == key.ethertype);
+        return known
+            .map_or_else(|| format!("ethernet-{ethertype:#06x}"), |(_, name)| (*name).into());
+    }
+    let known = PROTOCOLS.iter().find(|(number, _)| *number == key.protocol);
+    let name = known.map_or_else(|| format!("ip-{}", key.protocol), |(_, name)| (*name).into());
+    match types::echo(key.echo.into()) {
+        types::echo::ECHO_ASKS => name + "-echo-request",
+        types::echo::ECHO_ANSWERS => name + "-echo-reply",
+        _ => name,
+    }
+}
+
+fn index_of(interface: &str) -> Result<u32> {
+    if let Ok(index) = if_nametoindex(interface) {
+        return Ok(index);
+    }
+    let all = if_nameindex().doing("listing network interfaces")?;
+    let names = all.iter().map(|one| one.name().to_string_lossy()).collect::<Vec<_>>();
+    Err(Error::new("xdpfilter", format!("there is no interface {interface}"))
+        .hint(format!("there are {}", names.join(", "))))
+}
+
+fn show(report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
+    let header = Header { time_ns: boottime_ns(), ..Header::default() };
+    report.counted(rows.iter().map(|row| row.packets).sum());
+    for row in rows {
+        let record = Record { header: &header, event: &row, tail: &[], container: "" };
+        report.row(lines, &record, row.packets);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_rules() {
+        let v4 = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (text, rule) in [
+            ("1.1.1.1", Rule::Network { address: v4("1.1.1.1"), bits: 32, src: true, dst: true }),
+            (
+                "src:10.0.0.0/8",
+                Rule::Network { address: v4("10.0.0.0"), bits: 8, src: true, dst: false },
+            ),
+            ("dst:::1", Rule::Network { address: v4("::1"), bits: 128, src: false, dst: true }),
+            ("fe80::/10", Rule::Network { address: v4("fe80::"), bits: 10, src: true, dst: true }),
+            ("port:53", Rule::Port(53)),
+            ("icmp", Rule::Protocol(1)),
+            ("icmp-echo", Rule::Echo),
+            ("arp", Rule::Arp),
+        ] {
+            assert_eq!(text.parse(), Ok(rule), "{text}");
+        }
+        for text in [
+            "",
+            "port:0",
+            "port:65536",
+            "port:x",
+            "1.1.1",
+            "1.1.1.1/33",
+            "::/129",
+            "src:tcp",
+            "ICMP",
+        ] {
+            assert!(text.parse::<Rule>().is_err(), "{text}");
+        }
+    }
+}
