@@ -8,7 +8,7 @@ use libbpf_rs::{Map, MapCore as _, MapFlags, Object};
 
 use crate::bpf::shared::types::count_key;
 use crate::decode::{Header, Record, c_str};
-use crate::ending::Ending;
+use crate::ending::{Ending, Intervals};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
 use crate::options::CountBy;
@@ -99,28 +99,22 @@ pub(crate) fn every<A: Attached>(
     mut ending: Ending,
     mut show: impl FnMut(&mut Report, Duration) -> Result<()>,
 ) -> Result<()> {
-    let mut last = ending.began;
-    let after = |due: Instant| interval.and_then(|interval| due.checked_add(interval));
-    let mut next = after(last);
-    let mut care = last + CARE;
+    let mut intervals = Intervals::new(ending.began, interval);
+    let mut care = Instant::now() + CARE;
     while !ending.reached() && !report.has_failed() {
-        let now = Instant::now();
-        if let Some(due) = next.filter(|due| *due <= now) {
-            // No burst of reports after the machine slept.
-            next = after(due).map(|next| next.max(now));
-            show(&mut report, now - last)?;
-            last = now;
+        if let Some(length) = intervals.ended() {
+            show(&mut report, length)?;
             report.flush();
         }
-        if care <= now {
-            care = now + CARE;
+        if care <= Instant::now() {
+            care = Instant::now() + CARE;
             report.lost(object)?;
             attached.refresh(object)?;
         }
-        sleep(next.map_or(TICK, |due| TICK.min(due.saturating_duration_since(now))));
+        sleep(intervals.wait(TICK));
     }
     drop(attached);
-    show(&mut report, last.elapsed())?;
+    show(&mut report, intervals.rest())?;
     report.flush();
     report.finish(object)
 }

@@ -2,12 +2,18 @@
 //! a tool names several ways, they are tried in order, and the first that works is taken.
 
 use std::fmt::{self, Display, Formatter};
-use std::os::fd::OwnedFd;
+use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::path::Path;
 
+use libbpf_rs::libbpf_sys::{
+    PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE,
+    perf_event_attr,
+};
 use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory};
 
 use crate::error::{Context as _, Error, Result};
+use crate::kernel;
+use crate::sys;
 
 /// What is attached; dropped, it is detached.
 pub(crate) trait Attached {
@@ -74,6 +80,13 @@ pub(crate) enum At<'a> {
     Kretprobe(&'a str),
     /// A tracepoint: category and name.
     Tracepoint(&'a str, &'a str),
+    /// Some times a second on each CPU.
+    Samples {
+        /// What counts until the next one.
+        of: Counter,
+        /// How many times.
+        per_second: u64,
+    },
     /// The entry of a user function.
     Uprobe {
         /// Where it is.
@@ -90,6 +103,15 @@ pub(crate) enum At<'a> {
     },
 }
 
+/// What the kernel counts until the next sample.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counter {
+    /// The processor's cycles.
+    Cycles,
+    /// A clock of the kernel's.
+    Clock,
+}
+
 impl<'a> Probe<'a> {
     pub(crate) const fn new(program: &'a str, at: At<'a>) -> Self {
         Self { program, at, optional: false }
@@ -99,9 +121,18 @@ impl<'a> Probe<'a> {
         Self { program, at, optional: true }
     }
 
-    pub(crate) fn attach(&self, object: &Object) -> Result<Link> {
+    pub(crate) fn attach(&self, object: &Object) -> Result<Vec<Link>> {
         let program = program(object, self.program)?;
         let link = match self.at {
+            At::Samples { of, per_second } => {
+                let samples = kernel::online_cpus()?.into_iter().map(|cpu| {
+                    let event = samples(of, per_second, cpu).doing(self.at)?;
+                    // The link closes it.
+                    let link = program.attach_perf_event(event.into_raw_fd());
+                    link.map_err(|error| Error::new(self.at, cause(&error)))
+                });
+                return samples.collect();
+            }
             At::Declared | At::Fentry(_) | At::Fexit(_) | At::Later => program.attach(),
             At::KprobeMulti { functions, at_return } => {
                 program.attach_kprobe_multi(at_return, functions.to_vec())
@@ -117,8 +148,19 @@ impl<'a> Probe<'a> {
                 program.attach_uprobe(at_return, ANY_PROCESS, file, offset)
             }
         };
-        link.map_err(|error| Error::new(self.at, cause(&error)))
+        Ok(vec![link.map_err(|error| Error::new(self.at, cause(&error)))?])
     }
+}
+
+fn samples(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
+    let (kind, config) = match of {
+        Counter::Cycles => (PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES),
+        Counter::Clock => (PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK),
+    };
+    let mut attr = perf_event_attr { type_: kind, config: config.into(), ..Default::default() };
+    attr.__bindgen_anon_1.sample_freq = per_second;
+    attr.set_freq(1);
+    sys::perf_event_open(&mut attr, cpu)
 }
 
 impl At<'_> {
@@ -139,6 +181,8 @@ impl Display for At<'_> {
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
+            At::Samples { of: Counter::Cycles, .. } => f.write_str("samples by the cycle counter"),
+            At::Samples { of: Counter::Clock, .. } => f.write_str("samples by the kernel's clock"),
             At::Uprobe { file, offset } => {
                 write!(f, "uprobe {} at offset {offset:#x}", file.display())
             }
@@ -203,7 +247,7 @@ impl Hook<'_> {
         let mut links = Vec::new();
         for probe in self.probes.iter().filter(|probe| !matches!(probe.at, At::Later)) {
             match probe.attach(object) {
-                Ok(link) => links.push(link),
+                Ok(attached) => links.extend(attached),
                 Err(error) if probe.optional => note(&format!("not here: {error}")),
                 Err(error) => return Err(error),
             }

@@ -17,6 +17,8 @@ pub(crate) struct Function {
 const KALLSYMS: &str = "/proc/kallsyms";
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
+const ONLINE_CPUS: &str = "/sys/devices/system/cpu/online";
+
 /// All functions, as /proc/kallsyms lists them.
 pub(crate) fn functions() -> Result<Vec<Function>> {
     let text = fs::read(KALLSYMS).doing(format!("reading {KALLSYMS}"))?;
@@ -66,6 +68,21 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The numbers of the CPUs that run.
+pub(crate) fn online_cpus() -> Result<Vec<u32>> {
+    let text = fs::read_to_string(ONLINE_CPUS).doing(format!("reading {ONLINE_CPUS}"))?;
+    Ok(parse_cpus(text.trim()))
+}
+
+/// `0-3,5`
+fn parse_cpus(text: &str) -> Vec<u32> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<u32>().ok()?..=last.parse::<u32>().ok()?)
+    };
+    text.split(',').filter_map(range).flatten().collect()
+}
+
 /// How like a name must be to be named beside an unknown one: 1 is the same.
 const LIKENESS: f64 = 0.85;
 
@@ -97,6 +114,13 @@ mod tests {
         let error = unknown("probes", "vfs_raed", names.into_iter()).to_string();
         assert!(error.contains("hint: there are vfs_read, "), "{error}");
         assert!(!unknown("probes", "nothing*", names.into_iter()).to_string().contains("hint"));
+    }
+
+    #[test]
+    fn reads_cpus() {
+        assert_eq!(parse_cpus("0-3,5"), [0, 1, 2, 3, 5]);
+        assert_eq!(parse_cpus("7"), [7]);
+        assert!(parse_cpus("x").is_empty());
     }
 
     #[test]

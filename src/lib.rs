@@ -34,6 +34,7 @@ mod resolvers;
 mod session;
 mod shells;
 mod stream;
+mod symbols;
 mod sys;
 mod syscalls;
 mod tool;

@@ -28,6 +28,7 @@ pub(crate) struct Report {
     rest: &'static str,
     /// Events that the kernel let through, beyond those in its counters.
     counted: u64,
+    error: Option<Error>,
 }
 
 impl Report {
@@ -42,6 +43,7 @@ impl Report {
             rejected: 0,
             rest: loss::OUTPUT_FAILED,
             counted: 0,
+            error: None,
         }
     }
 
@@ -66,10 +68,11 @@ impl Report {
         self.output.lines(events, |out| lines.row(out, clock, record));
     }
 
-    /// Text for people, which stands beside the rows of a table; JSON has it in its values.
-    pub(crate) fn text(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
+    /// its values.
+    pub(crate) fn text(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
         if self.format == Format::Table {
-            self.output.lines(0, write);
+            self.output.lines(events, write);
         }
     }
 
@@ -92,6 +95,11 @@ impl Report {
     pub(crate) fn flush(&mut self) {
         self.clock.set(boot_ns());
         self.output.flush();
+    }
+
+    /// Something else than standard output could not be written: the run ends with this error.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.error = Some(error);
     }
 
     /// Can nothing more be written?
@@ -154,7 +162,7 @@ impl Report {
         eprintln!("{}: {totals}", self.tool);
         match self.output.failure() {
             // A pipe may be closed at any time, just now too.
-            None => Ok(()),
+            None => self.error.map_or(Ok(()), Err),
             Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Some(error) => Err(Error::new("writing to standard output", error)),
         }

@@ -30,7 +30,7 @@ use crate::processes;
 use crate::render::escape;
 use crate::render::{Column, Lines};
 use crate::report::Report;
-use crate::stream;
+use crate::stream::{self, Consumer, Rows};
 use crate::sys;
 use crate::trace_pipe::{self, Message};
 
@@ -88,6 +88,8 @@ pub(crate) struct Wants {
     pub(crate) max_tail: u32,
     /// What absolute names must begin with.
     pub(crate) prefix: Vec<u8>,
+    /// Wake the reader for each event, not for a good part of the ring.
+    pub(crate) at_once: bool,
     /// Maps that are not needed this time.
     pub(crate) without: &'static [&'static str],
 }
@@ -175,6 +177,11 @@ impl<'a> Session<'a> {
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
         let (count, interval, buffer, cgroups) = (None, None, 0, Vec::new());
         Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[] })
+    }
+
+    /// The same, with a ring of this size.
+    pub(crate) fn buffer(self, buffer: u32) -> Self {
+        Self { buffer, ..self }
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -286,13 +293,31 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
-        let report = Report::new(self.tool, self.options.format(), self.buffer);
+        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        if let Some(by) = self.count {
+            return self.count(object, attached, by, report, self.begin()?);
+        }
+        let rows = Rows::new(&mut report, columns, wanted);
+        stream::events(object, attached, None, rows, report, self.begin()?)
+    }
+
+    /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
+    pub(crate) fn run_consumer<E: plain::Plain, C: Consumer<E>>(
+        &self,
+        object: &Object,
+        attached: impl Attached,
+        consumer: impl FnOnce(&mut Report) -> C,
+    ) -> Result<()> {
+        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        let consumer = consumer(&mut report);
+        stream::events(object, attached, self.interval, consumer, report, self.begin()?)
+    }
+
+    /// The run begins now.
+    fn begin(&self) -> Result<Ending> {
         let ending = Ending::new(self.options)?;
         self.note("attached");
-        match self.count {
-            None => stream::events(object, attached, columns, wanted, report, ending),
-            Some(by) => self.count(object, attached, by, report, ending),
-        }
+        Ok(ending)
     }
 
     /// The same for a tool whose kernel side prints to trace_pipe.
@@ -303,11 +328,9 @@ impl<'a> Session<'a> {
         columns: &[&Column<Message>],
     ) -> Result<()> {
         let report = Report::new(self.tool, self.options.format(), self.buffer);
-        let ending = Ending::new(self.options)?;
-        self.note("attached");
         match self.count {
-            None => trace_pipe::messages(object, attached, columns, report, ending),
-            Some(by) => self.count(object, attached, by, report, ending),
+            None => trace_pipe::messages(object, attached, columns, report, self.begin()?),
+            Some(by) => self.count(object, attached, by, report, self.begin()?),
         }
     }
 
@@ -322,9 +345,7 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let mut report = Report::new(self.tool, self.options.format(), self.buffer);
         let lines = report.lines("interval", columns);
-        let ending = Ending::new(self.options)?;
-        self.note("attached");
-        counts::every(self.interval, object, attached, report, ending, |report, length| {
+        counts::every(self.interval, object, attached, report, self.begin()?, |report, length| {
             show(report, &lines, length)
         })
     }
@@ -370,7 +391,7 @@ impl<'a> Session<'a> {
         let filter = self.filter;
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
-            wake_shift: self.buffer.max(1 << 12).ilog2() - 3,
+            wake_shift: if wants.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
             by_pid: (!filter.pid.is_empty()).into(),
             by_uid: (!filter.user.is_empty()).into(),
             by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),

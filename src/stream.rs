@@ -1,6 +1,7 @@
 //! Events as they come: from the ring to the report.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use plain::Plain;
 
 use crate::cgroups::Containers;
 use crate::decode::Record;
-use crate::ending::Ending;
+use crate::ending::{Ending, Intervals};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
 use crate::render::{Column, Lines};
@@ -24,19 +25,51 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Under a flood the ring never gets empty: go back to the loop after so many events.
 const BATCH: u32 = 4096;
 
-/// Reads until the end is reached, detaches, reads what is left, and closes the accounts.
+/// What becomes of events.
+pub(crate) trait Consumer<E> {
+    /// One event. It is called inside C code: it must not panic.
+    fn take(&mut self, report: &mut Report, record: Record<'_, E>);
+
+    /// The end of an interval of this length.
+    fn interval(&mut self, _: &mut Report, _: Duration) {}
+}
+
+/// A line for each event that is wanted.
+pub(crate) struct Rows<'a, E, W> {
+    lines: Lines<'a, E>,
+    wanted: W,
+    containers: Containers,
+}
+
+impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
+    pub(crate) fn new(report: &mut Report, columns: &'a [&'a Column<E>], wanted: W) -> Self {
+        let containers = columns.iter().any(|column| column.key == "container");
+        let containers = if containers { Containers::find() } else { Containers::default() };
+        Self { lines: report.lines("event", columns), wanted, containers }
+    }
+}
+
+impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
+    fn take(&mut self, report: &mut Report, record: Record<'_, E>) {
+        if !(self.wanted)(&record) {
+            return report.reject(1);
+        }
+        let container = self.containers.of(record.header.cgroup_id);
+        report.row(&self.lines, &Record { container, ..record }, 1);
+    }
+}
+
+/// Reads until the end is reached, detaches, reads what is left, and closes the accounts. Intervals,
+/// if there are any, end in between, and the last one at the end.
 pub(crate) fn events<E: Plain, A: Attached>(
     object: &Object,
     mut attached: A,
-    columns: &[&Column<E>],
-    wanted: impl Fn(&Record<'_, E>) -> bool,
-    mut report: Report,
+    interval: Option<Duration>,
+    consumer: impl Consumer<E>,
+    report: Report,
     mut ending: Ending,
 ) -> Result<()> {
-    let lines = report.lines("event", columns);
-    let containers = columns.iter().any(|column| column.key == "container");
-    let containers = if containers { Containers::find() } else { Containers::default() };
-    let reader = Reader { lines, wanted, containers, report, batch: 0, broken: None };
+    let reader = Reader { consumer, report, batch: 0, broken: None, event: PhantomData };
     let reader = RefCell::new(reader);
     let map = hooks::map(object, "events")?;
     let mut builder = RingBufferBuilder::new();
@@ -45,6 +78,7 @@ pub(crate) fn events<E: Plain, A: Attached>(
     let mut filled = Filled::new(&map)?;
 
     let mut second = Instant::now() + SECOND;
+    let mut intervals = Intervals::new(ending.began, interval);
     while !ending.reached() && !reader.borrow_mut().is_done() {
         if reader.borrow().batch < BATCH {
             filled.wait(TICK)?;
@@ -52,6 +86,9 @@ pub(crate) fn events<E: Plain, A: Attached>(
         reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
         let mut reader = reader.borrow_mut();
+        if let Some(length) = intervals.ended() {
+            reader.interval(length);
+        }
         reader.report.flush();
         if Instant::now() >= second {
             second = Instant::now() + SECOND;
@@ -68,7 +105,9 @@ pub(crate) fn events<E: Plain, A: Attached>(
         }
     }
     drop(ring);
-    reader.into_inner().finish(object)
+    let mut reader = reader.into_inner();
+    reader.interval(intervals.rest());
+    reader.finish(object)
 }
 
 /// A signal and a full batch are no errors.
@@ -103,24 +142,19 @@ impl Filled {
 
 /// What the ring's callback works on. The callback runs inside C, so it must not panic, and an
 /// error has to wait here.
-struct Reader<'a, E, W> {
-    lines: Lines<'a, E>,
-    wanted: W,
-    containers: Containers,
+struct Reader<E, C> {
+    consumer: C,
     report: Report,
     batch: u32,
     broken: Option<Error>,
+    event: PhantomData<E>,
 }
 
-impl<E: Plain, W: Fn(&Record<'_, E>) -> bool> Reader<'_, E, W> {
+impl<E: Plain, C: Consumer<E>> Reader<E, C> {
     /// Returns 0, or -EINTR to go back to the loop.
     fn take(&mut self, bytes: &[u8]) -> i32 {
         match Record::new(bytes) {
-            Some(record) if !(self.wanted)(&record) => self.report.reject(1),
-            Some(mut record) => {
-                record.container = self.containers.of(record.header.cgroup_id);
-                self.report.row(&self.lines, &record, 1);
-            }
+            Some(record) => self.consumer.take(&mut self.report, record),
             None => {
                 let cause = format!("a record of {} bytes is not one of this tool", bytes.len());
                 self.broken = Some(Error::new("decoding an event", cause));
@@ -128,6 +162,10 @@ impl<E: Plain, W: Fn(&Record<'_, E>) -> bool> Reader<'_, E, W> {
         }
         self.batch += 1;
         if self.batch >= BATCH || self.broken.is_some() { -(Errno::EINTR as i32) } else { 0 }
+    }
+
+    fn interval(&mut self, length: Duration) {
+        self.consumer.interval(&mut self.report, length);
     }
 
     fn is_done(&mut self) -> bool {

@@ -6,8 +6,11 @@ use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use libbpf_rs::libbpf_sys::{
-    BPF_XDP, bpf_link_create, bpf_link_create_opts, bpf_obj_get_info_by_fd, bpf_prog_info,
+    BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts, bpf_obj_get_info_by_fd,
+    bpf_prog_info, perf_event_attr,
 };
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// How often the kernel skipped a program because it was running already on that CPU.
@@ -41,6 +44,26 @@ pub(crate) fn attach_xdp(
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Opens a perf event for all processes on one CPU.
+pub(crate) fn perf_event_open(attr: &mut perf_event_attr, cpu: u32) -> nix::Result<OwnedFd> {
+    attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);
+    let (any_process, no_group) = (-1, -1);
+    // SAFETY: `attr` is valid for the `size` bytes that it says, during the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            &raw mut *attr,
+            any_process,
+            cpu,
+            no_group,
+            PERF_FLAG_FD_CLOEXEC,
+        )
+    };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?) })
 }
 
 /// Ignores `which` from now on.

@@ -102,7 +102,7 @@ impl Files {
                 true => At::Uretprobe { file, offset },
                 false => At::Uprobe { file, offset },
             };
-            links.push(Probe::new(probe.program, at).attach(object)?);
+            links.extend(Probe::new(probe.program, at).attach(object)?);
             self.note(&format!("hook in use: {at} ({})", probe.function));
         }
         self.seen.insert(inode, links);

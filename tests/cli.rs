@@ -16,7 +16,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 11] = [
+const TOOLS: [&str; 12] = [
     "clonesnoop",
     "execsnoop",
     "funclatency",
@@ -24,6 +24,7 @@ const TOOLS: [&str; 11] = [
     "hello",
     "opensnoop",
     "probes",
+    "profile",
     "readline",
     "syscount",
     "unlinksnoop",
@@ -78,6 +79,8 @@ fn wrong_usage_is_exit_code_2() {
         (&["funclatency", "vfs_read", "--by", "uid"], "possible values: pid"),
         (&["xdpfilter", "lo", "--drop", "1.1.1"], "neither an address, a network"),
         (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),
+        (&["profile", "-f", "--tree"], "cannot be used with"),
+        (&["profile", "-F", "0"], "invalid value '0'"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (&["unlinksnoop", "--hook", "magic"], "possible values: kprobe, tracepoint"),
     ] {

@@ -90,6 +90,8 @@ pub enum Value<'a> {
     Path(Place<'a>),
     /// Arguments, and whether there were more.
     Args(Args<'a>, bool),
+    /// Bytes from outside, so many steps to the right in the table.
+    Indented(usize, &'a [u8]),
     /// Counts of a histogram's slots: in JSON those that are not empty, with their limits.
     Histogram(&'a [u32]),
     /// Addresses of hosts.
@@ -201,7 +203,9 @@ impl Value<'_> {
     /// The bytes of what is one string; of a path as far as it is known.
     pub(super) fn bytes(&self) -> Option<Cow<'_, [u8]>> {
         match self {
-            Value::Text(bytes) | Value::CutText(bytes) => Some(Cow::Borrowed(bytes)),
+            Value::Text(bytes) | Value::CutText(bytes) | Value::Indented(_, bytes) => {
+                Some(Cow::Borrowed(bytes))
+            }
             Value::Path(place) => Some(place.bytes()),
             _ => None,
         }
@@ -223,7 +227,7 @@ impl Serialize for Value<'_> {
             Value::Bool(flag) => to.serialize_bool(*flag),
             Value::Word(word) => to.serialize_str(word),
             Value::Errno(ret) => to.serialize_some(&decode::errno_name(*ret)),
-            Value::Text(_) | Value::CutText(_) | Value::Path(_) => {
+            Value::Text(_) | Value::CutText(_) | Value::Indented(..) | Value::Path(_) => {
                 to.serialize_str(&String::from_utf8_lossy(&self.bytes().unwrap_or_default()))
             }
             Value::Args(args, _) => {

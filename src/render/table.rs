@@ -9,7 +9,9 @@ use crate::decode::{self, Ancestors, Known, Record};
 
 /// Appends the header line.
 pub fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>]) {
-    line(out, columns, |out, column| out.extend_from_slice(column.title.as_bytes()));
+    if !columns.is_empty() {
+        line(out, columns, |out, column| out.extend_from_slice(column.title.as_bytes()));
+    }
 }
 
 /// Appends the line of one row.
@@ -66,6 +68,10 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
             None => number_into(out, ret),
         },
         Value::Text(bytes) => escape::text_into(out, bytes),
+        Value::Indented(steps, bytes) => {
+            out.extend(std::iter::repeat_n(b' ', 2 * steps));
+            escape::text_into(out, bytes);
+        }
         Value::CutText(bytes) => {
             escape::text_into(out, bytes);
             out.extend_from_slice(b"[...]");

@@ -227,7 +227,7 @@ impl Funclatency {
         for row in rows {
             let record = Record { header: &header, event: &row, tail: &[], container: "" };
             report.row(lines, &record, row.count + row.errors);
-            report.text(|out| {
+            report.text(0, |out| {
                 histogram::draw(out, &row.slots, |out, value| match row.is_time {
                     true => table::duration_into(out, value),
                     false => out.extend_from_slice(value.to_string().as_bytes()),

@@ -20,6 +20,7 @@ tools! {
     hello::Hello,
     opensnoop::Opensnoop,
     probes::Probes,
+    profile::Profile,
     readline::Readline,
     syscount::Syscount,
     unlinksnoop::Unlinksnoop,

@@ -270,6 +270,27 @@ static int do_functions(char **argv)
 	return sleeps();
 }
 
+/* Spins until so much processor time is used. */
+__attribute__((noinline)) int spin(long milliseconds)
+{
+	clock_t end = clock() + milliseconds * (CLOCKS_PER_SEC / 1000);
+	volatile long i;
+
+	while (clock() < end)
+		for (i = 0; i < 1000000; i++)
+			;
+	return 0;
+}
+
+/* MILLISECONDS */
+static int do_busy(char **argv)
+{
+	int result = spin(atol(argv[0]));
+
+	asm volatile("" : "+r"(result));
+	return result;
+}
+
 /* --- packets --------------------------------------------------------------------------------- */
 
 #define ETHERNET "000000000000000000000000"
@@ -484,6 +505,7 @@ static const struct {
 	{ "opens", do_opens },
 	{ "frames", do_frames },
 	{ "functions", do_functions },
+	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },
 	{ "deleted-cwd", do_deleted_cwd },

@@ -159,8 +159,9 @@ impl Case {
         }
         let dir = scratch_dir(self.name);
         let run = Run::of(self.within, self.args, self.command, self.typed, &dir);
+        let outcome = self.judge(&run).map_err(|why| format!("{why}\n{run}")).into();
         let _ = std::fs::remove_dir_all(&dir);
-        self.judge(&run).map_err(|why| format!("{why}\n{run}")).into()
+        outcome
     }
 
     fn judge(&self, run: &Run) -> Result<(), String> {

@@ -954,6 +954,102 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // profile
+    Case {
+        name: "profile_functions",
+        args: &["profile", "--json"],
+        command: &["$CALLS", "busy", "500"],
+        also: |run| {
+            let lines = run.json()?;
+            let is_spin = |line: &&serde_json::Value| {
+                let module = line["module"].as_str().unwrap_or_default();
+                line["function"] == "spin" && module.ends_with("/calls")
+            };
+            let spin = lines.iter().find(is_spin).ok_or("no spin")?;
+            let main = lines.iter().find(|line| line["function"] == "main").ok_or("no main")?;
+            let percent = |line: &serde_json::Value, key: &str| line[key].as_f64().unwrap_or(0.0);
+            let good = percent(spin, "self_percent") > 50.0
+                && percent(main, "total_percent") >= percent(spin, "self_percent")
+                && percent(main, "self_percent") < 5.0;
+            if good { Ok(()) } else { Err("not most of it in spin, below main".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_tree",
+        args: &["profile", "--tree", "--json"],
+        command: &["$CALLS", "busy", "500"],
+        shows: &[
+            r#"{"type": "interval", "depth": 0, "function": "calls"}"#,
+            r#"{"function": "spin"}"#,
+        ],
+        also: |run| {
+            let lines = run.json()?;
+            let depth = |name: &str| {
+                let line = lines.iter().find(|line| line["function"] == name);
+                line.and_then(|line| line["depth"].as_u64()).unwrap_or(0)
+            };
+            let below = depth("main") + 1 == depth("do_busy") && depth("do_busy") + 1 == depth("spin");
+            if below { Ok(()) } else { Err("not one below the other".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_folded",
+        args: &["profile", "-f", "-U"],
+        command: &["$CALLS", "busy", "500"],
+        also: |run| {
+            let mut lines = run.stdout.lines();
+            let good = !run.stdout.starts_with('\n') && lines.any(|line| {
+                let (stack, count) = line.rsplit_once(' ').unwrap_or_default();
+                stack.starts_with("calls;")
+                    && stack.ends_with(";main;do_busy;spin")
+                    && count.parse::<u64>().is_ok_and(|count| count > 10)
+            });
+            if good { Ok(()) } else { Err("no such line".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_stacks_of_the_kernel",
+        args: &["profile", "-f", "-K", "--json"],
+        // A CPU that makes system calls for half a second.
+        command: &["busybox", "timeout", "0.5", "$CALLS", "getppids", "2000000000"],
+        also: |run| {
+            let lines = run.json()?;
+            let in_call = |line: &serde_json::Value| line["stack"].to_string().contains("entry_SYSCALL_64");
+            let user = |line: &serde_json::Value| line["stack"].to_string().contains("do_getppids");
+            let good = lines.iter().any(in_call) && !lines.iter().any(user);
+            if good { Ok(()) } else { Err("not stacks of the kernel alone".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_flame_graph",
+        args: &["profile", "--svg", "$DIR/flames.svg", "--json"],
+        command: &["$CALLS", "busy", "500"],
+        also: |run| {
+            let svg = std::fs::read_to_string(run.word("$DIR") + "/flames.svg").map_err(|error| error.to_string())?;
+            let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (");
+            if good { Ok(()) } else { Err("no flame graph with spin in it".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_table",
+        args: &["profile", "--top", "1"],
+        command: &["$CALLS", "busy", "500"],
+        also: |run| {
+            let lines = run.stdout.lines().collect::<Vec<_>>();
+            let header = lines[0].split_whitespace().collect::<Vec<_>>();
+            let good = header == ["SAMPLES", "SELF%", "TOTAL", "TOTAL%", "FUNCTION", "MODULE"]
+                && lines.len() == 2
+                && lines[1].contains(" spin  ") && lines[1].ends_with("/calls");
+            if good { Ok(()) } else { Err("not the lines that were expected".into()) }
+        },
+        ..CASE
+    },
+
     // xdpfilter
     Case {
         name: "xdp_all_kinds_of_frames",

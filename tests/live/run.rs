@@ -47,7 +47,17 @@ fn program(variable: &str, name: &str, compiler: &str) -> Option<String> {
     let dir = format!("{}/{compiler}", env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(&dir).ok()?;
     let program = format!("{dir}/{name}");
-    let flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", &program, &source];
+    let flags = [
+        "-O1",
+        "-fno-omit-frame-pointer",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pthread",
+        "-o",
+        &program,
+        &source,
+    ];
     let compiled = Command::new(compiler).args(flags).status().ok()?;
     assert!(compiled.success(), "{name}.c cannot be compiled");
     Some(program)
@@ -126,6 +136,11 @@ impl Run {
     pub(crate) fn pattern(&self, pattern: &str) -> Result<Value, String> {
         let text = fill(pattern, &self.words);
         serde_json::from_str(&text).map_err(|error| format!("{text}: {error}"))
+    }
+
+    /// What a word like `$DIR` stood for.
+    pub(crate) fn word(&self, word: &str) -> String {
+        fill(word, &self.words)
     }
 
     /// The lines of output: valid objects, and a last one whose sums are right.

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* profile: the stacks of what runs, some times a second on each CPU. */
+#include "shared.bpf.h"
+
+struct event {
+	struct event_header header;
+	/* Bytes of addresses in the tail: first the kernel's, then the program's, the last call first. */
+	__u32 kernel_len;
+	__u32 user_len;
+	__u32 pid; /* as the tracer sees it in /proc */
+	__u32 reserved;
+};
+
+/* kernel.perf_event_max_stack is 127 by default. */
+#define STACK_LEN (128 * sizeof(__u64))
+#define TAIL_MAX 4096
+
+#include "event.bpf.h"
+
+const volatile __u8 with_kernel = 1;
+const volatile __u8 with_user = 1;
+const volatile __u8 with_idle = 0;
+
+SEC("perf_event")
+int on_sample(struct bpf_perf_event_data *ctx)
+{
+	struct record *record;
+	__s64 kernel = 0, user = 0;
+
+	/* Thread 0 of each CPU runs when there is nothing to run. */
+	if (!with_idle && !(__u32)bpf_get_current_pid_tgid())
+		return 0;
+	if (!task_wanted())
+		return 0;
+	record = record_begin();
+	if (!record)
+		return 0;
+	if (with_kernel)
+		kernel = bpf_get_stack(ctx, record->tail, STACK_LEN, 0);
+	/* There is none: it ran its own code. */
+	if (kernel < 0 || kernel > STACK_LEN)
+		kernel = 0;
+	if (with_user)
+		user = bpf_get_stack(ctx, record->tail + kernel, STACK_LEN, BPF_F_USER_STACK);
+	/* There is none: it is the kernel's own thread. */
+	if (user < 0 || user > STACK_LEN)
+		user = 0;
+	record->event.kernel_len = kernel;
+	record->event.user_len = user;
+	record->event.pid = pid_for_tracer();
+	record->event.reserved = 0;
+	record_submit(record, kernel + user);
+	return 0;
+}

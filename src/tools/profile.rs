@@ -1,0 +1,517 @@
+//! profile: where the processors spend their time.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+#[cfg(feature = "svg")]
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+
+use crate::bpf::profile::{ProfileSkelBuilder, types};
+use crate::decode::{self, Header, Record, c_str};
+use crate::error::{Error, Result};
+use crate::hooks::{At, Counter, Hook, Probe};
+use crate::options::{self, Format, IntervalOptions};
+use crate::privileges;
+use crate::render::escape;
+use crate::render::fields::Wish;
+use crate::render::{Column, Lines, Value};
+use crate::report::{Report, boottime_ns};
+use crate::session::{Session, Storage, Wants};
+use crate::stream::Consumer;
+use crate::symbols::{Function, Symbols};
+use crate::tool::Tool;
+
+/// Show where the processors spend their time, by sampling stacks
+#[derive(Args, Debug)]
+pub(crate) struct Profile {
+    /// How many times a second each CPU is looked at
+    #[arg(short = 'F', long, value_name = "HERTZ", default_value = "99", value_parser = clap::value_parser!(u64).range(1..))]
+    frequency: u64,
+
+    /// A line for each stack, its frames parted by semicolons, for flame graphs
+    #[arg(short, long, conflicts_with = "tree")]
+    folded: bool,
+
+    /// A tree of calls, down to those with 1 of a hundred samples
+    #[arg(long)]
+    tree: bool,
+
+    /// In folded lines, mark the kernel's functions by _[k]
+    #[arg(short, long)]
+    annotations: bool,
+
+    /// Draw a flame graph into this file
+    #[cfg(feature = "svg")]
+    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    svg: Option<PathBuf>,
+
+    /// Stacks of programs only, not of the kernel
+    #[arg(short = 'U', long, conflicts_with = "kernel_stacks_only")]
+    user_stacks_only: bool,
+
+    /// Stacks of the kernel only, not of programs
+    #[arg(short = 'K', long)]
+    kernel_stacks_only: bool,
+
+    /// CPUs that have nothing to do too
+    #[arg(short = 'I', long)]
+    include_idle: bool,
+
+    /// Show the N functions that take the most; 40 in a table
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+
+    /// Memory for samples on their way, like 512K or 64M; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "4M")]
+    buffer: u32,
+
+    #[command(flatten)]
+    options: IntervalOptions,
+}
+
+const TOP: usize = 40;
+/// The most stacks that are told apart in an interval; the rest of a program's are one.
+const STACKS_MAX: usize = 100_000;
+/// A call that has fewer of a hundred samples is not in the tree.
+const LEAST_PERCENT: f64 = 1.0;
+
+/// What was sampled: the name of the thread, and its stack from the first call to the last.
+type Stack = (Vec<u8>, Vec<u32>);
+
+/// One line: a function, a call in the tree, or a stack.
+#[derive(Debug, Default)]
+struct Row {
+    comm: Vec<u8>,
+    function: String,
+    module: String,
+    /// Names of functions, each with a NUL behind it.
+    stack: Vec<u8>,
+    depth: usize,
+    /// Samples in the function itself.
+    count: u64,
+    /// Samples in it and in what it called.
+    total: u64,
+    /// Of everything.
+    all: u64,
+}
+
+type Col = Column<Row>;
+
+const SAMPLES: Col = Col::new("SAMPLES", "count", 8, "samples in the function itself", |r| {
+    Value::Uint(r.event.count)
+});
+const SELF: Col = Col::new("SELF%", "self_percent", 6, "the same, of a hundred", |r| {
+    percent(r.event.count, r.event.all)
+});
+const TOTAL: Col = Col::new("TOTAL", "total", 8, "samples in it and in what it called", |r| {
+    Value::Uint(r.event.total)
+});
+const TOTAL_PERCENT: Col = Col::new("TOTAL%", "total_percent", 6, "the same, of a hundred", |r| {
+    percent(r.event.total, r.event.all)
+});
+const MODULE: Col = Col::new("MODULE", "module", 0, "the file that it is in, or [kernel]", |r| {
+    match r.event.module.as_str() {
+        "" => Value::None,
+        module => Value::Text(module.as_bytes()),
+    }
+});
+
+const FUNCTIONS: &[Col] = &[
+    Col::TIME.json_only(),
+    SAMPLES,
+    SELF,
+    TOTAL,
+    TOTAL_PERCENT,
+    Col::new(
+        "FUNCTION",
+        "function",
+        40,
+        "its name; without symbols that of its file, [libc.so.6]",
+        |r| Value::Text(r.event.function.as_bytes()),
+    ),
+    MODULE,
+];
+
+const TREE: &[Col] = &[
+    Col::TIME.json_only(),
+    TOTAL_PERCENT,
+    TOTAL,
+    SAMPLES,
+    Col::new("DEPTH", "depth", 5, "how many calls are above it; 0 for a thread's name", |r| {
+        Value::Uint(r.event.depth as u64)
+    })
+    .json_only(),
+    Col::new("FUNCTION", "function", 0, "its name, below its caller's", |r| {
+        Value::Indented(r.event.depth, r.event.function.as_bytes())
+    }),
+    MODULE.json_only(),
+];
+
+const STACKS: &[Col] = &[
+    Col::TIME.json_only(),
+    Col::new("COMM", "comm", 16, "the name of the thread", |r| Value::Text(&r.event.comm)),
+    Col::new("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
+    Col::new("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
+        Value::Args(decode::Args::new(&r.event.stack, 0), false)
+    }),
+];
+
+fn percent<'a>(part: u64, all: u64) -> Value<'a> {
+    Value::Float(100.0 * part as f64 / all.max(1) as f64)
+}
+
+const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
+
+impl Tool for Profile {
+    const NAME: &'static str = "profile";
+    const ABOUT: &'static str = "Show where the processors spend their time, by sampling stacks";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("-d 10", "the functions that took the most of ten seconds"),
+        ("--tree -- make", "who called them in a build"),
+        ("-f -d 30 >stacks", "folded lines, for flame graphs"),
+        #[cfg(feature = "svg")]
+        ("-p 1234 -d 30 --svg flames.svg", "a flame graph of one process"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let columns = match (self.folded, self.tree) {
+            (true, _) => STACKS,
+            (_, true) => TREE,
+            _ => FUNCTIONS,
+        };
+        let run = &self.options.common.run;
+        let Some(columns) = run.columns(columns, Wish::default())? else { return Ok(()) };
+        let session =
+            Session::start_intervals(Self::NAME, &self.options, None, &[privileges::BPF])?
+                .buffer(self.buffer);
+        self.check_frequency()?;
+        #[cfg(feature = "svg")]
+        let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
+        let by = |of| [Probe::new("on_sample", At::Samples { of, per_second: self.frequency })];
+        let (cycles, clock) = (by(Counter::Cycles), by(Counter::Clock));
+        let hooks = [
+            &Hook { name: "samples by the cycle counter", probes: &cycles },
+            &Hook { name: "samples by the kernel's clock", probes: &clock },
+        ];
+        let mut storage = Storage::new();
+        // Names have to be looked up while the process is there.
+        let wants = Wants { at_once: true, ..Wants::default() };
+        let (skel, links) =
+            session.attach::<ProfileSkelBuilder>(&mut storage, &wants, &hooks, |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.with_kernel = (!self.user_stacks_only).into();
+                    constants.with_user = (!self.kernel_stacks_only).into();
+                    constants.with_idle = self.include_idle.into();
+                }
+            })?;
+        session.run_consumer(skel.object(), links, |report| {
+            // Folded lines are for programs that know no header.
+            let is_folded = self.folded && run.format() == Format::Table;
+            let none: &[&Col] = &[];
+            Samples {
+                tool: &self,
+                lines: report.lines("interval", if is_folded { none } else { &columns }),
+                is_folded,
+                symbols: Symbols::new(),
+                stacks: HashMap::new(),
+                #[cfg(feature = "svg")]
+                svg,
+            }
+        })
+    }
+}
+
+impl Profile {
+    fn check_frequency(&self) -> Result<()> {
+        let most = fs::read_to_string(MAX_RATE).ok().and_then(|text| text.trim().parse().ok());
+        match most {
+            Some(most) if self.frequency > most => {
+                let cause = format!("{} times a second is more than {most}", self.frequency);
+                Err(Error::usage("profile", cause)
+                    .hint("sysctl kernel.perf_event_max_sample_rate allows more"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many functions are shown.
+    fn top(&self) -> usize {
+        let all = match self.options.common.run.format() {
+            Format::Table => TOP,
+            Format::Json => usize::MAX,
+        };
+        self.top.unwrap_or(all)
+    }
+}
+
+/// The samples of an interval.
+struct Samples<'a> {
+    tool: &'a Profile,
+    lines: Lines<'a, Row>,
+    is_folded: bool,
+    symbols: Symbols,
+    stacks: HashMap<Stack, u64>,
+    #[cfg(feature = "svg")]
+    svg: Option<flames::Svg>,
+}
+
+impl Consumer<types::event> for Samples<'_> {
+    fn take(&mut self, _: &mut Report, record: Record<'_, types::event>) {
+        let comm = c_str(&record.header.comm).to_vec();
+        let stack = match self.stacks.len() {
+            STACKS_MAX.. => Vec::new(),
+            _ => self.stack(&record),
+        };
+        *self.stacks.entry((comm, stack)).or_default() += 1;
+    }
+
+    fn interval(&mut self, report: &mut Report, _: Duration) {
+        match (self.tool.folded, self.tool.tree) {
+            (true, _) => self.show_stacks(report),
+            (_, true) => self.show_tree(report),
+            _ => self.show_functions(report),
+        }
+        #[cfg(feature = "svg")]
+        if let Some(svg) = self.svg.take() {
+            if let Err(error) = svg.draw(self.folded_lines()) {
+                report.fail(error);
+            }
+        }
+        self.stacks.clear();
+    }
+}
+
+impl Samples<'_> {
+    /// From the first call to the last: the program's, then the kernel's. The program's are looked up
+    /// first: it may end any time.
+    fn stack(&mut self, record: &Record<'_, types::event>) -> Vec<u32> {
+        let (kernel_len, user_len) = (record.event.kernel_len, record.event.user_len);
+        let (kernel, rest) = record.tail.split_at_checked(kernel_len as usize).unwrap_or_default();
+        let user = rest.get(..user_len as usize).unwrap_or_default();
+        let mut stack = Vec::with_capacity(record.tail.len() / 8);
+        let mut add = |stack: &mut Vec<u32>, pid, addresses: &[u8]| {
+            let addresses = addresses
+                .chunks_exact(8)
+                .map(|bytes| bytes.try_into().map_or(0, u64::from_ne_bytes));
+            // Behind the first, they are where a call returns to: the call is before that.
+            let calls = addresses.enumerate().map(|(i, at)| at.saturating_sub((i > 0).into()));
+            stack.extend(calls.map(|call| self.symbols.number(pid, call)));
+        };
+        add(&mut stack, record.event.pid, user);
+        let user = stack.len();
+        add(&mut stack, 0, kernel);
+        stack[..user].reverse();
+        stack[user..].reverse();
+        stack
+    }
+
+    fn all(&self) -> u64 {
+        self.stacks.values().sum()
+    }
+
+    fn row(&self, report: &mut Report, row: &Row, events: u64) {
+        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        let record = Record { header: &header, event: row, tail: &[], container: "" };
+        report.row(&self.lines, &record, events);
+    }
+
+    fn show_functions(&self, report: &mut Report) {
+        // In a function itself, and in it and what it called.
+        let mut counts = HashMap::<u32, (u64, u64)>::new();
+        for ((_, stack), count) in &self.stacks {
+            let last = stack.last().copied().unwrap_or(0);
+            counts.entry(last).or_default().0 += count;
+            // One that calls itself is there once.
+            for function in stack.iter().chain([&last]).collect::<HashSet<_>>() {
+                counts.entry(*function).or_default().1 += count;
+            }
+        }
+        let mut counts = counts.into_iter().collect::<Vec<_>>();
+        counts.sort_by_key(|(number, count)| (Reverse(*count), *number));
+        let all = self.all();
+        for (i, (number, (count, total))) in counts.into_iter().enumerate() {
+            if i >= self.tool.top() {
+                report.reject(count);
+                continue;
+            }
+            let Function { name, module, .. } = self.symbols.function(number).clone();
+            let row = Row { function: name, module, count, total, all, ..Row::default() };
+            self.row(report, &row, count);
+        }
+    }
+
+    fn show_tree(&self, report: &mut Report) {
+        let mut tree = Tree::default();
+        for ((comm, stack), count) in &self.stacks {
+            tree.add(comm, stack, *count);
+        }
+        let all = self.all();
+        let least = (all as f64 * LEAST_PERCENT / 100.0).ceil() as u64;
+        let mut waiting = tree.children(&tree.roots, 0);
+        while let Some((depth, call)) = waiting.pop() {
+            let Call { total, count, .. } = tree.calls[call];
+            if total < least {
+                report.reject(total);
+                continue;
+            }
+            let (function, module) = match &tree.calls[call].what {
+                What::Thread(comm) => (String::from_utf8_lossy(comm).into(), String::new()),
+                What::Function(number) => {
+                    let Function { name, module, .. } = self.symbols.function(*number).clone();
+                    (name, module)
+                }
+            };
+            let row = Row { function, module, depth, count, total, all, ..Row::default() };
+            self.row(report, &row, count);
+            waiting.extend(tree.children(&tree.calls[call].children, depth + 1));
+        }
+    }
+
+    fn show_stacks(&self, report: &mut Report) {
+        if self.is_folded {
+            for (line, count) in self.folded_lines() {
+                report.text(count, |out| out.extend_from_slice((line + "\n").as_bytes()));
+            }
+            return;
+        }
+        let mut stacks = self.stacks.iter().collect::<Vec<_>>();
+        stacks.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        for ((comm, stack), count) in stacks {
+            let names = stack.iter().map(|number| &self.symbols.function(*number).name);
+            let stack = names.flat_map(|name| name.bytes().chain([0])).collect();
+            let row = Row { comm: comm.clone(), stack, count: *count, ..Row::default() };
+            self.row(report, &row, *count);
+        }
+    }
+
+    /// `comm;first call;last call 12`, in order.
+    fn folded_lines(&self) -> Vec<(String, u64)> {
+        let frame = |bytes: &[u8]| escape::text(bytes).replace(';', ":");
+        let mut lines = HashMap::<String, u64>::new();
+        for ((comm, stack), count) in &self.stacks {
+            let mut line = frame(comm);
+            for number in stack {
+                let function = self.symbols.function(*number);
+                let mark = self.tool.annotations && function.is_kernel;
+                line += ";";
+                line += &frame(function.name.as_bytes());
+                line += if mark { "_[k]" } else { "" };
+            }
+            *lines.entry(line).or_default() += count;
+        }
+        let mut lines = lines.into_iter().collect::<Vec<_>>();
+        lines.sort();
+        for (line, count) in &mut lines {
+            *line += &format!(" {count}");
+        }
+        lines
+    }
+}
+
+/// Calls below their callers.
+#[derive(Default)]
+struct Tree {
+    calls: Vec<Call>,
+    roots: Children,
+}
+
+type Children = HashMap<What, usize>;
+
+#[derive(Clone, Eq, Hash, PartialEq)]
+enum What {
+    Thread(Vec<u8>),
+    Function(u32),
+}
+
+struct Call {
+    what: What,
+    count: u64,
+    total: u64,
+    children: Children,
+}
+
+impl Tree {
+    fn add(&mut self, comm: &[u8], stack: &[u32], count: u64) {
+        let mut at = self.child(None, What::Thread(comm.to_vec()), count);
+        for number in stack {
+            at = self.child(Some(at), What::Function(*number), count);
+        }
+        self.calls[at].count += count;
+    }
+
+    fn child(&mut self, of: Option<usize>, what: What, count: u64) -> usize {
+        let new = self.calls.len();
+        let children = match of {
+            Some(call) => &mut self.calls[call].children,
+            None => &mut self.roots,
+        };
+        let call = *children.entry(what.clone()).or_insert(new);
+        if call == new {
+            self.calls.push(Call { what, count: 0, total: 0, children: Children::new() });
+        }
+        self.calls[call].total += count;
+        call
+    }
+
+    /// With their depth; the one with the most samples last.
+    fn children(&self, children: &Children, depth: usize) -> Vec<(usize, usize)> {
+        let mut calls = children.values().map(|&call| (depth, call)).collect::<Vec<_>>();
+        calls.sort_by_key(|&(_, call)| (self.calls[call].total, Reverse(call)));
+        calls
+    }
+}
+
+#[cfg(feature = "svg")]
+mod flames {
+    use std::fs::File;
+    use std::path::{Path, PathBuf};
+
+    use inferno::flamegraph::{self, Options};
+
+    use crate::error::{Context as _, Result};
+
+    /// A file for a flame graph. It is made before the run, so that a wrong name is told at once.
+    pub(super) struct Svg(File, PathBuf);
+
+    impl Svg {
+        pub(super) fn create(path: &Path) -> Result<Self> {
+            let file = File::create(path).doing(format!("writing {}", path.display()))?;
+            Ok(Self(file, path.into()))
+        }
+
+        pub(super) fn draw(self, lines: Vec<(String, u64)>) -> Result<()> {
+            let Self(file, path) = self;
+            let lines = lines.iter().map(|(line, _)| line.as_str());
+            let mut options = Options::default();
+            options.title = "profile".into();
+            options.count_name = "samples".into();
+            flamegraph::from_lines(&mut options, lines, file)
+                .doing(format!("drawing {}", path.display()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_sums_up() {
+        let mut tree = Tree::default();
+        tree.add(b"sh", &[1, 2], 3);
+        tree.add(b"sh", &[1, 2, 2], 4);
+        tree.add(b"sh", &[1], 1);
+        tree.add(b"ls", &[], 9);
+        let mut lines = Vec::new();
+        let mut waiting = tree.children(&tree.roots, 0);
+        while let Some((depth, call)) = waiting.pop() {
+            lines.push((depth, tree.calls[call].total, tree.calls[call].count));
+            waiting.extend(tree.children(&tree.calls[call].children, depth + 1));
+        }
+        assert_eq!(lines, [(0, 9, 9), (0, 8, 0), (1, 8, 1), (2, 7, 3), (3, 4, 4)]);
+    }
+}
