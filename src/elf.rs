@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, STT_FUNC, STT_GNU_IFUNC};
-use object::read::elf::{Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _};
+use object::read::elf::{
+    Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
+};
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 
 use crate::error::{Context as _, Error, Result};
@@ -13,28 +15,29 @@ use crate::kernel;
 /// What is looked for in one file.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Offsets of the functions in the file, in the order that they were asked for.
+    /// Offsets in the file, in the order that was asked for.
     pub offsets: Vec<Option<u64>>,
     /// File names of the libraries that it is linked to.
     pub needed: Vec<String>,
 }
 
-/// Finds `functions` in `program`, or in the library whose name starts with `library` if the
-/// program is linked to that: the file, and the functions' offsets in it.
+/// Finds functions and USDT probes in `program`, or in the library whose name starts with `library`
+/// if the program is linked to that: the file, and the offsets in it.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is no ELF file, or has none of the functions.
-pub(crate) fn find_functions(
+/// When the file cannot be read, is no ELF file, or has none of them.
+pub(crate) fn find(
     program: &Path,
-    functions: &[&str],
-    library: &str,
+    names: &[&str],
+    library: Option<&str>,
 ) -> Result<(PathBuf, Vec<Option<u64>>)> {
-    let found = read(program, functions)?;
+    let found = read(program, names)?;
     if found.has_any() {
         return Ok((program.to_owned(), found.offsets));
     }
-    let doing = format!("looking for {} in {}", functions.join(", "), program.display());
+    let doing = format!("looking for {} in {}", names.join(", "), program.display());
+    let Some(library) = library else { return Err(Error::new(doing, "it has no such function")) };
     let Some(name) = found.needed.iter().find(|name| name.starts_with(library)) else {
         let cause = format!("it has no such function and is not linked to {library}");
         return Err(Error::new(doing, cause));
@@ -44,7 +47,7 @@ pub(crate) fn find_functions(
         Error::new(&doing, format!("it is linked to {name}, which is in none of the usual places"))
             .hint("name the library itself: -s PATH")
     })?;
-    let found = read(&path, functions)?;
+    let found = read(&path, names)?;
     if found.has_any() {
         return Ok((path, found.offsets));
     }
@@ -71,47 +74,56 @@ fn library_dirs() -> impl Iterator<Item = PathBuf> {
     dirs.into_iter().flat_map(move |dir| [Path::new(dir).join(&triplet), dir.into()])
 }
 
-fn read(path: &Path, functions: &[&str]) -> Result<Found> {
+fn read(path: &Path, names: &[&str]) -> Result<Found> {
     let doing = || format!("reading {}", path.display());
     // Asked before it is opened: opening a pipe would wait for its writer.
     if !path.metadata().doing(doing())?.is_file() {
         return Err(Error::new(doing(), "it is not a regular file"));
     }
-    search(&ReadCache::new(File::open(path).doing(doing())?), functions).doing(doing())
+    search(&ReadCache::new(File::open(path).doing(doing())?), names).doing(doing())
 }
 
-/// Looks for functions in the bytes of an ELF file.
+/// Looks for functions, and USDT probes like `postgresql:query__start`, in the bytes of an ELF file.
 ///
 /// # Errors
 ///
 /// When it is none, or is broken where it is looked at.
 pub fn search<'d, R: ReadRef<'d>>(
     data: R,
-    functions: &[&str],
+    names: &[&str],
 ) -> std::result::Result<Found, Box<dyn std::error::Error>> {
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, functions)?),
-        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, functions)?),
+        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, names)?),
+        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, names)?),
         _ => Err("it is not an ELF file".into()),
     }
 }
 
 fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
     data: R,
-    functions: &[&str],
+    names: &[&str],
 ) -> object::read::Result<Found> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, data)?;
-    let mut found = Found { offsets: vec![None; functions.len()], ..Found::default() };
+    let mut found = Found { offsets: vec![None; names.len()], ..Found::default() };
     for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
         let symbols = sections.symbols(endian, data, kind)?;
         for symbol in symbols.iter().filter(|symbol| symbol.is_definition(endian)) {
             let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
-            let wanted = functions.iter().position(|function| function.as_bytes() == name);
-            let offset = wanted.and_then(|wanted| found.offsets.get_mut(wanted));
-            if let Some(offset @ None) = offset {
-                *offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
+            for (wanted, offset) in names.iter().zip(&mut found.offsets) {
+                if wanted.as_bytes() == name && offset.is_none() {
+                    *offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
+                }
+            }
+        }
+    }
+    if names.iter().any(|name| name.contains(':')) {
+        for place in probes(endian, &sections, data) {
+            for (wanted, offset) in names.iter().zip(&mut found.offsets) {
+                if *wanted == place.name {
+                    *offset = file_offset(header, endian, data, place.address)?;
+                }
             }
         }
     }
@@ -204,6 +216,17 @@ fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(data: R) -> object::read::Res
             Some(Place { name, address: symbol.st_value(endian).into(), is_usdt: false })
         }));
     }
+    places.extend(probes(endian, &sections, data));
+    Ok(places)
+}
+
+/// The USDT probes.
+fn probes<'d, E: FileHeader, R: ReadRef<'d>>(
+    endian: E::Endian,
+    sections: &SectionTable<'d, E, R>,
+    data: R,
+) -> Vec<Place> {
+    let mut places = Vec::new();
     let notes = sections.section_by_name(endian, b".note.stapsdt");
     if let Some(mut notes) = notes.and_then(|(_, section)| section.notes(endian, data).transpose())
     {
@@ -211,7 +234,7 @@ fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(data: R) -> object::read::Res
             places.extend(usdt(note.desc(), E::is_type_64_sized(), endian));
         }
     }
-    Ok(places)
+    places
 }
 
 /// A note of systemtap's format: three addresses, then provider, name and arguments, each with a
@@ -253,7 +276,7 @@ mod tests {
         let libc = { libc }.find(|path| path.is_file()).unwrap();
         let found = read(&libc, &["no_such_function", "getaddrinfo"]).unwrap();
         assert!(matches!(found.offsets[..], [None, Some(1..)]), "{found:?}");
-        let (file, _) = find_functions(Path::new("/bin/sh"), &["getaddrinfo"], "libc.so").unwrap();
+        let (file, _) = find(Path::new("/bin/sh"), &["getaddrinfo"], Some("libc.so")).unwrap();
         assert!(file.ends_with("libc.so.6"), "{file:?}");
     }
 

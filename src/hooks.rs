@@ -94,6 +94,15 @@ pub(crate) enum At<'a> {
         /// Where in the file.
         offset: u64,
     },
+    /// A probe that a program's author put there.
+    Usdt {
+        /// Where it is.
+        file: &'a Path,
+        /// Whose it is, like `postgresql`.
+        provider: &'a str,
+        /// What it is called.
+        name: &'a str,
+    },
     /// The return of a user function.
     Uretprobe {
         /// Where it is.
@@ -142,6 +151,9 @@ impl<'a> Probe<'a> {
             At::Tracepoint(category, name) => {
                 program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
             }
+            At::Usdt { file, provider, name } => {
+                program.attach_usdt(ANY_PROCESS, file, provider, name)
+            }
             At::Uprobe { file, offset } | At::Uretprobe { file, offset } => {
                 let offset = usize::try_from(offset).doing(self.at)?;
                 let at_return = matches!(self.at, At::Uretprobe { .. });
@@ -183,6 +195,9 @@ impl Display for At<'_> {
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
             At::Samples { of: Counter::Cycles, .. } => f.write_str("samples by the cycle counter"),
             At::Samples { of: Counter::Clock, .. } => f.write_str("samples by the kernel's clock"),
+            At::Usdt { file, provider, name } => {
+                write!(f, "USDT {provider}:{name} of {}", file.display())
+            }
             At::Uprobe { file, offset } => {
                 write!(f, "uprobe {} at offset {offset:#x}", file.display())
             }

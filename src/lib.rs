@@ -31,6 +31,7 @@ mod privileges;
 mod processes;
 mod report;
 mod resolvers;
+mod servers;
 mod session;
 mod shells;
 mod stream;

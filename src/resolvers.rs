@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
-use crate::uprobes::{Files, Uprobe, mapped_library};
+use crate::uprobes::{Files, Way, mapped_library};
 
 /// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own loader.
 const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
@@ -18,8 +18,8 @@ const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
 pub(crate) struct Resolvers(Files);
 
 impl Resolvers {
-    pub(crate) fn new(probes: &'static [Uprobe], verbose: bool) -> Self {
-        Self(Files::new("gethostlatency", probes, LIBRARIES[0], verbose))
+    pub(crate) fn new(ways: &'static [Way], verbose: bool) -> Self {
+        Self(Files::new("gethostlatency", ways, Some(LIBRARIES[0]), verbose))
     }
 
     /// # Errors

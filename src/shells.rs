@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
-use crate::uprobes::{Files, Uprobe, mapped_library};
+use crate::uprobes::{Files, Way, mapped_library};
 
 const LIBRARY: &str = "libreadline.so";
 
@@ -34,8 +34,8 @@ impl Shells {
     /// # Errors
     ///
     /// When one file is named, and it is none that can be traced.
-    pub(crate) fn new(which: Which, probes: &'static [Uprobe], verbose: bool) -> Result<Self> {
-        let files = Files::new("readline", probes, LIBRARY, verbose);
+    pub(crate) fn new(which: Which, ways: &'static [Way], verbose: bool) -> Result<Self> {
+        let files = Files::new("readline", ways, Some(LIBRARY), verbose);
         if let Which::One(path) = &which {
             files.check(path)?;
         }

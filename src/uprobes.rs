@@ -15,16 +15,33 @@ use crate::processes;
 use crate::procfs;
 use crate::render::escape;
 
-/// A program and the function that it is attached to.
+/// A program, and the function or the USDT probe that it is attached to.
 #[derive(Debug)]
 pub(crate) struct Uprobe {
     /// The program's name in the `.bpf.c`.
     pub(crate) program: &'static str,
-    /// The function's name in the file.
-    pub(crate) function: &'static str,
-    /// When it returns, not when it is entered.
-    pub(crate) at_return: bool,
+    /// The function's name in the file; of a USDT probe, provider and name: `mysql:query__start`.
+    pub(crate) name: &'static str,
+    /// What of it.
+    pub(crate) when: When,
 }
+
+/// When a program runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum When {
+    /// The function is entered.
+    Entry,
+    /// The function returns.
+    Return,
+    /// The USDT probe is passed.
+    Usdt,
+}
+
+/// Probes that go together. A file need not have them all.
+pub(crate) type Way = &'static [Uprobe];
+
+/// A way, the file that it is for, and where the way's names are in it.
+type Found = (Way, PathBuf, Vec<Option<u64>>);
 
 /// One file, whatever its names are.
 type Inode = (u64, u64);
@@ -33,9 +50,10 @@ type Inode = (u64, u64);
 #[derive(Debug)]
 pub(crate) struct Files {
     tool: &'static str,
-    probes: &'static [Uprobe],
-    /// How the library's name begins in which the functions may be.
-    library: &'static str,
+    /// The first one of which a file has something, and that works, is used.
+    ways: &'static [Way],
+    /// How the library's name begins in which the functions may be, if there is one.
+    library: Option<&'static str>,
     verbose: bool,
     /// Files that were looked at; no probes in those that have not the functions.
     seen: HashMap<Inode, Vec<Link>>,
@@ -46,11 +64,11 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(
         tool: &'static str,
-        probes: &'static [Uprobe],
-        library: &'static str,
+        ways: &'static [Way],
+        library: Option<&'static str>,
         verbose: bool,
     ) -> Self {
-        Self { tool, probes, library, verbose, seen: HashMap::new(), processes: HashMap::new() }
+        Self { tool, ways, library, verbose, seen: HashMap::new(), processes: HashMap::new() }
     }
 
     /// Says something to those who asked with `-v`.
@@ -65,48 +83,74 @@ impl Files {
         self.seen.values().all(Vec::is_empty)
     }
 
-    /// Each once, whatever is attached to it.
-    fn functions(&self) -> Vec<&'static str> {
-        let mut functions = self.probes.iter().map(|probe| probe.function).collect::<Vec<_>>();
-        functions.sort_unstable();
-        functions.dedup();
-        functions
+    /// The ways to see a file's events: the file itself or its library, and where the way's names are
+    /// in it.
+    fn ways(&self, path: &Path) -> Result<Vec<Found>> {
+        let find = |way: &Way| {
+            let names = way.iter().map(|probe| probe.name).collect::<Vec<_>>();
+            elf::find(path, &names, self.library).map(|(file, offsets)| (*way, file, offsets))
+        };
+        let (found, failures): (Vec<_>, Vec<_>) =
+            self.ways.iter().map(find).partition(Result::is_ok);
+        match failures.into_iter().find_map(Result::err) {
+            Some(failure) if found.is_empty() => Err(failure),
+            _ => Ok(found.into_iter().flatten().collect()),
+        }
     }
 
-    /// Can the functions of a file be attached to?
+    /// Can something of a file be attached to?
     pub(crate) fn check(&self, path: &Path) -> Result<()> {
-        elf::find_functions(path, &self.functions(), self.library).map(drop)
+        self.ways(path).map(drop)
     }
 
-    /// Attaches to those of the functions that a file has, or the library that it is linked to; a
-    /// file that was looked at before is left alone.
+    /// Attaches to what a file has, or the library that it is linked to, in the first way that works;
+    /// a file that was looked at before is left alone.
     pub(crate) fn attach(&mut self, object: &Object, path: &Path) -> Result<()> {
         let Some(inode) = inode(path) else { return Ok(()) };
         if self.seen.contains_key(&inode) {
             return Ok(());
         }
         self.seen.insert(inode, Vec::new());
-        let functions = self.functions();
-        let (file, offsets) = elf::find_functions(path, &functions, self.library)?;
-        // The library, if it is that.
-        let Some(inode) = self::inode(&file) else { return Ok(()) };
-        if self.seen.get(&inode).is_some_and(|links| !links.is_empty()) {
-            return Ok(());
+        let mut failure = None;
+        for (way, file, offsets) in self.ways(path)? {
+            // The library, if it is that.
+            let Some(inode) = self::inode(&file) else { return Ok(()) };
+            if self.seen.get(&inode).is_some_and(|links| !links.is_empty()) {
+                return Ok(());
+            }
+            match self.attach_way(object, way, &file, &offsets) {
+                Ok(links) => {
+                    self.seen.insert(inode, links);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.note(&format!("hook refused: {}", error.line()));
+                    failure = failure.or(Some(error));
+                }
+            }
         }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn attach_way(
+        &self,
+        object: &Object,
+        way: Way,
+        file: &Path,
+        offsets: &[Option<u64>],
+    ) -> Result<Vec<Link>> {
         let mut links = Vec::new();
-        for probe in self.probes {
-            let index = functions.iter().position(|function| *function == probe.function);
-            let offset = index.and_then(|index| *offsets.get(index)?);
-            let (file, Some(offset)) = (&file, offset) else { continue };
-            let at = match probe.at_return {
-                true => At::Uretprobe { file, offset },
-                false => At::Uprobe { file, offset },
+        for (probe, offset) in way.iter().zip(offsets) {
+            let Some(offset) = *offset else { continue };
+            let at = match (probe.when, probe.name.split_once(':')) {
+                (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
+                (When::Return, _) => At::Uretprobe { file, offset },
+                _ => At::Uprobe { file, offset },
             };
             links.extend(Probe::new(probe.program, at).attach(object)?);
-            self.note(&format!("hook in use: {at} ({})", probe.function));
+            self.note(&format!("hook in use: {at} ({})", probe.name));
         }
-        self.seen.insert(inode, links);
-        Ok(())
+        Ok(links)
     }
 
     /// Attaches to the files of running processes that `files_of` finds: by number, and the name of

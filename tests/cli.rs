@@ -16,7 +16,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 12] = [
+const TOOLS: [&str; 13] = [
     "clonesnoop",
     "execsnoop",
     "funclatency",
@@ -25,6 +25,7 @@ const TOOLS: [&str; 12] = [
     "opensnoop",
     "probes",
     "profile",
+    "querysnoop",
     "readline",
     "syscount",
     "unlinksnoop",
@@ -81,6 +82,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),
         (&["profile", "-f", "--tree"], "cannot be used with"),
         (&["profile", "-F", "0"], "invalid value '0'"),
+        (&["querysnoop", "--slower", "soon"], "a number of milliseconds"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (&["unlinksnoop", "--hook", "magic"], "possible values: kprobe, tracepoint"),
     ] {

@@ -13,7 +13,7 @@ use crate::render::{Column, Shown, Value};
 use crate::resolvers::Resolvers;
 use crate::session::{Session, Storage, Wants};
 use crate::tool::Tool;
-use crate::uprobes::Uprobe;
+use crate::uprobes::{Uprobe, Way, When};
 
 /// Show names that are looked up, and how long it takes
 #[derive(Args, Debug)]
@@ -112,10 +112,10 @@ fn result(function: types::function, ret: i32) -> &'static str {
 
 macro_rules! functions {
     ($($function:literal),*) => {
-        const FUNCTIONS: &[Uprobe] = &[
+        const FUNCTIONS: Way = &[
             // Returns first: a call whose entry is seen must not lose its return.
-            $(Uprobe { program: concat!("on_", $function, "_return"), function: $function, at_return: true },)*
-            $(Uprobe { program: concat!("on_", $function), function: $function, at_return: false },)*
+            $(Uprobe { program: concat!("on_", $function, "_return"), name: $function, when: When::Return },)*
+            $(Uprobe { program: concat!("on_", $function), name: $function, when: When::Entry },)*
         ];
         const LOOKUPS: Hook = Hook {
             name: "uprobes and uretprobes",
@@ -146,7 +146,7 @@ impl Tool for Gethostlatency {
         let with_addresses = columns.iter().any(|column| column.key == ADDRESSES.key);
         let needs = [privileges::BPF, privileges::UPROBE];
         let session = Session::start(Self::NAME, &self.options, &needs)?;
-        let mut resolvers = Resolvers::new(FUNCTIONS, session.verbose());
+        let mut resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<GethostlatencySkelBuilder>(
             &mut storage,

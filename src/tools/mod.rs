@@ -21,6 +21,7 @@ tools! {
     opensnoop::Opensnoop,
     probes::Probes,
     profile::Profile,
+    querysnoop::Querysnoop,
     readline::Readline,
     syscount::Syscount,
     unlinksnoop::Unlinksnoop,
@@ -43,6 +44,7 @@ pub fn lines_of(bytes: &[u8]) -> Vec<String> {
         lines(execsnoop::COLUMNS, bytes),
         lines(gethostlatency::COLUMNS, bytes),
         lines(opensnoop::COLUMNS, bytes),
+        lines(querysnoop::COLUMNS, bytes),
         lines(readline::COLUMNS, bytes),
         lines(unlinksnoop::COLUMNS, bytes),
     ];

@@ -14,7 +14,7 @@ use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage, Wants};
 use crate::shells::{Shells, Which};
 use crate::tool::Tool;
-use crate::uprobes::Uprobe;
+use crate::uprobes::{Uprobe, Way, When};
 
 /// Show what is typed into bash
 #[derive(Args, Debug)]
@@ -62,8 +62,7 @@ pub(super) const COLUMNS: &[Col] = &[
 ];
 
 const LINES: Hook = Hook { name: "uretprobes", probes: &[Probe::new("on_readline", At::Later)] };
-const FUNCTIONS: &[Uprobe] =
-    &[Uprobe { program: "on_readline", function: "readline", at_return: true }];
+const FUNCTIONS: Way = &[Uprobe { program: "on_readline", name: "readline", when: When::Return }];
 
 impl Tool for Readline {
     const NAME: &'static str = "readline";
@@ -83,7 +82,7 @@ impl Tool for Readline {
             (None, true) => Which::AllPrograms,
             (None, false) => Which::AllShells,
         };
-        let mut shells = Shells::new(which, FUNCTIONS, session.verbose())?;
+        let mut shells = Shells::new(which, &[FUNCTIONS], session.verbose())?;
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,

@@ -463,6 +463,34 @@ __asm__(".pushsection .note.stapsdt, \"?\", \"note\"\n"
 	"1: .8byte main, 0, 0\n .asciz \"ebtools\"\n .asciz \"probe\"\n .asciz \"\"\n"
 	"2: .balign 4\n .popsection\n");
 
+/*
+ * QUERY: passes the USDT probes that MySQL has where it is built with them; no package is. Arguments are
+ * where the notes say: the query, a number, the database, the user.
+ */
+#if defined(__x86_64__)
+#define ARGUMENTS "8@%%rdi 8@%%rsi 8@%%rdx 8@%%rcx"
+#else
+#define ARGUMENTS "8@x0 8@x1 8@x2 8@x3"
+#endif
+#define USDT(name, arguments)                                                                      \
+	"9: nop\n .pushsection .note.stapsdt, \"\", \"note\"\n"                                    \
+	".balign 4\n .4byte 8, 2f - 1f, 3\n .asciz \"stapsdt\"\n"                                   \
+	"1: .8byte 9b, 0, 0\n .asciz \"mysql\"\n .asciz \"" name "\"\n .asciz \"" arguments "\"\n" \
+	"2: .balign 4\n .popsection\n"
+
+__attribute__((noinline)) int mysql_query(const char *query, long connection, const char *database, const char *user)
+{
+	__asm__ volatile(USDT("query__start", ARGUMENTS) : : "r"(query), "r"(connection), "r"(database), "r"(user));
+	usleep(10000);
+	__asm__ volatile(USDT("query__done", "") : :);
+	return 0;
+}
+
+static int do_mysql(char **argv)
+{
+	return mysql_query(argv[0], 1, "shop", "bob");
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -504,6 +532,7 @@ static const struct {
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
 	{ "frames", do_frames },
+	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },

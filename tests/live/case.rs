@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::run::{Run, calls, lookups, scratch_dir, this_program};
+use crate::servers;
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
 /// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in
-/// a line `pid NUMBER` that the command printed.
+/// a line `pid NUMBER` that the command printed. `$POSTGRES`, `$MARIADBD` are servers, and
+/// `$POSTGRES_DATA`, `$MARIADB_DATA` where their data are; only in cases that need them.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Arguments of ebtools, before `--`.
@@ -47,7 +49,7 @@ pub(crate) const CASE: Case = Case {
     also: |_| Ok(()),
 };
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Need {
     /// CONFIG_KPROBES.
     Kprobes,
@@ -65,6 +67,12 @@ pub(crate) enum Need {
     Musl,
     /// overlayfs: a module of most kernels.
     Overlayfs,
+    /// USDT probes of programs that are loaded to any address: Linux 5.15.
+    Usdt,
+    /// A PostgreSQL server.
+    Postgresql,
+    /// A MariaDB server.
+    Mariadb,
     /// A network interface that is joined to another: a module of most kernels.
     Veth,
     /// A program of the machine.
@@ -93,6 +101,11 @@ impl Need {
             Need::Libreadline if !calls_work(&["readline", "/dev/null"]) => {
                 Some("there is no libreadline".into())
             }
+            Need::Usdt if is_before(5, 15) => Some("this kernel has no BPF cookies".into()),
+            Need::Postgresql if servers::postgresql().is_none() => {
+                Some("there is no PostgreSQL".into())
+            }
+            Need::Mariadb if servers::mariadb().is_none() => Some("there is no MariaDB".into()),
             Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
@@ -104,6 +117,13 @@ impl Need {
 fn calls_work(args: &[&str]) -> bool {
     let status = Command::new(calls()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
+}
+
+fn is_before(major: u32, minor: u32) -> bool {
+    let release = nix::sys::utsname::uname().expect("a system has a name");
+    let release = release.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (major, minor)
 }
 
 fn veth_works() -> bool {
@@ -158,7 +178,17 @@ impl Case {
             return Outcome::Skipped(why);
         }
         let dir = scratch_dir(self.name);
-        let run = Run::of(self.within, self.args, self.command, self.typed, &dir);
+        let mut words = Vec::new();
+        if let Some(server) =
+            self.needs.contains(&Need::Postgresql).then(servers::postgresql).flatten()
+        {
+            words.extend([("$POSTGRES_DATA", &server.data), ("$POSTGRES", &server.program)]);
+        }
+        if let Some(server) = self.needs.contains(&Need::Mariadb).then(servers::mariadb).flatten() {
+            words.extend([("$MARIADB_DATA", &server.data), ("$MARIADBD", &server.program)]);
+        }
+        let words = words.into_iter().map(|(word, path)| (word, path.display().to_string()));
+        let run = Run::of(words.collect(), self.within, self.args, self.command, self.typed, &dir);
         let outcome = self.judge(&run).map_err(|why| format!("{why}\n{run}")).into();
         let _ = std::fs::remove_dir_all(&dir);
         outcome

@@ -1157,6 +1157,84 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
 
+    // querysnoop
+    Case {
+        name: "queries_of_postgresql",
+        args: &["querysnoop", "--server", "$POSTGRES", "--json"],
+        command: &[
+            "$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA",
+            "select 1", "select pg_sleep(0.2)", "select nonsense", "extended: select 7 + 8;\n", "select 'LONG'",
+        ],
+        needs: &[Need::Postgresql],
+        shows: &[
+            r#"{"type": "event", "tool": "querysnoop", "comm": "postgres", "user": "alice", "command": "query", "query": "select 1"}"#,
+            r#"{"user": "alice", "query": "select pg_sleep(0.2)"}"#,
+            r#"{"user": "alice", "query": "select nonsense", "query_truncated": null}"#,
+            r#"{"user": "alice", "query": "select 7 + 8;"}"#,
+            r#"{"user": "alice", "query_truncated": true}"#,
+        ],
+        also: |run| {
+            let lines = run.json()?;
+            let with = |text: &str| lines.iter().filter(|line| line["query"] == text).collect::<Vec<_>>();
+            let [sleep] = with("select pg_sleep(0.2)")[..] else { return Err("not one sleep".into()) };
+            // It is told of when it is parsed, bound and executed.
+            let [_] = with("select 7 + 8;")[..] else { return Err("not one extended query".into()) };
+            let long = lines.iter().find(|line| line["query_truncated"] == true);
+            let len = long.and_then(|line| line["query"].as_str()).map_or(0, str::len);
+            let good = sleep["latency_ns"].as_u64() >= Some(200_000_000) && len == 65535;
+            if good { Ok(()) } else { Err(format!("not its latency, or {len} bytes")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "slow_queries_of_postgresql",
+        args: &["querysnoop", "--server", "$POSTGRES", "--slower", "200", "--json"],
+        command: &["$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA", "select 1", "select pg_sleep(0.2)"],
+        needs: &[Need::Postgresql],
+        shows: &[r#"{"user": "alice", "query": "select pg_sleep(0.2)"}"#],
+        hides: &[r#"{"query": "select 1"}"#],
+        ..CASE
+    },
+    Case {
+        name: "queries_of_mariadb",
+        args: &["querysnoop", "--server", "$MARIADBD", "--json"],
+        command: &[
+            "$SELF", "helper", "serve", "mariadb", "$MARIADB_DATA",
+            "select 1; select sleep(0.2); select nonsense", "select 'LONG'",
+        ],
+        needs: &[Need::Mariadb],
+        shows: &[
+            r#"{"type": "event", "comm": "mariadbd", "user": null, "command": "query", "query": "select 1"}"#,
+            r#"{"query": "select sleep(0.2)"}"#,
+            r#"{"query": "select nonsense", "query_truncated": null}"#,
+            r#"{"query_truncated": true}"#,
+        ],
+        also: |run| {
+            let lines = run.json()?;
+            let sleep = lines.iter().find(|line| line["query"] == "select sleep(0.2)");
+            let latency = sleep.and_then(|line| line["latency_ns"].as_u64());
+            if latency >= Some(200_000_000) { Ok(()) } else { Err(format!("{latency:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "queries_counted",
+        args: &["querysnoop", "--server", "$MARIADBD", "--count=comm", "-i", "90", "--json"],
+        command: &["$SELF", "helper", "serve", "mariadb", "$MARIADB_DATA", "select 1; select 2; select 3"],
+        needs: &[Need::Mariadb],
+        shows: &[r#"{"type": "interval", "comm": "mariadbd", "count": 3}"#],
+        ..CASE
+    },
+    Case {
+        name: "queries_by_the_probes_of_mysql",
+        args: &["querysnoop", "--server", "$CALLS", "--json"],
+        command: &["$CALLS", "mysql", "select 'a stand-in'"],
+        needs: &[Need::Usdt],
+        shows: &[r#"{"user": "bob", "command": "query", "query": "select 'a stand-in'"}"#],
+        events: Some(1),
+        ..CASE
+    },
+
     // readline
     Case {
         name: "readline_from_the_first_line",

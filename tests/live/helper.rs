@@ -7,11 +7,15 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
+use crate::servers;
+
 pub(crate) fn main(args: &[String]) -> ExitCode {
     let args = args.iter().map(String::as_str).collect::<Vec<_>>();
     let done = match args[..] {
         // Runs a command as another user.
         ["as", uid, ref command @ ..] => as_user(uid, command),
+        // Puts queries to a database server that runs meanwhile.
+        ["serve", name, data, ref queries @ ..] => serve(name, data, queries),
         // Runs a command in a cgroup.
         ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
         // Runs a command as the first process of a PID namespace.
@@ -118,6 +122,14 @@ fn in_two_networks(command: &[&str]) -> Done {
 fn busybox(words: &str) -> Result<(), Box<dyn std::error::Error>> {
     let status = Command::new("busybox").args(words.split(' ')).status()?;
     if status.success() { Ok(()) } else { Err(format!("busybox {words}: {status}").into()) }
+}
+
+fn serve(name: &str, data: &str, queries: &[&str]) -> Done {
+    let queries = queries.iter().map(|query| query.replace("LONG", &"x".repeat(100_000)));
+    let queries = queries.collect::<Vec<_>>();
+    let queries = queries.iter().map(String::as_str).collect::<Vec<_>>();
+    servers::serve(name, Path::new(data), &queries)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn in_cgroup(dir: &Path, command: &[&str]) -> Done {

@@ -12,6 +12,7 @@ mod case;
 mod cases;
 mod helper;
 mod run;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
             Outcome::Skipped(_) => skipped += 1,
         }
         println!("{name}: {outcome}");
+    }
+    for server in [servers::postgresql(), servers::mariadb()].into_iter().flatten() {
+        let _ = std::fs::remove_dir_all(&server.data);
     }
     println!("live: {passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

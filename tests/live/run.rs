@@ -80,16 +80,17 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Runs `WITHIN ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything
+    /// Runs, with these words and those that all cases have, `WITHIN ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything
     /// is.
     pub(crate) fn of(
+        mut words: Vec<(&'static str, String)>,
         within: &[&str],
         args: &[&str],
         command: &[&str],
         typed: &str,
         dir: &Path,
     ) -> Self {
-        let mut words = vec![
+        words.extend([
             ("$DIR", dir.to_string_lossy().into_owned()),
             ("$SELF", this_program()),
             ("$CALLS", calls().to_string()),
@@ -97,7 +98,7 @@ impl Run {
             ("$LOOKUPS", lookups()[0].unwrap_or_default().into()),
             // Where /bin leads to: /usr/bin, on most systems.
             ("$BIN", real_path("/bin")),
-        ];
+        ]);
         let program = self::ebtools();
         let all = [within, &[program.as_str()], args].concat();
         let mut ebtools = Command::new(fill(all[0], &words));

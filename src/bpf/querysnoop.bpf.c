@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* querysnoop: queries of PostgreSQL, MySQL and MariaDB, and how long they take. */
+#include "ebtools.bpf.h"
+#include <bpf/usdt.bpf.h>
+
+/* The longest query that is shown whole, with a NUL. */
+#define TAIL_MAX 65536
+#define CALLS_MAX 256
+#define USER_MAX 96
+
+enum server {
+	POSTGRESQL = 1,
+	MYSQL, /* and MariaDB */
+};
+
+/* What a client wants of MySQL: enum_server_command of my_command.h. */
+enum command {
+	COM_QUERY = 3,
+	COM_STMT_PREPARE = 22,
+	COM_STMT_EXECUTE = 23,
+};
+
+/* Tail: the query. The header's time is that of the query's beginning. */
+struct event {
+	struct event_header header;
+	__u64 latency_ns;
+	__u64 statement; /* of COM_STMT_EXECUTE: the number of what was prepared */
+	__u32 server; /* enum server */
+	__u32 command; /* enum command */
+	__u32 query_len;
+	__u32 cut; /* the query is longer */
+	__u8 user[USER_MAX]; /* of PostgreSQL the process's title, which has it; else the user */
+};
+
+#include "event.bpf.h"
+#include "calls.bpf.h"
+
+enum server *export_server;
+enum command *export_command;
+
+/* Queries that take less are not wanted. */
+const volatile __u64 slower_ns = 0;
+
+static __always_inline int finish(struct record *call)
+{
+	__u64 len = call->event.query_len;
+
+	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+	if (call->event.latency_ns >= slower_ns && !count_only()) {
+		if (len > TAIL_MAX)
+			len = TAIL_MAX;
+		event_output(&call->event, len);
+	}
+	call_done(call);
+	return 0;
+}
+
+static __always_inline int finish_own(void)
+{
+	struct record *call = call_find();
+
+	return call ? finish(call) : 0;
+}
+
+static __always_inline struct record *begin(__u32 server, __u32 command)
+{
+	struct record *call;
+
+	if (!task_wanted())
+		return NULL;
+	call = call_begin();
+	if (!call)
+		return NULL;
+	call->event.server = server;
+	call->event.command = command;
+	call->event.statement = 0;
+	call->event.query_len = 0;
+	call->event.cut = 0;
+	__builtin_memset(call->event.user, 0, USER_MAX);
+	return call;
+}
+
+/* A query that ends with a NUL. */
+static __always_inline void read_string(struct record *call, const char *query)
+{
+	long len = bpf_probe_read_user_str(call->tail, TAIL_MAX, query);
+
+	if (len < 1 || len > TAIL_MAX)
+		return;
+	call->event.query_len = len - 1;
+	call->event.cut = len == TAIL_MAX;
+}
+
+static __always_inline void read_bytes(struct record *call, const char *query, __u64 len)
+{
+	call->event.cut = len > TAIL_MAX;
+	if (len > TAIL_MAX)
+		len = TAIL_MAX;
+	if (!bpf_probe_read_user(call->tail, len, query))
+		call->event.query_len = len;
+}
+
+/* --- PostgreSQL ------------------------------------------------------------------------------ */
+
+/* A statement is told of again when it is parsed, bound and executed: how much of it is compared. */
+#define SAME_MAX 128
+
+static __always_inline bool is_same(struct record *call, const char *query)
+{
+	__u8 text[SAME_MAX] = {};
+	int i;
+
+	if (bpf_probe_read_user_str(text, SAME_MAX, query) < 0)
+		return false;
+	for (i = 0; i < SAME_MAX - 1; i++) {
+		if (i >= call->event.query_len)
+			return !text[i];
+		if (text[i] != call->tail[i])
+			return false;
+	}
+	return true;
+}
+
+/* query: what the server process does now; NULL when it waits for the client. */
+static __always_inline int status(const char *query)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct record *call = call_find();
+
+	if (call) {
+		if (query && is_same(call, query))
+			return 0;
+		finish(call);
+	}
+	if (!query)
+		return 0;
+	call = begin(POSTGRESQL, COM_QUERY);
+	if (!call)
+		return 0;
+	read_string(call, query);
+	bpf_probe_read_user(call->event.user, USER_MAX - 1,
+			    (void *)BPF_CORE_READ(task, mm, arg_start));
+	return 0;
+}
+
+SEC("usdt")
+int BPF_USDT(on_statement_status, const char *query)
+{
+	return status(query);
+}
+
+/* pgstat_report_activity: where the probe is that the above is attached to. */
+SEC("uprobe")
+int BPF_KPROBE(on_report_activity, int state, const char *query)
+{
+	return status(query);
+}
+
+/* --- MySQL and MariaDB ----------------------------------------------------------------------- */
+
+SEC("usdt")
+int BPF_USDT(on_query_start, const char *query, void *connection, void *database, const char *user)
+{
+	struct record *call = begin(MYSQL, COM_QUERY);
+
+	if (!call)
+		return 0;
+	read_string(call, query);
+	bpf_probe_read_user_str(call->event.user, USER_MAX, user);
+	return 0;
+}
+
+SEC("usdt")
+int BPF_USDT(on_query_done)
+{
+	return finish_own();
+}
+
+static __always_inline bool is_query(__u32 command)
+{
+	return command == COM_QUERY || command == COM_STMT_PREPARE || command == COM_STMT_EXECUTE;
+}
+
+/* MariaDB, and MySQL up to 5.6. */
+SEC("uprobe")
+int BPF_KPROBE(on_dispatch_packet, __u32 command, void *thd, const char *packet, __u32 len)
+{
+	struct record *call;
+
+	if (!is_query(command))
+		return 0;
+	call = begin(MYSQL, command);
+	if (!call)
+		return 0;
+	if (command == COM_STMT_EXECUTE)
+		bpf_probe_read_user(&call->event.statement, sizeof(__u32), packet);
+	else
+		read_bytes(call, packet, len);
+	return 0;
+}
+
+/* union COM_DATA of MySQL 5.7 and later: what both COM_QUERY and COM_STMT_PREPARE begin with. */
+struct com_query {
+	const char *query;
+	__u32 len;
+	__u32 reserved;
+};
+
+SEC("uprobe")
+int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
+{
+	struct com_query com = {};
+	struct record *call;
+
+	if (!is_query(command))
+		return 0;
+	call = begin(MYSQL, command);
+	if (!call)
+		return 0;
+	if (command == COM_STMT_EXECUTE) {
+		bpf_probe_read_user(&call->event.statement, sizeof(__u64), data);
+	} else {
+		bpf_probe_read_user(&com, sizeof(com), data);
+		read_bytes(call, com.query, com.len);
+	}
+	return 0;
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_dispatch_return)
+{
+	return finish_own();
+}
+
+/* A query whose server process, or thread, ended. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_end, struct task_struct *task)
+{
+	return finish_own();
+}

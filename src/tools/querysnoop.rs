@@ -1,0 +1,210 @@
+//! querysnoop: queries of databases, and how long they take.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use libbpf_rs::skel::Skel as _;
+
+use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
+use crate::decode::{Record, c_str};
+use crate::error::Result;
+use crate::hooks::{At, Hook, Probe};
+use crate::options::EventOptions;
+use crate::privileges;
+use crate::render::{Column, Shown, Value};
+use crate::servers::Servers;
+use crate::session::{Session, Storage, Wants};
+use crate::tool::Tool;
+use crate::uprobes::{Uprobe, Way, When};
+
+/// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
+#[derive(Args, Debug)]
+pub(crate) struct Querysnoop {
+    /// Only queries that take so many milliseconds or more
+    #[arg(short, long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    slower: u64,
+
+    /// Only servers that run this program
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<types::event>;
+
+pub(super) const COLUMNS: &[Col] = &[
+    Col::TIME,
+    Col::UID.shown(Shown::WithUid),
+    Col::PID,
+    Col::NS_PID,
+    Col::TID,
+    Col::PPID.json_only(),
+    Col::COMM,
+    Col::CGROUP,
+    Col::CONTAINER,
+    Col::new("USER", "user", 12, "the database's user, where it can be had", |r| match user(r) {
+        b"" => Value::None,
+        user => Value::Text(user),
+    })
+    .user(),
+    Col::new("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
+        Value::Word(match types::command(r.event.command) {
+            types::command::COM_STMT_PREPARE => "prepare",
+            types::command::COM_STMT_EXECUTE => "execute",
+            _ => "query",
+        })
+    })
+    .json_only(),
+    Col::new("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
+        match types::command(r.event.command) {
+            types::command::COM_STMT_EXECUTE => Value::Uint(r.event.statement),
+            _ => Value::None,
+        }
+    })
+    .json_only(),
+    Col::new("LATENCY", "latency_ns", 8, "how long it took", |r| {
+        Value::Duration(r.event.latency_ns)
+    }),
+    Col::new("QUERY", "query", 0, "its text, 64 KiB at the most; - where it was not sent", |r| {
+        // Some clients send a NUL too.
+        match r.tail.strip_suffix(b"\0").unwrap_or(r.tail) {
+            b"" => Value::None,
+            query if r.event.cut == 0 => Value::Text(query),
+            query => Value::CutText(query),
+        }
+    })
+    .user(),
+];
+
+/// PostgreSQL's processes have it in their title: `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.
+fn user<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    let text = c_str(&record.event.user);
+    match types::server(record.event.server) {
+        types::server::POSTGRESQL => title(text).unwrap_or_default(),
+        _ => text,
+    }
+}
+
+/// The user in a title; none where the process serves no client.
+fn title(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(b"postgres: ")?;
+    let mut words = rest.split(|&byte| byte == b' ');
+    let mut first = words.next()?;
+    // The name of the cluster, if it has one.
+    if first.ends_with(b":") {
+        first = words.next()?;
+    }
+    // Server processes of its own are called by two words or more, and have no host.
+    let (_, host) = (words.next()?, words.next()?);
+    let is_host = host == b"[local]" || host.ends_with(b")");
+    is_host.then_some(first)
+}
+
+/// Processes that work for another one, which tells of the query itself.
+fn is_worker(record: &Record<'_, types::event>) -> bool {
+    record.event.server == types::server::POSTGRESQL.0
+        && c_str(&record.event.user).windows(16).any(|text| text == b" parallel worker")
+}
+
+macro_rules! uprobes {
+    ($($program:literal $when:ident $name:literal),*) => {
+        &[$(Uprobe { program: $program, name: $name, when: When::$when }),*]
+    };
+}
+
+macro_rules! dispatch {
+    ($program:literal $name:literal) => {
+        uprobes!("on_dispatch_return" Return $name, $program Entry $name)
+    };
+}
+
+/// The functions have C++ names, with the types of their arguments.
+const WAYS: &[Way] = &[
+    uprobes!("on_statement_status" Usdt "postgresql:statement__status"),
+    uprobes!("on_report_activity" Entry "pgstat_report_activity"),
+    uprobes!("on_query_done" Usdt "mysql:query__done", "on_query_start" Usdt "mysql:query__start"),
+    // MariaDB 10.6 and later, 10.2 and later, and before; MySQL 5.7 and later.
+    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcjb"),
+    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcjbb"),
+    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcj"),
+    dispatch!("on_dispatch_data" "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"),
+];
+
+const QUERIES: Hook = Hook {
+    name: "USDT and uprobes",
+    probes: &[
+        Probe::new("on_statement_status", At::Later),
+        Probe::new("on_report_activity", At::Later),
+        Probe::new("on_query_start", At::Later),
+        Probe::new("on_query_done", At::Later),
+        Probe::new("on_dispatch_packet", At::Later),
+        Probe::new("on_dispatch_data", At::Later),
+        Probe::new("on_dispatch_return", At::Later),
+        Probe::new("on_thread_end", At::Declared),
+    ],
+};
+
+impl Tool for Querysnoop {
+    const NAME: &'static str = "querysnoop";
+    const ABOUT: &'static str = "Show queries of PostgreSQL, MySQL and MariaDB";
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("", "the queries of all servers that run"),
+        ("--slower 100", "those that take a tenth of a second or more"),
+        ("-p 1234 --json", "those of one connection, as JSON Lines"),
+    ];
+
+    fn run(self) -> Result<()> {
+        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+        let needs = [privileges::BPF, privileges::UPROBE];
+        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let mut servers = Servers::new(self.server, WAYS, session.verbose())?;
+        let mut storage = Storage::new();
+        let wants = Wants::of(&columns);
+        let (skel, links) =
+            session.attach::<QuerysnoopSkelBuilder>(&mut storage, &wants, &[&QUERIES], |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.slower_ns = self.slower;
+                }
+            })?;
+        servers.attach_first(skel.object())?;
+        session.run(skel.object(), (servers, links), &columns, |record| !is_worker(record))
+    }
+}
+
+fn milliseconds(text: &str) -> std::result::Result<u64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1e9).contains(number));
+    let number = number.ok_or("a number of milliseconds is needed")?;
+    Ok((number * 1e6) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_users_in_titles() {
+        for (text, user) in [
+            ("postgres: alice shop [local] SELECT", Some("alice")),
+            ("postgres: 15/main: alice shop 10.0.0.7(4711) idle in transaction", Some("alice")),
+            ("postgres: alice shop ::1(4711) idle", Some("alice")),
+            ("postgres: checkpointer ", None),
+            ("postgres: 15/main: autovacuum worker shop", None),
+            ("postgres: 15/main: parallel worker for PID 12 ", None),
+            ("/usr/lib/postgresql/15/bin/postgres -D data", None),
+            ("", None),
+        ] {
+            assert_eq!(title(text.as_bytes()), user.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_milliseconds() {
+        assert_eq!(milliseconds("1.5"), Ok(1_500_000));
+        assert_eq!(milliseconds("0"), Ok(0));
+        for text in ["", "-1", "nan", "inf", "1e10", "soon"] {
+            assert!(milliseconds(text).is_err(), "{text}");
+        }
+    }
+}
