@@ -308,8 +308,7 @@ mod tests {
             ("/", "it is not a regular file"),
             ("/no/such/file", "No such file"),
         ] {
-            let error =
-                find_functions(Path::new(path), &["readline"], "libreadline.so").unwrap_err();
+            let error = find(Path::new(path), &["readline"], Some("libreadline.so")).unwrap_err();
             assert!(error.to_string().contains(cause), "{error}");
         }
     }
