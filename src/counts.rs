@@ -22,10 +22,8 @@ const CARE: Duration = Duration::from_secs(1);
 /// Entries that are read at once.
 const BATCH: u32 = 4096;
 
-/// Maps of count.bpf.h.
+/// The tables of count.bpf.h.
 pub(crate) const COUNT_TABLE: &str = "count_table";
-pub(crate) const COUNT_TABLE_A: &str = "count_table_a";
-pub(crate) const COUNT_TABLE_B: &str = "count_table_b";
 
 /// One line of a report.
 #[derive(Debug)]
@@ -80,7 +78,7 @@ pub(crate) fn intervals<A: Attached>(
     ending: Ending,
 ) -> Result<()> {
     let columns = columns(by, kinds);
-    let mut tables = Tables::of(object, [COUNT_TABLE, COUNT_TABLE_A, COUNT_TABLE_B])?;
+    let mut tables = Tables::of(object, COUNT_TABLE)?;
     let lines = report.lines("interval", &columns);
     every(interval, object, attached, report, ending, |report, _| {
         let counts = tables.turn()?.into_iter().map(|entry| Count::of(&entry, kinds));
@@ -147,7 +145,7 @@ fn kind(kinds: &[&'static str], number: u32) -> (u32, &'static str) {
     (number, kinds.get(number as usize).copied().unwrap_or_default())
 }
 
-/// Two tables that the kernel counts in by turns; see count.bpf.h.
+/// Two tables that the kernel counts in by turns; see tables.bpf.h.
 #[derive(Debug)]
 pub(crate) struct Tables<'o> {
     in_use: Map<'o>,
@@ -159,11 +157,10 @@ pub(crate) struct Tables<'o> {
 pub(crate) type Entry = (Vec<u8>, Vec<u8>);
 
 impl<'o> Tables<'o> {
-    /// Names of the map that selects a table, of the table in use, and of the other one.
-    pub(crate) fn of(object: &'o Object, names: [&str; 3]) -> Result<Self> {
-        let [selector, in_use, idle] = names;
-        let find = |name| hooks::map(object, name);
-        Ok(Self { in_use: find(in_use)?, idle: find(idle)?, selector: find(selector)? })
+    /// Those that `TABLES` of tables.bpf.h made with this name.
+    pub(crate) fn of(object: &'o Object, name: &str) -> Result<Self> {
+        let find = |suffix| hooks::map(object, &format!("{name}{suffix}"));
+        Ok(Self { in_use: find("_a")?, idle: find("_b")?, selector: find("")? })
     }
 
     /// Lets the kernel count in the other table, and empties the one that it has left.

@@ -4,12 +4,16 @@
 use std::fmt::{self, Display, Formatter};
 use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
 
 use libbpf_rs::libbpf_sys::{
     PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE,
     perf_event_attr,
 };
-use libbpf_rs::{Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory};
+use libbpf_rs::{
+    Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory, UprobeMultiOpts,
+};
 
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
@@ -23,7 +27,48 @@ pub(crate) trait Attached {
     }
 }
 
-impl Attached for Vec<Link> {}
+/// What is attached to the kernel.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Vec<Link>);
+
+/// As many are detached at a time.
+const DETACHERS: usize = 32;
+
+impl Links {
+    pub(crate) fn add(&mut self, links: impl IntoIterator<Item = Link>) {
+        self.0.extend(links);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<Link> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Links {
+    /// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which
+    /// takes a tenth of a second.
+    fn drop(&mut self) {
+        let links = self.take();
+        let detachers = links.len().min(DETACHERS);
+        let links = Mutex::new(links.into_iter());
+        let detach = || loop {
+            let Some(link) = links.lock().ok().and_then(|mut links| links.next()) else { break };
+            drop(link);
+        };
+        thread::scope(|scope| {
+            for _ in 1..detachers {
+                scope.spawn(detach);
+            }
+            detach();
+        });
+    }
+}
+
+impl Attached for Links {}
 impl Attached for OwnedFd {}
 
 impl<A: Attached, B: Attached> Attached for (A, B) {
@@ -87,12 +132,19 @@ pub(crate) enum At<'a> {
         /// How many times.
         per_second: u64,
     },
-    /// The entry of a user function.
-    Uprobe {
-        /// Where it is.
+    /// The entries of user functions.
+    Uprobes {
+        /// Where they are.
         file: &'a Path,
         /// Where in the file.
-        offset: u64,
+        offsets: &'a [u64],
+    },
+    /// The returns of user functions.
+    Uretprobes {
+        /// Where they are.
+        file: &'a Path,
+        /// Where in the file.
+        offsets: &'a [u64],
     },
     /// A probe that a program's author put there.
     Usdt {
@@ -102,13 +154,6 @@ pub(crate) enum At<'a> {
         provider: &'a str,
         /// What it is called.
         name: &'a str,
-    },
-    /// The return of a user function.
-    Uretprobe {
-        /// Where it is.
-        file: &'a Path,
-        /// Where in the file.
-        offset: u64,
     },
 }
 
@@ -154,14 +199,37 @@ impl<'a> Probe<'a> {
             At::Usdt { file, provider, name } => {
                 program.attach_usdt(ANY_PROCESS, file, provider, name)
             }
-            At::Uprobe { file, offset } | At::Uretprobe { file, offset } => {
-                let offset = usize::try_from(offset).doing(self.at)?;
-                let at_return = matches!(self.at, At::Uretprobe { .. });
-                program.attach_uprobe(at_return, ANY_PROCESS, file, offset)
+            At::Uprobes { file, offsets } | At::Uretprobes { file, offsets } => {
+                let at_return = matches!(self.at, At::Uretprobes { .. });
+                let links = attach_uprobes(&program, file, &to_usize(offsets)?, at_return);
+                return links.map_err(|error| Error::new(self.at, cause(&error)));
             }
         };
         Ok(vec![link.map_err(|error| Error::new(self.at, cause(&error)))?])
     }
+}
+
+fn to_usize(offsets: &[u64]) -> Result<Vec<usize>> {
+    offsets.iter().map(|offset| usize::try_from(*offset).doing("attaching")).collect()
+}
+
+/// One link for all, where the kernel has such links.
+fn attach_uprobes(
+    program: &ProgramMut<'_>,
+    file: &Path,
+    offsets: &[usize],
+    at_return: bool,
+) -> libbpf_rs::Result<Vec<Link>> {
+    if kernel::has_uprobe_multi() {
+        let options = UprobeMultiOpts {
+            offsets: offsets.to_vec(),
+            retprobe: at_return,
+            ..UprobeMultiOpts::default()
+        };
+        return Ok(vec![program.attach_uprobe_multi_with_opts(ANY_PROCESS, file, "", options)?]);
+    }
+    let attach = |offset: &usize| program.attach_uprobe(at_return, ANY_PROCESS, file, *offset);
+    offsets.iter().map(attach).collect()
 }
 
 fn samples(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
@@ -198,13 +266,16 @@ impl Display for At<'_> {
             At::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {}", file.display())
             }
-            At::Uprobe { file, offset } => {
-                write!(f, "uprobe {} at offset {offset:#x}", file.display())
-            }
-            At::Uretprobe { file, offset } => {
-                write!(f, "uretprobe {} at offset {offset:#x}", file.display())
-            }
+            At::Uprobes { file, offsets } => write_uprobes(f, "uprobe", file, offsets),
+            At::Uretprobes { file, offsets } => write_uprobes(f, "uretprobe", file, offsets),
         }
+    }
+}
+
+fn write_uprobes(f: &mut Formatter<'_>, kind: &str, file: &Path, offsets: &[u64]) -> fmt::Result {
+    match offsets {
+        [offset] => write!(f, "{kind} {} at offset {offset:#x}", file.display()),
+        many => write!(f, "{kind} {} at {} offsets", file.display(), many.len()),
     }
 }
 
@@ -258,11 +329,11 @@ impl Hook<'_> {
     }
 
     /// Attaches all probes, or none.
-    pub(crate) fn attach(&self, object: &Object, note: impl Fn(&str)) -> Result<Vec<Link>> {
-        let mut links = Vec::new();
+    pub(crate) fn attach(&self, object: &Object, note: impl Fn(&str)) -> Result<Links> {
+        let mut links = Links::default();
         for probe in self.probes.iter().filter(|probe| !matches!(probe.at, At::Later)) {
             match probe.attach(object) {
-                Ok(attached) => links.extend(attached),
+                Ok(attached) => links.add(attached),
                 Err(error) if probe.optional => note(&format!("not here: {error}")),
                 Err(error) => return Err(error),
             }

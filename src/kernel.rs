@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
+
+use nix::sys::utsname::uname;
 
 use crate::error::{Context as _, Error, Result};
 
@@ -68,6 +71,23 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Has it links for many uprobes at once? They also go away at once, while the kernel waits a tenth of a
+/// second for each other uprobe. Since Linux 6.6.
+pub(crate) fn has_uprobe_multi() -> bool {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        let name = uname().map(|name| name.release().to_string_lossy().into_owned());
+        parse_version(&name.unwrap_or_default())
+    });
+    *version >= (6, 6)
+}
+
+/// `6.12.117+deb13-cloud-amd64`, `7.3-cloud-amd64`
+fn parse_version(release: &str) -> (u32, u32) {
+    let mut numbers = release.split(['.', '-', '+']).map_while(|number| number.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// The numbers of the CPUs that run.
 pub(crate) fn online_cpus() -> Result<Vec<u32>> {
     let text = fs::read_to_string(ONLINE_CPUS).doing(format!("reading {ONLINE_CPUS}"))?;
@@ -114,6 +134,14 @@ mod tests {
         let error = unknown("probes", "vfs_raed", names.into_iter()).to_string();
         assert!(error.contains("hint: there are vfs_read, "), "{error}");
         assert!(!unknown("probes", "nothing*", names.into_iter()).to_string().contains("hint"));
+    }
+
+    #[test]
+    fn reads_versions() {
+        assert_eq!(parse_version("6.12.117+deb13-cloud-amd64"), (6, 12));
+        assert_eq!(parse_version("7.3-cloud-amd64"), (7, 3));
+        assert_eq!(parse_version("7"), (7, 0));
+        assert_eq!(parse_version(""), (0, 0));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::time::Duration;
 use caps::Capability;
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{
-    Link, MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel, ProgramInput as Input,
+    MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel, ProgramAttachType,
+    ProgramInput as Input,
 };
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -17,11 +18,12 @@ use nix::unistd::Pid;
 
 use crate::bpf::shared::types::{count_by, follow, settings};
 use crate::cgroups;
-use crate::counts::{self, COUNT_TABLE, COUNT_TABLE_A, COUNT_TABLE_B};
+use crate::counts::{self, COUNT_TABLE};
 use crate::decode::Record;
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, Attached, Hook};
+use crate::hooks::{self, Attached, Hook, Links};
+use crate::kernel;
 use crate::options::{
     CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
 };
@@ -214,7 +216,7 @@ impl<'a> Session<'a> {
         wants: &Wants,
         hooks: &[&Hook<'_>],
         constants: impl Fn(&mut B::Output),
-    ) -> Result<(Loaded<'o, B>, Vec<Link>)>
+    ) -> Result<(Loaded<'o, B>, Links)>
     where
         B: SkelBuilder<'o> + Default,
         Loaded<'o, B>: Skel<'o>,
@@ -247,9 +249,9 @@ impl<'a> Session<'a> {
             let mut links = self.fill(skel.object())?;
             for hook in group {
                 match hook.attach(skel.object(), |text| self.note(text)) {
-                    Ok(attached) => {
+                    Ok(mut attached) => {
                         self.note(format!("hook in use: {}", hook.name));
-                        links.extend(attached);
+                        links.add(attached.take());
                         return Ok((skel, links));
                     }
                     Err(error) => refuse(hook, error),
@@ -260,8 +262,8 @@ impl<'a> Session<'a> {
     }
 
     /// Fills the maps of the filters, and attaches what keeps them up to date.
-    fn fill(&self, object: &Object) -> Result<Vec<Link>> {
-        let mut links = Vec::new();
+    fn fill(&self, object: &Object) -> Result<Links> {
+        let mut links = Links::default();
         // A tool of what no process does has none.
         if object.maps().all(|map| map.name() != "wanted_pids") {
             return Ok(links);
@@ -269,7 +271,7 @@ impl<'a> Session<'a> {
         if self.follows() {
             for name in FOLLOWERS {
                 let program = hooks::program(object, name)?;
-                links.push(program.attach().doing(format!("attaching {name}"))?);
+                links.add([program.attach().doing(format!("attaching {name}"))?]);
             }
         }
         let pids = self.filter.pid.iter().map(|pid| pid.get());
@@ -435,7 +437,7 @@ impl<'a> Session<'a> {
                     continue;
                 }
                 // Without them a start is faster: the kernel waits until one is in the other.
-                COUNT_TABLE | COUNT_TABLE_A | COUNT_TABLE_B if self.count.is_none() => {
+                name if name.starts_with(COUNT_TABLE) && self.count.is_none() => {
                     map.set_autocreate(false).doing(doing)?;
                     continue;
                 }
@@ -463,6 +465,10 @@ impl<'a> Session<'a> {
                 name => hook.uses(name),
             };
             program.set_autoload(wanted);
+            let section = program.section().to_string_lossy().into_owned();
+            if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
+                program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+            }
             if let Some(function) = hook.target(&name) {
                 program.set_attach_target(0, Some(function.into())).doing(doing)?;
             }

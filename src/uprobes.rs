@@ -6,11 +6,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use libbpf_rs::{Link, Object};
+use libbpf_rs::Object;
 
 use crate::elf;
 use crate::error::Result;
-use crate::hooks::{At, Probe};
+use crate::hooks::{At, Links, Probe};
 use crate::processes;
 use crate::procfs;
 use crate::render::escape;
@@ -56,7 +56,7 @@ pub(crate) struct Files {
     library: Option<&'static str>,
     verbose: bool,
     /// Files that were looked at; no probes in those that have not the functions.
-    seen: HashMap<Inode, Vec<Link>>,
+    seen: HashMap<Inode, Links>,
     /// Processes that were looked at, by number and executable.
     processes: HashMap<u32, Inode>,
 }
@@ -80,7 +80,7 @@ impl Files {
 
     /// Is anything attached?
     pub(crate) fn is_empty(&self) -> bool {
-        self.seen.values().all(Vec::is_empty)
+        self.seen.values().all(Links::is_empty)
     }
 
     /// The ways to see a file's events: the file itself or its library, and where the way's names are
@@ -110,7 +110,7 @@ impl Files {
         if self.seen.contains_key(&inode) {
             return Ok(());
         }
-        self.seen.insert(inode, Vec::new());
+        self.seen.insert(inode, Links::default());
         let mut failure = None;
         for (way, file, offsets) in self.ways(path)? {
             // The library, if it is that.
@@ -138,16 +138,16 @@ impl Files {
         way: Way,
         file: &Path,
         offsets: &[Option<u64>],
-    ) -> Result<Vec<Link>> {
-        let mut links = Vec::new();
+    ) -> Result<Links> {
+        let mut links = Links::default();
         for (probe, offset) in way.iter().zip(offsets) {
             let Some(offset) = *offset else { continue };
             let at = match (probe.when, probe.name.split_once(':')) {
                 (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
-                (When::Return, _) => At::Uretprobe { file, offset },
-                _ => At::Uprobe { file, offset },
+                (When::Return, _) => At::Uretprobes { file, offsets: &[offset] },
+                _ => At::Uprobes { file, offsets: &[offset] },
             };
-            links.extend(Probe::new(probe.program, at).attach(object)?);
+            links.add(Probe::new(probe.program, at).attach(object)?);
             self.note(&format!("hook in use: {at} ({})", probe.name));
         }
         Ok(links)
@@ -179,6 +179,16 @@ impl Files {
             }
         }
         self.processes = alive;
+    }
+}
+
+impl Drop for Files {
+    /// All files at once: see [`Links`].
+    fn drop(&mut self) {
+        let mut all = Links::default();
+        for links in self.seen.values_mut() {
+            all.add(links.take());
+        }
     }
 }
 

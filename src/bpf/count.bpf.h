@@ -3,27 +3,10 @@
 #ifndef EBTOOLS_COUNT_H
 #define EBTOOLS_COUNT_H
 
-#include "ebtools.bpf.h"
+#include "tables.bpf.h"
 #include "task.bpf.h"
 
-struct count_table {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct count_key);
-	__type(value, __u64);
-	__uint(max_entries, 16384);
-} count_table_a SEC(".maps"), count_table_b SEC(".maps");
-
-/*
- * The table in use. User space puts the other one here at the end of an
- * interval: that call returns when no program uses the old one any more
- * (maybe_wait_bpf_programs), so reading it then gives an exact count.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__type(key, __u32);
-	__uint(max_entries, 1);
-	__array(values, struct count_table);
-} count_table SEC(".maps") = {.values = {&count_table_a}};
+TABLES(count_table, struct count_key, __u64, 16384);
 
 /*
  * In --count mode counts the current task's event and returns true: there is nothing more to do.
@@ -32,9 +15,7 @@ struct {
 static __always_inline bool count_only_as(__u32 kind)
 {
 	struct count_key key = {.kind = kind};
-	__u32 zero = 0;
 	__u64 none = 0, *count;
-	void *table;
 
 	if (settings.count_by == COUNT_OFF)
 		return false;
@@ -45,20 +26,10 @@ static __always_inline bool count_only_as(__u32 kind)
 	else if (settings.count_by == COUNT_PID)
 		*(__u32 *)key.bytes = bpf_get_current_pid_tgid() >> 32;
 
-	table = bpf_map_lookup_elem(&count_table, &zero);
-	if (!table)
-		return true;
-	count = bpf_map_lookup_elem(table, &key);
-	if (!count) {
-		/* Another CPU may be first: then its entry is used. */
-		bpf_map_update_elem(table, &key, &none, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(table, &key);
-	}
+	count = table_entry(&count_table, &key, &none);
 	if (count) {
 		__sync_fetch_and_add(count, 1);
 		count_submitted();
-	} else {
-		count_lost(LOST_MAP_FULL);
 	}
 	return true;
 }

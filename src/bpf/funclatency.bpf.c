@@ -3,6 +3,7 @@
 #include "ebtools.bpf.h"
 #include "filter.bpf.h"
 #include "hist.bpf.h"
+#include "tables.bpf.h"
 
 /* Calls within calls that a thread may have; a power of two. */
 #define DEPTH_MAX 64
@@ -41,20 +42,7 @@ struct latency_value {
 	__u32 slots[HIST_SLOTS]; /* hist.bpf.h */
 };
 
-struct latency_table {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct latency_key);
-	__type(value, struct latency_value);
-	__uint(max_entries, ENTRIES_MAX);
-} latency_table_a SEC(".maps"), latency_table_b SEC(".maps");
-
-/* The table in use: as in count.bpf.h. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__type(key, __u32);
-	__uint(max_entries, 1);
-	__array(values, struct latency_table);
-} latency_table SEC(".maps") = {.values = {&latency_table_a}};
+TABLES(latency_table, struct latency_key, struct latency_value, ENTRIES_MAX);
 
 /* New entries: too large for the stack. */
 static const struct thread no_thread;
@@ -130,12 +118,11 @@ static __always_inline bool is_error(__s64 ret)
 /* stack: behind the return address, which is on the stack in some architectures. */
 static __always_inline int returned(__s64 ret, __u64 stack)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), zero = 0;
+	__u32 tid = bpf_get_current_pid_tgid();
 	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
 	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
 	struct latency_value *value;
 	__u64 ns, depth;
-	void *table;
 
 	if (!thread)
 		return 0;
@@ -149,18 +136,9 @@ static __always_inline int returned(__s64 ret, __u64 stack)
 	ns = bpf_ktime_get_ns() - thread->starts[depth & (DEPTH_MAX - 1)];
 	if (by_pid)
 		key.pid = bpf_get_current_pid_tgid() >> 32;
-	table = bpf_map_lookup_elem(&latency_table, &zero);
-	if (!table)
+	value = table_entry(&latency_table, &key, &no_latency);
+	if (!value)
 		return 0;
-	value = bpf_map_lookup_elem(table, &key);
-	if (!value) {
-		bpf_map_update_elem(table, &key, &no_latency, BPF_NOEXIST);
-		value = bpf_map_lookup_elem(table, &key);
-	}
-	if (!value) {
-		count_lost(LOST_MAP_FULL);
-		return 0;
-	}
 	count_submitted();
 	if (by_ret && is_error(ret))
 		__sync_fetch_and_add(&value->errors, 1);

@@ -3,6 +3,7 @@
 #include "ebtools.bpf.h"
 #include "filter.bpf.h"
 #include "hist.bpf.h"
+#include "tables.bpf.h"
 
 /* System calls of an architecture: their numbers are below this. */
 #define CALLS_MAX 512
@@ -44,27 +45,14 @@ struct call_value {
 	__u32 slots[HIST_SLOTS]; /* hist.bpf.h, of nanoseconds */
 };
 
-struct call_table {
+TABLES(call_table, struct call_key, struct call_value, ENTRIES_MAX);
+
+/* When a thread's call began. Threads leave it when they end: on_thread_end. */
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct call_key);
-	__type(value, struct call_value);
-	__uint(max_entries, ENTRIES_MAX);
-} call_table_a SEC(".maps"), call_table_b SEC(".maps");
-
-/* The table in use: as in count.bpf.h. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__type(key, __u32);
-	__uint(max_entries, 1);
-	__array(values, struct call_table);
-} call_table SEC(".maps") = {.values = {&call_table_a}};
-
-/* When a thread's call began; threads that are gone are pushed out by new ones. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, __u32);
 	__type(value, __u64);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 32768);
 } starts SEC(".maps");
 
 /* A new entry: too large for the stack. */
@@ -94,7 +82,8 @@ int BPF_PROG(on_enter, struct pt_regs *regs, long number)
 	if (!task_wanted())
 		return 0;
 	now = bpf_ktime_get_boot_ns();
-	bpf_map_update_elem(&starts, &tid, &now, BPF_ANY);
+	if (bpf_map_update_elem(&starts, &tid, &now, BPF_ANY))
+		count_lost(LOST_MAP_FULL);
 	return 0;
 }
 
@@ -107,10 +96,13 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 		count_lost(LOST_MAP_FULL);
 		return;
 	}
-	/* User space knows from these how many there were. */
-	__sync_fetch_and_add(&calls_of->count, 1);
+	/*
+	 * User space knows from these how many there were. Nothing comes in between: the kernel runs
+	 * this program once at a time on a CPU, and counts what it skips for that.
+	 */
+	calls_of->count++;
 	if (error)
-		__sync_fetch_and_add(&calls_of->errors, 1);
+		calls_of->errors++;
 }
 
 static __always_inline void fill_key(struct call_key *key, long number, bool compat)
@@ -132,11 +124,10 @@ static __always_inline void fill_key(struct call_key *key, long number, bool com
 
 static __noinline int count_by_key(long number, bool compat, bool error)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), zero = 0;
+	__u32 tid = bpf_get_current_pid_tgid();
 	struct call_key key = {};
 	struct call_value *value;
 	__u64 *start, ns = 0;
-	void *table;
 
 	if (with_latency) {
 		start = bpf_map_lookup_elem(&starts, &tid);
@@ -147,18 +138,9 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 		*start = 0;
 	}
 	fill_key(&key, number, compat);
-	table = bpf_map_lookup_elem(&call_table, &zero);
-	if (!table)
+	value = table_entry(&call_table, &key, &no_calls);
+	if (!value)
 		return 0;
-	value = bpf_map_lookup_elem(table, &key);
-	if (!value) {
-		bpf_map_update_elem(table, &key, &no_calls, BPF_NOEXIST);
-		value = bpf_map_lookup_elem(table, &key);
-	}
-	if (!value) {
-		count_lost(LOST_MAP_FULL);
-		return 0;
-	}
 	__sync_fetch_and_add(&value->count, 1);
 	if (error)
 		__sync_fetch_and_add(&value->errors, 1);
@@ -188,5 +170,14 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
 		count_quickly(number, compat, IS_ERROR(ret));
 	else
 		count_by_key(number, compat, IS_ERROR(ret));
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_end, struct task_struct *task)
+{
+	__u32 tid = task->pid;
+
+	bpf_map_delete_elem(&starts, &tid);
 	return 0;
 }

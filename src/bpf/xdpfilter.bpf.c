@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* xdpfilter: counts the packets that an interface receives, and drops those that match. */
 #include "ebtools.bpf.h"
+#include "tables.bpf.h"
 #include <bpf/bpf_endian.h>
 
 #define ENTRIES_MAX 16384
@@ -58,20 +59,7 @@ struct packet_value {
 	__u64 bytes;
 };
 
-struct packet_table {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, struct packet_key);
-	__type(value, struct packet_value);
-	__uint(max_entries, ENTRIES_MAX);
-} packet_table_a SEC(".maps"), packet_table_b SEC(".maps");
-
-/* The table in use: as in count.bpf.h. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__type(key, __u32);
-	__uint(max_entries, 1);
-	__array(values, struct packet_table);
-} packet_table SEC(".maps") = {.values = {&packet_table_a}};
+TABLES(packet_table, struct packet_key, struct packet_value, ENTRIES_MAX);
 
 /* A network: its first byte tells IPv4 (4) from IPv6 (6), the address follows. */
 struct network {
@@ -288,8 +276,6 @@ static __always_inline void count(const struct packet *p, bool dropped, __u64 by
 		.cpu = bpf_get_smp_processor_id(),
 	};
 	struct packet_value none = {}, *value;
-	__u32 zero = 0;
-	void *table;
 
 	key.protocol = p->protocol;
 	key.echo = p->echo;
@@ -299,18 +285,9 @@ static __always_inline void count(const struct packet *p, bool dropped, __u64 by
 		__builtin_memcpy(key.address, p->dst, 16);
 	else if (count_by == BY_PORT)
 		key.port = p->dst_port;
-	table = bpf_map_lookup_elem(&packet_table, &zero);
-	if (!table)
+	value = table_entry(&packet_table, &key, &none);
+	if (!value)
 		return;
-	value = bpf_map_lookup_elem(table, &key);
-	if (!value) {
-		bpf_map_update_elem(table, &key, &none, BPF_NOEXIST);
-		value = bpf_map_lookup_elem(table, &key);
-	}
-	if (!value) {
-		count_lost(LOST_MAP_FULL);
-		return;
-	}
 	/* Packets are received one after the other on a CPU. */
 	value->packets++;
 	value->bytes += bytes;

@@ -159,8 +159,7 @@ impl Tool for Funclatency {
                 }
             },
         )?;
-        let names = ["latency_table", "latency_table_a", "latency_table_b"];
-        let mut tables = Tables::of(skel.object(), names)?;
+        let mut tables = Tables::of(skel.object(), "latency_table")?;
         session.run_intervals(skel.object(), links, &columns, |report, lines, _| {
             self.show(report, lines, merge(&mut tables, !self.ret)?);
             Ok(())
@@ -184,12 +183,11 @@ impl Funclatency {
     fn probes<'t>(&self, target: &'t Target) -> Vec<(&'static str, Vec<Probe<'t>>)> {
         let functions = match target {
             Target::User(file, offsets) => {
-                let at =
-                    |&offset: &u64| (At::Uretprobe { file, offset }, At::Uprobe { file, offset });
-                let pairs = offsets.iter().map(at).flat_map(|(at_return, entry)| {
-                    [Probe::new("on_user_return", at_return), Probe::new("on_user_entry", entry)]
-                });
-                let probes = pairs.chain([THREAD_END]).collect();
+                let probes = vec![
+                    Probe::new("on_user_return", At::Uretprobes { file, offsets }),
+                    Probe::new("on_user_entry", At::Uprobes { file, offsets }),
+                    THREAD_END,
+                ];
                 return vec![("uprobes and uretprobes", probes)];
             }
             Target::Kernel(functions) => functions,

@@ -143,9 +143,10 @@ const COLUMNS: &[Col] = &[
 /// Every system call's end sees all of them, 32-bit calls too.
 const EXIT: Probe = Probe::new("on_exit", At::Declared);
 const ENTER: Probe = Probe::new("on_enter", At::Declared);
+const THREAD_END: Probe = Probe::new("on_thread_end", At::Declared);
 const CALLS: Hook = Hook { name: "tp_btf sys_exit", probes: &[EXIT] };
 const CALLS_AND_TIMES: Hook =
-    Hook { name: "tp_btf sys_enter and sys_exit", probes: &[EXIT, ENTER] };
+    Hook { name: "tp_btf sys_enter and sys_exit", probes: &[EXIT, ENTER, THREAD_END] };
 
 impl Tool for Syscount {
     const NAME: &'static str = "syscount";
@@ -192,8 +193,7 @@ impl Tool for Syscount {
         let mut source = if quick {
             Source::Array(Counts::of(skel.object())?)
         } else {
-            let names = ["call_table", "call_table_a", "call_table_b"];
-            Source::Tables(Tables::of(skel.object(), names)?)
+            Source::Tables(Tables::of(skel.object(), "call_table")?)
         };
         session.run_intervals(skel.object(), links, &columns, |report, lines, length| {
             let rows = source.rows(by)?;

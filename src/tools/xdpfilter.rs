@@ -260,8 +260,7 @@ impl Tool for Xdpfilter {
         )?;
         self.fill(skel.object())?;
         let attached = self.attach(&session, skel.object(), interface)?;
-        let names = ["packet_table", "packet_table_a", "packet_table_b"];
-        let mut tables = Tables::of(skel.object(), names)?;
+        let mut tables = Tables::of(skel.object(), "packet_table")?;
         session.run_intervals(skel.object(), (links, attached), &columns, |report, lines, _| {
             show(report, lines, self.merge(&mut tables)?);
             Ok(())

@@ -15,6 +15,7 @@ mod run;
 mod servers;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use case::{Case, Outcome};
 
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     let behaviours =
         behaviours::BEHAVIOURS.iter().map(|(name, run)| (*name, Check::Behaviour(*run)));
     for (name, check) in cases.chain(behaviours).filter(|(name, _)| chosen(name)) {
+        let began = Instant::now();
         let outcome = match check {
             Check::Case(case) => case.check(),
             Check::Behaviour(run) => run().into(),
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
             Outcome::Failed(_) => failed += 1,
             Outcome::Skipped(_) => skipped += 1,
         }
-        println!("{name}: {outcome}");
+        println!("{name}: {outcome} ({:.1} s)", began.elapsed().as_secs_f64());
     }
     for server in [servers::postgresql(), servers::mariadb()].into_iter().flatten() {
         let _ = std::fs::remove_dir_all(&server.data);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Sums that user space takes each interval. There are two tables, name_a and name_b, and the one in
+ * use is in the map name: user space puts the other one there at the end of an interval. That call
+ * returns when no program uses the old one any more (maybe_wait_bpf_programs), so reading it then
+ * gives exact sums. counts.rs does it.
+ */
+#ifndef EBTOOLS_TABLES_H
+#define EBTOOLS_TABLES_H
+
+#include "ebtools.bpf.h"
+
+#define TABLES(name, key_type, value_type, entries)                                               \
+	struct name##_s {                                                                         \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                  \
+		__type(key, key_type);                                                            \
+		__type(value, value_type);                                                        \
+		__uint(max_entries, entries);                                                     \
+	} name##_a SEC(".maps"), name##_b SEC(".maps");                                           \
+	struct {                                                                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                         \
+		__type(key, __u32);                                                               \
+		__uint(max_entries, 1);                                                           \
+		__array(values, struct name##_s);                                                 \
+	} name SEC(".maps") = {.values = {&name##_a}}
+
+/*
+ * The value of a key in the table in use; a new one is a copy of none. NULL when there is no room, which
+ * is counted.
+ */
+static __always_inline void *table_entry(void *tables, const void *key, const void *none)
+{
+	__u32 zero = 0;
+	void *table = bpf_map_lookup_elem(tables, &zero), *value;
+
+	if (!table)
+		return NULL;
+	value = bpf_map_lookup_elem(table, key);
+	if (!value) {
+		/* Another CPU may be first: then its entry is used. */
+		bpf_map_update_elem(table, key, none, BPF_NOEXIST);
+		value = bpf_map_lookup_elem(table, key);
+	}
+	if (!value)
+		count_lost(LOST_MAP_FULL);
+	return value;
+}
+
+#endif
