@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::error::{Context as _, Result};
+use crate::sys;
 
 /// A running command. Dropped while it runs, it is asked to end.
 #[derive(Debug)]
@@ -22,12 +23,10 @@ impl Traced {
         let Some((program, args)) = command.split_first() else { return Ok(None) };
         let doing = || format!("running {}", program.to_string_lossy());
         let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
-        let child = Command::new(resolve(program).unwrap_or_else(|| program.into()))
-            .arg0(program)
-            .args(args)
-            .stdout(Stdio::from(stdout))
-            .spawn();
-        Ok(Some(Self(child.doing(doing())?)))
+        let mut command = Command::new(resolve(program).unwrap_or_else(|| program.into()));
+        command.arg0(program).args(args).stdout(Stdio::from(stdout));
+        sys::give_own_limits(&mut command);
+        Ok(Some(Self(command.spawn().doing(doing())?)))
     }
 
     /// Has it ended?

@@ -1,9 +1,13 @@
 //! Where a function is in an ELF file, for a uprobe. Files may be hostile.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use object::elf::{DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, STT_FUNC, STT_GNU_IFUNC};
+use object::elf::{
+    DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, SHT_DYNAMIC, SHT_DYNSYM, SHT_NOTE, SHT_STRTAB,
+    SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
+};
 use object::read::elf::{
     Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
 };
@@ -64,7 +68,19 @@ impl Found {
 pub(crate) fn libraries(library: &str) -> Vec<PathBuf> {
     let entries = library_dirs().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(library));
-    named.map(|entry| entry.path()).collect()
+    let mut paths = named.map(|entry| entry.path()).collect::<Vec<_>>();
+    paths.sort();
+    paths
+}
+
+/// The library that programs are linked to by this name: a linker's script may have it too.
+pub(crate) fn library(name: &str) -> Option<PathBuf> {
+    let is_elf = |path: &PathBuf| {
+        let mut magic = [0; 4];
+        let read = path.is_file().then(|| File::open(path)?.read_exact(&mut magic));
+        matches!(read, Some(Ok(()))) && magic == object::elf::ELFMAG
+    };
+    libraries(name).into_iter().find(is_elf)
 }
 
 /// Where the dynamic linker looks by default, on the distributions there are.
@@ -93,21 +109,40 @@ pub fn search<'d, R: ReadRef<'d>>(
     names: &[&str],
 ) -> std::result::Result<Found, Box<dyn std::error::Error>> {
     match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => Ok(search_class::<FileHeader64<Endianness>, _>(data, names)?),
-        Ok(FileKind::Elf32) => Ok(search_class::<FileHeader32<Endianness>, _>(data, names)?),
+        Ok(FileKind::Elf64) => search_class::<FileHeader64<Endianness>, _>(data, names),
+        Ok(FileKind::Elf32) => search_class::<FileHeader32<Endianness>, _>(data, names),
         _ => Err("it is not an ELF file".into()),
     }
+}
+
+/// The largest table of symbols that is read; those of the largest programs take a quarter of it.
+const TABLE_MAX: u64 = 256 << 20;
+
+/// The sections, unless they would take too much memory.
+fn sections_of<'d, E: FileHeader, R: ReadRef<'d>>(
+    header: &E,
+    endian: E::Endian,
+    data: R,
+) -> std::result::Result<SectionTable<'d, E, R>, Box<dyn std::error::Error>> {
+    let sections = header.sections(endian, data)?;
+    let is_read =
+        |kind| matches!(kind, SHT_SYMTAB | SHT_DYNSYM | SHT_STRTAB | SHT_DYNAMIC | SHT_NOTE);
+    let mut sizes = sections.iter().filter(|section| is_read(section.sh_type(endian)));
+    if sizes.any(|section| section.sh_size(endian).into() > TABLE_MAX) {
+        return Err("it has a table of more than 256 MiB".into());
+    }
+    Ok(sections)
 }
 
 fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
     data: R,
     names: &[&str],
-) -> object::read::Result<Found> {
+) -> std::result::Result<Found, Box<dyn std::error::Error>> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
-    let sections = header.sections(endian, data)?;
+    let sections = sections_of(header, endian, data)?;
     let mut found = Found { offsets: vec![None; names.len()], ..Found::default() };
-    for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
+    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
         let symbols = sections.symbols(endian, data, kind)?;
         for symbol in symbols.iter().filter(|symbol| symbol.is_definition(endian)) {
             let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
@@ -143,6 +178,8 @@ pub struct Place {
     pub name: String,
     /// The address that the file gives it.
     pub address: u64,
+    /// Where that is in the file, if it is.
+    pub offset: Option<u64>,
     /// A probe that the program's author put there.
     pub is_usdt: bool,
 }
@@ -160,26 +197,32 @@ pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
     places(&ReadCache::new(File::open(path).doing(doing())?)).doing(doing())
 }
 
-/// Offsets in a file of the functions that match.
+/// Offsets in a file of the functions that match and are called.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, is no ELF file, or has no such function: with what is alike.
 pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64>> {
     let places = places_of(path)?;
-    let functions = places.iter().filter(|place| !place.is_usdt);
-    let names = functions.clone().filter(|place| pattern.matches(&place.name));
-    let names = names.map(|place| place.name.as_str()).collect::<Vec<_>>();
-    if names.is_empty() {
+    let functions = places.iter().filter(|place| !place.is_usdt && is_called(&place.name));
+    let matching = functions.clone().filter(|place| pattern.matches(&place.name));
+    // A function may have several names, and several functions one name.
+    let mut offsets = matching.filter_map(|place| place.offset).collect::<Vec<_>>();
+    if offsets.is_empty() {
         let doing = format!("looking in {}", path.display());
         let all = functions.map(|place| place.name.as_str());
         return Err(kernel::unknown(&doing, pattern.as_str(), all));
     }
-    // A function may have several names.
-    let mut offsets = read(path, &names)?.offsets.into_iter().flatten().collect::<Vec<_>>();
     offsets.sort_unstable();
     offsets.dedup();
     Ok(offsets)
+}
+
+/// Is it called, so that the return address is on top of the stack when it is entered? Only then its
+/// return can be seen: what else is there would be overwritten. The unlikely part of a function is jumped
+/// to, and the kernel jumps to where a program starts.
+pub(crate) fn is_called(function: &str) -> bool {
+    !function.contains(".cold") && function != "_start"
 }
 
 /// All functions and USDT probes in the bytes of an ELF file, by name.
@@ -200,12 +243,14 @@ pub fn places<'d, R: ReadRef<'d>>(
     Ok(places)
 }
 
-fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(data: R) -> object::read::Result<Vec<Place>> {
+fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(
+    data: R,
+) -> std::result::Result<Vec<Place>, Box<dyn std::error::Error>> {
     let header = E::parse(data)?;
     let endian = header.endian()?;
-    let sections = header.sections(endian, data)?;
+    let sections = sections_of(header, endian, data)?;
     let mut places = Vec::new();
-    for kind in [object::elf::SHT_DYNSYM, object::elf::SHT_SYMTAB] {
+    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
         let symbols = sections.symbols(endian, data, kind)?;
         let functions = symbols.iter().filter(|symbol| {
             symbol.is_definition(endian) && matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC)
@@ -213,10 +258,14 @@ fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(data: R) -> object::read::Res
         places.extend(functions.filter_map(|symbol| {
             let name = symbol.name(endian, symbols.strings()).ok()?;
             let name = String::from_utf8_lossy(name).into_owned();
-            Some(Place { name, address: symbol.st_value(endian).into(), is_usdt: false })
+            let address = symbol.st_value(endian).into();
+            Some(Place { name, address, offset: None, is_usdt: false })
         }));
     }
     places.extend(probes(endian, &sections, data));
+    for place in &mut places {
+        place.offset = file_offset(header, endian, data, place.address)?;
+    }
     Ok(places)
 }
 
@@ -248,7 +297,7 @@ fn usdt(desc: &[u8], is_64: bool, endian: impl object::Endian) -> Option<Place> 
     };
     let mut strings = strings.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     let name = format!("{}:{}", strings.next()?, strings.next()?);
-    Some(Place { name, address, is_usdt: true })
+    Some(Place { name, address, offset: None, is_usdt: true })
 }
 
 /// From an address in the program to an offset in the file, by the segment that maps it.

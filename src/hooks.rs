@@ -31,6 +31,9 @@ pub(crate) trait Attached {
 #[derive(Debug, Default)]
 pub(crate) struct Links(Vec<Link>);
 
+/// So many probes can be attached with the files that a process may have open at the least.
+const FEW: usize = 100;
+
 /// As many are detached at a time.
 const DETACHERS: usize = 32;
 
@@ -61,7 +64,8 @@ impl Drop for Links {
         };
         thread::scope(|scope| {
             for _ in 1..detachers {
-                scope.spawn(detach);
+                // With fewer threads it takes longer.
+                let _ = thread::Builder::new().spawn_scoped(scope, detach);
             }
             detach();
         });
@@ -69,7 +73,6 @@ impl Drop for Links {
 }
 
 impl Attached for Links {}
-impl Attached for OwnedFd {}
 
 impl<A: Attached, B: Attached> Attached for (A, B) {
     fn refresh(&mut self, object: &Object) -> Result<()> {
@@ -118,6 +121,14 @@ pub(crate) enum At<'a> {
         functions: &'a [String],
         /// When they return.
         at_return: bool,
+    },
+    /// The returns of kernel functions, and their entries for another program: of those functions that
+    /// can be traced, if there is one.
+    KprobePairs {
+        /// Their names.
+        functions: &'a [String],
+        /// The program for the entries.
+        entry: &'a str,
     },
     /// The entry of a kernel function.
     Kprobe(&'a str),
@@ -191,6 +202,10 @@ impl<'a> Probe<'a> {
             At::KprobeMulti { functions, at_return } => {
                 program.attach_kprobe_multi(at_return, functions.to_vec())
             }
+            At::KprobePairs { functions, entry } => {
+                return attach_pairs(&program, &self::program(object, entry)?, functions)
+                    .map_err(|error| Error::new(self.at, cause(&error)));
+            }
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
             At::Tracepoint(category, name) => {
@@ -206,6 +221,33 @@ impl<'a> Probe<'a> {
             }
         };
         Ok(vec![link.map_err(|error| Error::new(self.at, cause(&error)))?])
+    }
+}
+
+/// Both probes of a function, or none: one without the other would spoil the times of its callers.
+fn attach_pairs(
+    at_return: &ProgramMut<'_>,
+    at_entry: &ProgramMut<'_>,
+    functions: &[String],
+) -> libbpf_rs::Result<Vec<Link>> {
+    let pair = |function: &String| {
+        let link = at_return.attach_kprobe(true, function)?;
+        Ok([link, at_entry.attach_kprobe(false, function)?])
+    };
+    if functions.len() > FEW {
+        sys::open_more_files();
+    }
+    let mut links = Vec::new();
+    let mut failure = None;
+    for pair in functions.iter().map(pair) {
+        match pair {
+            Ok(pair) => links.extend(pair),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if links.is_empty() => Err(error),
+        _ => Ok(links),
     }
 }
 
@@ -227,6 +269,9 @@ fn attach_uprobes(
             ..UprobeMultiOpts::default()
         };
         return Ok(vec![program.attach_uprobe_multi_with_opts(ANY_PROCESS, file, "", options)?]);
+    }
+    if offsets.len() > FEW {
+        sys::open_more_files();
     }
     let attach = |offset: &usize| program.attach_uprobe(at_return, ANY_PROCESS, file, *offset);
     offsets.iter().map(attach).collect()
@@ -258,6 +303,10 @@ impl Display for At<'_> {
             At::KprobeMulti { functions, .. } => {
                 write!(f, "kprobe.multi of {} functions", functions.len())
             }
+            At::KprobePairs { functions, .. } => match functions {
+                [function] => write!(f, "kprobe and kretprobe {function}"),
+                many => write!(f, "kprobes and kretprobes of {} functions", many.len()),
+            },
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
@@ -294,7 +343,10 @@ impl Hook<'_> {
     pub(crate) fn impossible(&self) -> Option<Error> {
         self.probes.iter().find_map(|probe| {
             let cause = match probe.at {
-                At::Kprobe(_) | At::Kretprobe(_) | At::KprobeMulti { .. }
+                At::Kprobe(_)
+                | At::Kretprobe(_)
+                | At::KprobeMulti { .. }
+                | At::KprobePairs { .. }
                     if !Path::new("/sys/bus/event_source/devices/kprobe").exists() =>
                 {
                     "this kernel has no kprobes"
@@ -320,7 +372,8 @@ impl Hook<'_> {
 
     /// Has it the program of this name?
     pub(crate) fn uses(&self, program: &str) -> bool {
-        self.probes.iter().any(|probe| probe.program == program)
+        let is_entry = |at| matches!(at, At::KprobePairs { entry, .. } if entry == program);
+        self.probes.iter().any(|probe| probe.program == program || is_entry(probe.at))
     }
 
     /// Does it attach the same programs, to other places?

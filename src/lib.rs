@@ -27,6 +27,7 @@ mod loss;
 mod options;
 mod output;
 mod paths;
+mod perf_map;
 mod privileges;
 mod processes;
 mod report;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::hooks::Attached;
 use crate::uprobes::{Files, Way};
 
@@ -27,10 +27,11 @@ impl Servers {
     pub(crate) fn new(one: Option<PathBuf>, ways: &'static [Way], verbose: bool) -> Result<Self> {
         let files = Files::new("querysnoop", ways, None, verbose);
         if let Some(path) = &one {
+            let doing = || format!("looking for queries in {}", path.display());
+            path.metadata().doing(doing())?;
             if files.check(path).is_err() {
-                let doing = format!("looking for queries in {}", path.display());
                 let cause = "it is no PostgreSQL, MySQL or MariaDB server that can be traced";
-                return Err(Error::new(doing, cause));
+                return Err(Error::new(doing(), cause));
             }
         }
         Ok(Self { one, files })

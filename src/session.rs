@@ -175,7 +175,12 @@ impl<'a> Session<'a> {
         needs: &[&[Capability]],
     ) -> Result<Self> {
         privileges::check(tool, needs)?;
-        let speak = |_: PrintLevel, text: String| eprintln!("{}", text.trim_end());
+        let speak = |_: PrintLevel, text: String| {
+            // It quotes what is in files.
+            for line in text.lines() {
+                eprintln!("{}", escape::text(line.as_bytes()));
+            }
+        };
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
         let (count, interval, buffer, cgroups) = (None, None, 0, Vec::new());
         Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[] })

@@ -1,19 +1,31 @@
 //! Names of the functions that addresses are in, of the kernel and of processes. They are looked up
-//! while the process still runs.
+//! while the process still runs. Processes may be hostile.
 
 use std::collections::HashMap;
+use std::fmt::{self, Write as _};
 use std::fs;
+use std::time::{Duration, Instant};
 
 use blazesym::symbolize::source::{Kernel, Process, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
 use blazesym::{MaybeDefault, Pid};
 
+use crate::perf_map::PerfMap;
 use crate::procfs;
 
 /// The most functions that are told apart; beyond them there is `[other]`.
 const FUNCTIONS_MAX: usize = 1 << 20;
 /// The most addresses that are remembered; then they are looked up again.
 const ADDRESSES_MAX: usize = 1 << 20;
+/// The most processes whose own maps of functions are kept.
+const PERF_MAPS_MAX: usize = 64;
+/// A process may have told of more functions meanwhile.
+const PERF_MAP_AGE: Duration = Duration::from_secs(1);
+/// The longest name that is shown.
+const NAME_MAX: usize = 1024;
+
+/// Where the functions are that a process told of itself.
+const JIT: &str = "[jit]";
 
 /// A function.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -25,46 +37,83 @@ pub(crate) struct Function {
     pub(crate) is_kernel: bool,
 }
 
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Space {
+    Kernel,
+    /// A process's: its number here, 0 where it has none, and what tells the programs apart that it has
+    /// been.
+    User(u32, u32),
+}
+
 /// The names that were looked up, by number.
 #[derive(Debug)]
 pub(crate) struct Symbols {
     symbolizer: Symbolizer,
     functions: Vec<Function>,
     numbers: HashMap<Function, u32>,
-    /// Of processes by their number; of the kernel by 0.
-    addresses: HashMap<(u32, u64), u32>,
+    addresses: HashMap<(Space, u64), u32>,
+    /// Those of them that have no name yet, and when they were last forgotten.
+    unnamed: (Instant, Vec<(Space, u64)>),
+    perf_maps: HashMap<Space, (Instant, PerfMap)>,
 }
 
 impl Symbols {
+    /// What is beyond the limits.
+    pub(crate) const OTHER: u32 = 0;
+    /// Of a sample without a stack.
+    pub(crate) const NO_STACK: u32 = 1;
+
     pub(crate) fn new() -> Self {
-        let symbolizer = Symbolizer::new();
+        // Demangled here, with a limit.
+        let symbolizer = Symbolizer::builder().enable_demangling(false).build();
         // Reading the kernel's symbols takes a while: not when the first sample waits.
         let _ = symbolizer.symbolize_single(&kernel(), Input::AbsAddr(u64::MAX));
-        let other = Function { name: "[other]".into(), module: String::new(), is_kernel: false };
-        Self {
+        let mut symbols = Self {
             symbolizer,
-            functions: vec![other.clone()],
-            numbers: HashMap::from([(other, 0)]),
+            functions: Vec::new(),
+            numbers: HashMap::new(),
             addresses: HashMap::new(),
+            unnamed: (Instant::now(), Vec::new()),
+            perf_maps: HashMap::new(),
+        };
+        for name in ["[other]", "[no stack]"] {
+            let (name, module) = (name.into(), String::new());
+            symbols.number_of(Function { name, module, is_kernel: false });
         }
+        symbols
     }
 
     pub(crate) fn function(&self, number: u32) -> &Function {
         self.functions.get(number as usize).unwrap_or(&self.functions[0])
     }
 
-    /// The number of the function that an address is in; `pid` is 0 for the kernel.
-    pub(crate) fn number(&mut self, pid: u32, address: u64) -> u32 {
-        if let Some(number) = self.addresses.get(&(pid, address)) {
-            return *number;
-        }
-        if self.addresses.len() >= ADDRESSES_MAX {
+    /// The numbers of the functions that addresses are in.
+    pub(crate) fn numbers(&mut self, space: Space, addresses: &[u64]) -> Vec<u32> {
+        if self.addresses.len() + addresses.len() > ADDRESSES_MAX {
             self.addresses.clear();
         }
-        let function = self.look_up(pid, address);
-        let number = self.number_of(function);
-        self.addresses.insert((pid, address), number);
-        number
+        if self.unnamed.0.elapsed() > PERF_MAP_AGE {
+            for address in self.unnamed.1.drain(..) {
+                self.addresses.remove(&address);
+            }
+            self.unnamed.0 = Instant::now();
+        }
+        let known = |address: &&u64| !self.addresses.contains_key(&(space, **address));
+        let mut new = addresses.iter().filter(known).copied().collect::<Vec<_>>();
+        new.sort_unstable();
+        new.dedup();
+        if !new.is_empty() {
+            for (address, function) in new.iter().zip(self.look_up(space, &new)) {
+                if is_unnamed(&function) {
+                    self.unnamed.1.push((space, *address));
+                }
+                let number = self.number_of(function);
+                self.addresses.insert((space, *address), number);
+            }
+        }
+        let number = |address: &u64| self.addresses.get(&(space, *address)).copied();
+        addresses.iter().map(|address| number(address).unwrap_or(Self::OTHER)).collect()
     }
 
     fn number_of(&mut self, function: Function) -> u32 {
@@ -72,31 +121,84 @@ impl Symbols {
             return *number;
         }
         if self.functions.len() >= FUNCTIONS_MAX {
-            return 0;
+            return Self::OTHER;
         }
-        let number = u32::try_from(self.functions.len()).unwrap_or(0);
+        let number = u32::try_from(self.functions.len()).unwrap_or(Self::OTHER);
         self.functions.push(function.clone());
         self.numbers.insert(function, number);
         number
     }
 
-    fn look_up(&self, pid: u32, address: u64) -> Function {
-        let is_kernel = pid == 0;
-        let source = if is_kernel { kernel() } else { process(pid) };
-        let found = self.symbolizer.symbolize_single(&source, Input::AbsAddr(address));
-        if let Ok(Symbolized::Sym(symbol)) = found {
-            let module = symbol.module.as_deref().map(|module| module.to_string_lossy().into());
-            let of_kernel = || if is_kernel { "[kernel]".into() } else { String::new() };
-            let module = module.unwrap_or_else(of_kernel);
-            return Function { name: symbol.name.into(), module, is_kernel };
-        }
-        let module = if is_kernel { "[kernel]".into() } else { mapping(pid, address) };
-        let name = match module.rsplit('/').next() {
-            Some("") | None => "[unknown]".into(),
-            Some(file) => format!("[{}]", file.trim_matches(['[', ']'])),
+    fn look_up(&mut self, space: Space, addresses: &[u64]) -> Vec<Function> {
+        let (source, pid) = match space {
+            Space::Kernel => (kernel(), 0),
+            Space::User(pid, _) => (process(pid), pid),
         };
-        Function { name, module, is_kernel }
+        let is_kernel = space == Space::Kernel;
+        let is_reachable = is_kernel || pid != 0;
+        let found =
+            is_reachable.then(|| self.symbolizer.symbolize(&source, Input::AbsAddr(addresses)));
+        let mut found = found.and_then(Result::ok).unwrap_or_default().into_iter();
+        // Read when something has no symbol.
+        let mut maps = None;
+        let mut function = |address: u64| {
+            if let Some(Symbolized::Sym(symbol)) = found.next() {
+                let module = symbol.module.as_deref().map(|module| module.to_string_lossy().into());
+                let of_kernel = || if is_kernel { "[kernel]".into() } else { String::new() };
+                let module = module.unwrap_or_else(of_kernel);
+                return Function { name: demangle(&symbol.name), module, is_kernel };
+            }
+            if is_kernel {
+                return without_symbol("[kernel]".into(), true);
+            }
+            let maps = maps
+                .get_or_insert_with(|| fs::read(format!("/proc/{pid}/maps")).unwrap_or_default());
+            let module = procfs::mapping_of(maps, address).unwrap_or_default();
+            without_symbol(String::from_utf8_lossy(module).into(), false)
+        };
+        let mut functions = addresses.iter().map(|&address| function(address)).collect::<Vec<_>>();
+        if !is_kernel && is_reachable {
+            for (function, address) in functions.iter_mut().zip(addresses) {
+                if is_unnamed(function) {
+                    self.name_by_perf_map(function, space, pid, *address);
+                }
+            }
+        }
+        functions
     }
+
+    /// Has the process told the name of what it compiled?
+    fn name_by_perf_map(&mut self, function: &mut Function, space: Space, pid: u32, address: u64) {
+        if self.perf_maps.len() >= PERF_MAPS_MAX && !self.perf_maps.contains_key(&space) {
+            self.perf_maps.clear();
+        }
+        let now = Instant::now();
+        let (read_at, map) =
+            self.perf_maps.entry(space).or_insert_with(|| (now, PerfMap::read(pid)));
+        if now.duration_since(*read_at) > PERF_MAP_AGE && map.name_of(address).is_none() {
+            (*read_at, *map) = (now, PerfMap::read(pid));
+        }
+        if let Some(name) = map.name_of(address) {
+            function.name = name.chars().take(NAME_MAX).collect();
+            function.module = JIT.into();
+        }
+    }
+}
+
+/// What a process compiled is in memory that is no file.
+fn is_unnamed(function: &Function) -> bool {
+    !function.is_kernel
+        && function.name.starts_with('[')
+        && !function.module.starts_with('/')
+        && function.module != JIT
+}
+
+fn without_symbol(module: String, is_kernel: bool) -> Function {
+    let name = match module.rsplit('/').next() {
+        Some("") | None => "[unknown]".into(),
+        Some(file) => format!("[{}]", file.trim_matches(['[', ']'])),
+    };
+    Function { name, module, is_kernel }
 }
 
 fn kernel() -> Source<'static> {
@@ -106,23 +208,67 @@ fn kernel() -> Source<'static> {
 
 fn process(pid: u32) -> Source<'static> {
     let mut process = Process::new(Pid::from(pid));
-    process.perf_map = has_perf_map(pid);
+    // Read here, with limits: perf_map.rs.
+    process.perf_map = false;
     Source::Process(process)
 }
 
-/// Has the process told the names of what it compiled? Only a regular file: reading what a hostile
-/// process put there instead could take forever.
-fn has_perf_map(pid: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-    let own = own.and_then(|line| line.split_whitespace().next_back()).unwrap_or_default();
-    let path = format!("/proc/{pid}/root/tmp/perf-{own}.map");
-    fs::symlink_metadata(path).is_ok_and(|data| data.is_file())
+/// The name in the programmer's words: of C++ or Rust. A short symbol may stand for megabytes.
+fn demangle(symbol: &str) -> String {
+    let mut name = Limited(String::new());
+    let done = if let Ok(rust) = rustc_demangle::try_demangle(symbol) {
+        write!(name, "{rust:#}")
+    } else if let Some(cpp) = symbol.starts_with("_Z").then(|| cpp_demangle::Symbol::new(symbol)) {
+        match cpp {
+            Ok(cpp) => cpp
+                .structured_demangle(&mut name, &cpp_demangle::DemangleOptions::default())
+                .map_err(|_| fmt::Error),
+            Err(_) => Err(fmt::Error),
+        }
+    } else {
+        Err(fmt::Error)
+    };
+    match done {
+        Ok(()) => name.0,
+        Err(_) => symbol.chars().take(NAME_MAX).collect(),
+    }
 }
 
-/// The file that is mapped there.
-fn mapping(pid: u32, address: u64) -> String {
-    let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let name = procfs::mapping_of(&maps, address).unwrap_or_default();
-    String::from_utf8_lossy(name).into_owned()
+/// Refuses more than the longest name.
+struct Limited(String);
+
+impl fmt::Write for Limited {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > NAME_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn demangles_within_limits() {
+        assert_eq!(demangle("_ZN3foo3barEi"), "foo::bar(int)");
+        assert_eq!(
+            demangle("_ZN4core3fmt5Write9write_str17h0123456789abcdefE"),
+            "core::fmt::Write::write_str"
+        );
+        assert_eq!(demangle("main"), "main");
+        assert_eq!(demangle("_Z"), "_Z");
+        let bomb = format!("_Z1f1aIiE{}", "S_IS0_S0_E".repeat(40));
+        assert!(demangle(&bomb).len() <= NAME_MAX);
+        assert!(demangle(&"x".repeat(5000)).len() <= NAME_MAX);
+    }
+
+    #[test]
+    fn names_the_file_where_there_is_no_symbol() {
+        assert_eq!(without_symbol("/lib/libc.so.6".into(), false).name, "[libc.so.6]");
+        assert_eq!(without_symbol("[vdso]".into(), false).name, "[vdso]");
+        assert_eq!(without_symbol(String::new(), false).name, "[unknown]");
+    }
 }

@@ -4,6 +4,9 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::OnceLock;
 
 use libbpf_rs::libbpf_sys::{
     BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts, bpf_obj_get_info_by_fd,
@@ -11,6 +14,7 @@ use libbpf_rs::libbpf_sys::{
 };
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// How often the kernel skipped a program because it was running already on that CPU.
@@ -24,6 +28,24 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
         bpf_obj_get_info_by_fd(program.as_raw_fd(), (&raw mut info).cast(), &raw mut size)
     };
     if failed == 0 { info.recursion_misses } else { 0 }
+}
+
+/// The limits of open files that this process was started with: soft and hard.
+static FILES: OnceLock<(u64, u64)> = OnceLock::new();
+
+/// Lets this process open as many files as it may: each probe is two.
+pub(crate) fn open_more_files() {
+    let limits = FILES.get_or_init(|| getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0)));
+    // With fewer, opening the next one fails and says so.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.1, limits.1);
+}
+
+/// Gives the command the limits that this process was started with.
+pub(crate) fn give_own_limits(command: &mut Command) {
+    let Some(&(soft, hard)) = FILES.get() else { return };
+    let limit = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
+    // SAFETY: it makes one system call and touches no memory that another thread may hold.
+    unsafe { command.pre_exec(limit) };
 }
 
 /// Attaches an XDP program to a network interface in the mode of `flags`, for as long as the result

@@ -43,8 +43,10 @@ pub(crate) type Way = &'static [Uprobe];
 /// A way, the file that it is for, and where the way's names are in it.
 type Found = (Way, PathBuf, Vec<Option<u64>>);
 
-/// One file, whatever its names are.
-type Inode = (u64, u64);
+/// One file, whatever its names are, and however it is mounted: two overlays show the same file of
+/// their lower layer with two devices, but the kernel puts probes into that file. So it is known by its
+/// number, size and times.
+type Inode = (u64, u64, (i64, i64), (i64, i64));
 
 /// The files, each with its probes.
 #[derive(Debug)]
@@ -111,8 +113,18 @@ impl Files {
             return Ok(());
         }
         self.seen.insert(inode, Links::default());
+        let ways = match self.ways(path) {
+            Ok(ways) => ways,
+            Err(error) => {
+                // A process that ended meanwhile says nothing of its file.
+                if self::inode(path) != Some(inode) {
+                    self.seen.remove(&inode);
+                }
+                return Err(error);
+            }
+        };
         let mut failure = None;
-        for (way, file, offsets) in self.ways(path)? {
+        for (way, file, offsets) in ways {
             // The library, if it is that.
             let Some(inode) = self::inode(&file) else { return Ok(()) };
             if self.seen.get(&inode).is_some_and(|links| !links.is_empty()) {
@@ -122,6 +134,10 @@ impl Files {
                 Ok(links) => {
                     self.seen.insert(inode, links);
                     return Ok(());
+                }
+                Err(error) if self::inode(path).is_none() => {
+                    self.seen.remove(&inode);
+                    return Err(error);
                 }
                 Err(error) => {
                     self.note(&format!("hook refused: {}", error.line()));
@@ -199,5 +215,8 @@ pub(crate) fn mapped_library(pid: u32, library: &str) -> Option<PathBuf> {
 }
 
 fn inode(path: &Path) -> Option<Inode> {
-    fs::metadata(path).ok().map(|data| (data.dev(), data.ino()))
+    let data = fs::metadata(path).ok()?;
+    let (modified, changed) =
+        ((data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec()));
+    Some((data.ino(), data.size(), modified, changed))
 }

@@ -21,7 +21,7 @@ struct thread {
 	__u64 stacks[DEPTH_MAX];
 };
 
-/* Threads leave it when they end: on_thread_end. */
+/* Threads leave it when they are gone: on_thread_end. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32);
@@ -66,10 +66,29 @@ static __always_inline __u64 live(const struct thread *thread, __u64 depth, __u6
 	return depth;
 }
 
+/* Nothing calls so deep in the kernel: these have returned, and the kernel had no room to tell of it. */
+static __always_inline __u64 forget(__u64 depth)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		__sync_fetch_and_add(&c->lost[LOST_RETURN_MISSED], depth);
+	return 0;
+}
+
+/* The key of the current thread. Each CPU has a thread 0, which runs when there is nothing to run. */
+static __always_inline __u32 thread_key(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return tid ? tid : ~bpf_get_smp_processor_id();
+}
+
 /* stack: 0 in the kernel, where every call returns. */
 static __always_inline int entered(__u64 stack)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = thread_key();
 	struct thread *thread;
 	__u64 depth;
 
@@ -89,7 +108,7 @@ static __always_inline int entered(__u64 stack)
 	if (stack)
 		depth = live(thread, depth, depth < DEPTH_MAX ? stack : stack + 1);
 	else if (depth >= DEPTH_MAX)
-		depth = 0; /* Returns were missed; the kernel has counted them. */
+		depth = forget(depth);
 	if (depth >= DEPTH_MAX) {
 		count_lost(LOST_MAP_FULL);
 		return 0;
@@ -118,7 +137,7 @@ static __always_inline bool is_error(__s64 ret)
 /* stack: behind the return address, which is on the stack in some architectures. */
 static __always_inline int returned(__s64 ret, __u64 stack)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u32 tid = thread_key();
 	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
 	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
 	struct latency_value *value;
@@ -195,7 +214,8 @@ int BPF_KRETPROBE(on_user_return, long ret)
 	return returned(ret, PT_REGS_SP(ctx));
 }
 
-SEC("tp_btf/sched_process_exit")
+/* Not when it ends: it calls functions behind that. */
+SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_thread_end, struct task_struct *task)
 {
 	__u32 tid = task->pid;

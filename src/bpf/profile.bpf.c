@@ -8,7 +8,7 @@ struct event {
 	__u32 kernel_len;
 	__u32 user_len;
 	__u32 pid; /* as the tracer sees it in /proc */
-	__u32 reserved;
+	__u32 image; /* another one when the process has become another program */
 };
 
 /* kernel.perf_event_max_stack is 127 by default. */
@@ -20,6 +20,14 @@ struct event {
 const volatile __u8 with_kernel = 1;
 const volatile __u8 with_user = 1;
 const volatile __u8 with_idle = 0;
+
+static __always_inline __u32 image(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, self_exec_id) +
+	       (__u32)(BPF_CORE_READ(task, group_leader, start_boottime) >> 10);
+}
 
 SEC("perf_event")
 int on_sample(struct bpf_perf_event_data *ctx)
@@ -48,7 +56,7 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	record->event.kernel_len = kernel;
 	record->event.user_len = user;
 	record->event.pid = pid_for_tracer();
-	record->event.reserved = 0;
+	record->event.image = image();
 	record_submit(record, kernel + user);
 	return 0;
 }

@@ -105,19 +105,51 @@ static __always_inline void read_bytes(struct record *call, const char *query, _
 /* A statement is told of again when it is parsed, bound and executed: how much of it is compared. */
 #define SAME_MAX 128
 
-static __always_inline bool is_same(struct record *call, const char *query)
+/* Are these bytes of the query, up to its NUL, those of the call's text at from? */
+static __always_inline bool is_same_at(struct record *call, const char *query, __u32 from)
 {
 	__u8 text[SAME_MAX] = {};
 	int i;
 
-	if (bpf_probe_read_user_str(text, SAME_MAX, query) < 0)
+	if (bpf_probe_read_user_str(text, SAME_MAX, query + from) < 0)
 		return false;
 	for (i = 0; i < SAME_MAX - 1; i++) {
-		if (i >= call->event.query_len)
+		if (from + i >= call->event.query_len)
 			return !text[i];
-		if (text[i] != call->tail[i])
+		if (text[i] != call->tail[(from + i) & (TAIL_MAX - 1)])
 			return false;
 	}
+	return true;
+}
+
+/* The beginning, and the end. */
+static __always_inline bool is_same(struct record *call, const char *query)
+{
+	__u32 len = call->event.query_len;
+
+	return is_same_at(call, query, 0) &&
+	       (len < SAME_MAX - 2 || is_same_at(call, query, len - (SAME_MAX - 2)));
+}
+
+/*
+ * Is the current process one that works for another, which tells of the query itself? Its title is
+ * "postgres: parallel worker for PID 12", with "CLUSTER: " before the second word if it has one.
+ */
+static __always_inline bool is_worker(const __u8 *title)
+{
+	static const __u8 worker[] = "parallel worker for PID ";
+	__u32 start = sizeof("postgres: ") - 1, i;
+
+	for (i = start; i < USER_MAX / 2 && title[i]; i++) {
+		if (title[i] == ' ') {
+			if (title[i - 1] == ':')
+				start = i + 1;
+			break;
+		}
+	}
+	for (i = 0; i < sizeof(worker) - 1; i++)
+		if (title[(start + i) % USER_MAX] != worker[i])
+			return false;
 	return true;
 }
 
@@ -137,9 +169,12 @@ static __always_inline int status(const char *query)
 	call = begin(POSTGRESQL, COM_QUERY);
 	if (!call)
 		return 0;
-	read_string(call, query);
 	bpf_probe_read_user(call->event.user, USER_MAX - 1,
 			    (void *)BPF_CORE_READ(task, mm, arg_start));
+	if (is_worker(call->event.user))
+		call_done(call);
+	else
+		read_string(call, query);
 	return 0;
 }
 

@@ -10,18 +10,18 @@
 
 #include "ebtools.bpf.h"
 
-#define TABLES(name, key_type, value_type, entries)                                               \
-	struct name##_s {                                                                         \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                  \
-		__type(key, key_type);                                                            \
-		__type(value, value_type);                                                        \
-		__uint(max_entries, entries);                                                     \
-	} name##_a SEC(".maps"), name##_b SEC(".maps");                                           \
-	struct {                                                                                  \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                         \
-		__type(key, __u32);                                                               \
-		__uint(max_entries, 1);                                                           \
-		__array(values, struct name##_s);                                                 \
+#define TABLES(name, key_type, value_type, entries)                                                \
+	struct name##_s {                                                                          \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
+		__type(key, key_type);                                                             \
+		__type(value, value_type);                                                         \
+		__uint(max_entries, entries);                                                      \
+	} name##_a SEC(".maps"), name##_b SEC(".maps");                                            \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                          \
+		__type(key, __u32);                                                                \
+		__uint(max_entries, 1);                                                            \
+		__array(values, struct name##_s);                                                  \
 	} name SEC(".maps") = {.values = {&name##_a}}
 
 /*

@@ -1,6 +1,6 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -208,15 +208,8 @@ impl Funclatency {
             THREAD_END,
         ];
         ways.push(("kprobe.multi and kretprobe.multi", probes));
-        // Of many functions, not all can be traced.
-        let probe = |program, at| match functions.len() {
-            1 => Probe::new(program, at),
-            _ => Probe::optional(program, at),
-        };
-        let pairs = functions.iter().flat_map(|function| {
-            [probe("on_return", At::Kretprobe(function)), probe("on_entry", At::Kprobe(function))]
-        });
-        ways.push(("kprobes and kretprobes", pairs.chain([THREAD_END]).collect()));
+        let pairs = At::KprobePairs { functions, entry: "on_entry" };
+        ways.push(("kprobes and kretprobes", vec![Probe::new("on_return", pairs), THREAD_END]));
         ways
     }
 
@@ -242,8 +235,9 @@ fn pattern(text: &str) -> Result<Pattern> {
 fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
     let pattern = pattern(wanted)?;
     let all = kernel::functions()?;
+    let wanted_of = |function: &&Function| pattern.matches(&function.name);
     let mut found =
-        all.iter().filter(|function| pattern.matches(&function.name)).collect::<Vec<_>>();
+        all.iter().filter(wanted_of).filter(|f| elf::is_called(&f.name)).collect::<Vec<_>>();
     // One that cannot be traced would have the kernel refuse all.
     if let (2.., Some(traceable)) = (found.len(), kernel::traceable()) {
         let is_listed = |function: &&Function| traceable.contains(&function.name);
@@ -257,7 +251,13 @@ fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
         0 => (0, function.name.as_str()),
         address => (address, ""),
     });
-    let names = found.into_iter().map(|function| function.name.clone()).collect::<Vec<_>>();
+    let mut names = found.into_iter().map(|function| function.name.clone()).collect::<Vec<_>>();
+    if names.len() > 1 {
+        // The kernel does not know which of several functions of a name is meant.
+        let mut times = HashMap::new();
+        all.iter().for_each(|function| *times.entry(&function.name).or_insert(0) += 1);
+        names.retain(|name| times.get(name) == Some(&1));
+    }
     match names.len() {
         0 => Err(kernel::unknown(
             "funclatency",
@@ -278,8 +278,7 @@ fn file_of(name: &str) -> Result<PathBuf> {
     if name.contains('/') {
         return Ok(Path::new(name).to_owned());
     }
-    let libraries = elf::libraries(&format!("lib{name}.so"));
-    libraries.into_iter().next().ok_or_else(|| {
+    elf::library(&format!("lib{name}.so")).ok_or_else(|| {
         Error::new("funclatency", format!("there is no library lib{name}.so in the usual places"))
             .hint("name a file by its path: /usr/bin/app:func")
     })

@@ -22,7 +22,7 @@ use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
 use crate::session::{Session, Storage, Wants};
 use crate::stream::Consumer;
-use crate::symbols::{Function, Symbols};
+use crate::symbols::{Function, Space, Symbols};
 use crate::tool::Tool;
 
 /// Show where the processors spend their time, by sampling stacks
@@ -193,15 +193,15 @@ impl Tool for Profile {
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
         let by = |of| [Probe::new("on_sample", At::Samples { of, per_second: self.frequency })];
         let (cycles, clock) = (by(Counter::Cycles), by(Counter::Clock));
-        let hooks = [
-            &Hook { name: "samples by the cycle counter", probes: &cycles },
-            &Hook { name: "samples by the kernel's clock", probes: &clock },
-        ];
+        let cycles = Hook { name: "samples by the cycle counter", probes: &cycles };
+        let clock = Hook { name: "samples by the kernel's clock", probes: &clock };
+        // A CPU that has nothing to do has no cycles.
+        let hooks: &[&Hook] = if self.include_idle { &[&clock] } else { &[&cycles, &clock] };
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
         let wants = Wants { at_once: true, ..Wants::default() };
         let (skel, links) =
-            session.attach::<ProfileSkelBuilder>(&mut storage, &wants, &hooks, |open| {
+            session.attach::<ProfileSkelBuilder>(&mut storage, &wants, hooks, |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_kernel = (!self.user_stacks_only).into();
                     constants.with_user = (!self.kernel_stacks_only).into();
@@ -263,7 +263,7 @@ impl Consumer<types::event> for Samples<'_> {
     fn take(&mut self, _: &mut Report, record: Record<'_, types::event>) {
         let comm = c_str(&record.header.comm).to_vec();
         let stack = match self.stacks.len() {
-            STACKS_MAX.. => Vec::new(),
+            STACKS_MAX.. => vec![Symbols::OTHER],
             _ => self.stack(&record),
         };
         *self.stacks.entry((comm, stack)).or_default() += 1;
@@ -292,20 +292,15 @@ impl Samples<'_> {
         let (kernel_len, user_len) = (record.event.kernel_len, record.event.user_len);
         let (kernel, rest) = record.tail.split_at_checked(kernel_len as usize).unwrap_or_default();
         let user = rest.get(..user_len as usize).unwrap_or_default();
-        let mut stack = Vec::with_capacity(record.tail.len() / 8);
-        let mut add = |stack: &mut Vec<u32>, pid, addresses: &[u8]| {
-            let addresses = addresses
-                .chunks_exact(8)
-                .map(|bytes| bytes.try_into().map_or(0, u64::from_ne_bytes));
-            // Behind the first, they are where a call returns to: the call is before that.
-            let calls = addresses.enumerate().map(|(i, at)| at.saturating_sub((i > 0).into()));
-            stack.extend(calls.map(|call| self.symbols.number(pid, call)));
-        };
-        add(&mut stack, record.event.pid, user);
-        let user = stack.len();
-        add(&mut stack, 0, kernel);
-        stack[..user].reverse();
-        stack[user..].reverse();
+        let space = Space::User(record.event.pid, record.event.image);
+        let mut stack = self.symbols.numbers(space, &calls(user));
+        let mut of_kernel = self.symbols.numbers(Space::Kernel, &calls(kernel));
+        stack.reverse();
+        of_kernel.reverse();
+        stack.extend(of_kernel);
+        if stack.is_empty() {
+            stack.push(Symbols::NO_STACK);
+        }
         stack
     }
 
@@ -323,7 +318,7 @@ impl Samples<'_> {
         // In a function itself, and in it and what it called.
         let mut counts = HashMap::<u32, (u64, u64)>::new();
         for ((_, stack), count) in &self.stacks {
-            let last = stack.last().copied().unwrap_or(0);
+            let last = stack.last().copied().unwrap_or(Symbols::OTHER);
             counts.entry(last).or_default().0 += count;
             // One that calls itself is there once.
             for function in stack.iter().chain([&last]).collect::<HashSet<_>>() {
@@ -410,6 +405,14 @@ impl Samples<'_> {
         }
         lines
     }
+}
+
+/// Addresses of calls, the last one first.
+fn calls(stack: &[u8]) -> Vec<u64> {
+    let address = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+    let addresses = stack.chunks_exact(8).map(address);
+    // Behind the first, they are where a call returns to: the call is before that.
+    addresses.enumerate().map(|(i, at)| at.saturating_sub((i > 0).into())).collect()
 }
 
 /// Calls below their callers.

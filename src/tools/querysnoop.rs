@@ -102,12 +102,6 @@ fn title(text: &[u8]) -> Option<&[u8]> {
     is_host.then_some(first)
 }
 
-/// Processes that work for another one, which tells of the query itself.
-fn is_worker(record: &Record<'_, types::event>) -> bool {
-    record.event.server == types::server::POSTGRESQL.0
-        && c_str(&record.event.user).windows(16).any(|text| text == b" parallel worker")
-}
-
 macro_rules! uprobes {
     ($($program:literal $when:ident $name:literal),*) => {
         &[$(Uprobe { program: $program, name: $name, when: When::$when }),*]
@@ -169,7 +163,7 @@ impl Tool for Querysnoop {
                 }
             })?;
         servers.attach_first(skel.object())?;
-        session.run(skel.object(), (servers, links), &columns, |record| !is_worker(record))
+        session.run(skel.object(), (servers, links), &columns, |_| true)
     }
 }
 

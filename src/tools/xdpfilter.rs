@@ -20,7 +20,7 @@ use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
 use crate::counts::{self, Tables};
 use crate::decode::{Header, Record};
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, At, Hook, Probe};
+use crate::hooks::{self, At, Attached, Hook, Probe};
 use crate::options::{self, RunOptions};
 use crate::privileges;
 use crate::render::escape;
@@ -268,6 +268,21 @@ impl Tool for Xdpfilter {
     }
 }
 
+/// Attached to an interface as long as it lives.
+struct Attachment {
+    _link: OwnedFd,
+    index: u32,
+    name: String,
+}
+
+impl Attached for Attachment {
+    fn refresh(&mut self, _: &Object) -> Result<()> {
+        let is_there = if_nametoindex(self.name.as_str()) == Ok(self.index);
+        let gone = || Error::new("xdpfilter", format!("the interface {} is gone", self.name));
+        if is_there { Ok(()) } else { Err(gone()) }
+    }
+}
+
 impl Xdpfilter {
     fn configure(&self, constants: &mut types::rodata) {
         let by = match self.by {
@@ -319,7 +334,7 @@ impl Xdpfilter {
     }
 
     /// Attaches in the first mode that works, and says which.
-    fn attach(&self, session: &Session<'_>, object: &Object, interface: u32) -> Result<OwnedFd> {
+    fn attach(&self, session: &Session<'_>, object: &Object, interface: u32) -> Result<Attachment> {
         let modes: &[(&str, u32)] = match self.mode {
             Mode::Auto => &[("native", XDP_FLAGS_DRV_MODE), ("generic", XDP_FLAGS_SKB_MODE)],
             Mode::Native => &[("native", XDP_FLAGS_DRV_MODE)],
@@ -332,7 +347,8 @@ impl Xdpfilter {
                 Ok(attached) => {
                     let name = escape::text(self.interface.as_bytes());
                     eprintln!("{}: {name}: {mode} mode", Self::NAME);
-                    return Ok(attached);
+                    let name = self.interface.clone();
+                    return Ok(Attachment { _link: attached, index: interface, name });
                 }
                 Err(error) => {
                     session.note(format!("hook refused: {mode} mode: {error}"));

@@ -257,6 +257,20 @@ __attribute__((noinline)) int sleeps(void)
 	return 0;
 }
 
+/*
+ * A part of a function that is jumped to, as compilers make them. What lies on the stack there is no
+ * return address.
+ */
+#if defined(__x86_64__)
+__asm__(".text\n .type jumper, @function\n"
+	"jumper: push $7\n jmp jumper.cold\n 1: pop %rax\n ret\n .size jumper, . - jumper\n"
+	".type jumper.cold, @function\n"
+	"jumper.cold: nop\n jmp 1b\n .size jumper.cold, . - jumper.cold\n");
+long jumper(void);
+#else
+static long jumper(void) { return 7; }
+#endif
+
 /* N: N times. */
 static int do_functions(char **argv)
 {
@@ -267,6 +281,8 @@ static int do_functions(char **argv)
 			left(times_left);
 	}
 	recursive(99);
+	if (jumper() != 7)
+		return 1;
 	return sleeps();
 }
 
@@ -486,6 +502,43 @@ __attribute__((noinline)) int mysql_query(const char *query, long connection, co
 	return 0;
 }
 
+/*
+ * FILE: is what a hostile process could do to a profiler: code of its own making, told of in a map of names
+ * that is a pipe until it is a file.
+ */
+static int do_jit(char **argv)
+{
+	/* Counts down from the argument; as a compiler at run time would make it. */
+#if defined(__x86_64__)
+	static const unsigned char code[] = { 0x48, 0x83, 0xef, 0x01, 0x75, 0xfa, 0xc3 };
+#else
+	static const unsigned char code[] = { 0x00, 0x04, 0x00, 0xf1, 0xe1, 0xff, 0xff, 0x54, 0xc0, 0x03, 0x5f, 0xd6 };
+#endif
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void (*compiled)(long times);
+	char name[64];
+	FILE *map;
+
+	(void)argv;
+	if (at == MAP_FAILED)
+		return fail("mmap");
+	memcpy(at, code, sizeof(code));
+	__builtin___clear_cache(at, (char *)at + sizeof(code));
+	snprintf(name, sizeof(name), "/tmp/perf-%d.map", getpid());
+	if (mkfifo(name, 0600))
+		return fail("mkfifo");
+	*(void **)&compiled = at;
+	compiled(300000000);
+	unlink(name);
+	map = fopen(name, "w");
+	fprintf(map, "%lx %lx compiled_function\n", (unsigned long)at, (unsigned long)sizeof(code));
+	fclose(map);
+	for (clock_t end = clock() + 2 * CLOCKS_PER_SEC; clock() < end;)
+		compiled(30000000);
+	unlink(name);
+	return 0;
+}
+
 static int do_mysql(char **argv)
 {
 	return mysql_query(argv[0], 1, "shop", "bob");
@@ -532,6 +585,7 @@ static const struct {
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
 	{ "frames", do_frames },
+	{ "jit", do_jit },
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "busy", do_busy },

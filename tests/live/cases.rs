@@ -762,6 +762,16 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "function_parts_that_are_jumped_to_are_left_alone",
+        args: &["funclatency", "$CALLS:jump*", "-i", "90", "--json"],
+        command: &["sh", "-c", "$CALLS functions 1 && echo pid 1"],
+        needs: &[Need::Calls32],
+        // The program goes on as it does alone.
+        shows: &[r#"{"type": "interval", "count": 1}"#],
+        also: |run| if run.word("$PID") == "1" { Ok(()) } else { Err("the program failed".into()) },
+        ..CASE
+    },
+    Case {
         name: "function_results",
         args: &["funclatency", "$CALLS:recursive", "--ret", "-i", "90", "--json"],
         command: &["$CALLS", "functions", "100"],
@@ -1036,6 +1046,25 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "profile_of_what_a_process_compiles",
+        args: &["profile", "--json"],
+        command: &["$CALLS", "jit", "-"],
+        shows: &[r#"{"function": "compiled_function", "module": "[jit]"}"#],
+        ..CASE
+    },
+    Case {
+        name: "profile_of_one_program_after_the_other",
+        args: &["profile", "--json"],
+        // In one process, at addresses that are not chosen anew.
+        command: &["$SELF", "helper", "without-aslr", "sh", "-c", "while [ $((i = i + 1)) -lt 300000 ]; do :; done; exec $CALLS busy 500"],
+        also: |run| {
+            let lines = run.json()?;
+            let spin = lines.iter().find(|line| line["function"] == "spin").ok_or("no spin")?;
+            if spin["self_percent"].as_f64() > Some(20.0) { Ok(()) } else { Err("spin is too little".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "profile_table",
         args: &["profile", "--top", "1"],
         command: &["$CALLS", "busy", "500"],
@@ -1287,6 +1316,22 @@ pub(crate) const CASES: &[Case] = &[
         command: &["/bin/bash", "-c", r"cd $DIR; printf ': %070000d\n' 1 >lines; exec bash --norc -i <lines"],
         needs: &[BASH],
         shows: &[r#"{"line_truncated": true}"#],
+        ..CASE
+    },
+    Case {
+        name: "readline_once_in_two_overlays",
+        within: &["$SELF", "helper", "with-two-overlays", "$DIR"],
+        args: &["readline", "--json"],
+        // Their first lines they are waiting for before they are found.
+        command: &[
+            "/bin/bash", "-c",
+            "mkfifo a.in b.in; for x in a b; do $x/bash --norc -i <$x.in & done; exec 3>a.in 4>b.in; \
+             sleep 2.5; printf ': 0\\n: one\\n' >&3; printf ': 0\\n: two\\n' >&4; exec 3>&- 4>&-; wait",
+        ],
+        needs: &[BASH, Need::Overlayfs],
+        shows: &[r#"{"line": ": one"}"#, r#"{"line": ": two"}"#],
+        // And the end of each input.
+        events: Some(4),
         ..CASE
     },
     Case {

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::personality::{self, Persona};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use crate::servers;
@@ -22,11 +23,15 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command in an overlayfs whose lower layer has files a, b and c.
         ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
+        // Runs a command whose addresses are the same each time.
+        ["without-aslr", ref command @ ..] => without_aslr(command),
         // Runs a command in a network of its own.
         ["in-network", ref command @ ..] => in_network(command),
         // Runs a command in a network that is joined to another, that of the process $OTHER: this one
         // is 10.9.8.1 on the interface va.
         ["in-two-networks", ref command @ ..] => in_two_networks(command),
+        // Runs a command that has two directories a and b with the same bash, by two overlays over it.
+        ["with-two-overlays", dir, ref command @ ..] => with_two_overlays(Path::new(dir), command),
         // Runs a command whose output goes to a small disk, and then prints it.
         ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),
         // Runs a command that finds nothing in a directory, or in a file.
@@ -82,6 +87,26 @@ fn in_overlay(dir: &Path, command: &[&str]) -> Done {
     run(command)
 }
 
+fn with_two_overlays(dir: &Path, command: &[&str]) -> Done {
+    private_mounts()?;
+    let (none, flags) = (None::<&str>, MsFlags::empty());
+    mount(Some("none"), dir, Some("tmpfs"), flags, none)?;
+    std::fs::create_dir(dir.join("lower"))?;
+    std::fs::copy("/bin/bash", dir.join("lower/bash"))?;
+    for name in ["a", "b"] {
+        let [upper, work, merged] =
+            ["upper", "work", ""].map(|part| dir.join(format!("{name}{part}")));
+        for dir in [&upper, &work, &merged] {
+            std::fs::create_dir(dir)?;
+        }
+        let [l, u, w] = [&dir.join("lower"), &upper, &work].map(|dir| dir.display().to_string());
+        let options = format!("lowerdir={l},upperdir={u},workdir={w}");
+        mount(Some("none"), &merged, Some("overlay"), flags, Some(options.as_str()))?;
+    }
+    std::env::set_current_dir(dir)?;
+    run(command)
+}
+
 fn on_small_disk(dir: &Path, command: &[&str]) -> Done {
     private_mounts()?;
     mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), Some("size=256k"))?;
@@ -90,6 +115,11 @@ fn on_small_disk(dir: &Path, command: &[&str]) -> Done {
     let status = Command::new(command[0]).args(&command[1..]).stdout(output).status()?;
     print!("{}", std::fs::read_to_string(file)?);
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
+}
+
+fn without_aslr(command: &[&str]) -> Done {
+    personality::set(Persona::ADDR_NO_RANDOMIZE)?;
+    run(command)
 }
 
 fn in_network(command: &[&str]) -> Done {
