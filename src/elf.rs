@@ -344,7 +344,7 @@ mod tests {
         desc.extend(b"postgresql\0query__start\0-8@%rdi\0");
         let place = usdt(&desc, true, object::LittleEndian);
         let name = "postgresql:query__start".to_string();
-        assert_eq!(place, Some(Place { name, address: 0x1234, is_usdt: true }));
+        assert_eq!(place, Some(Place { name, address: 0x1234, offset: None, is_usdt: true }));
         assert_eq!(usdt(&desc[..20], true, object::LittleEndian), None);
         assert_eq!(usdt(&desc[..28], true, object::LittleEndian), None);
     }

@@ -81,7 +81,7 @@ impl<A: Attached, B: Attached> Attached for (A, B) {
     }
 }
 
-/// libbpf's "every process" for a uprobe; filters are the program's.
+/// libbpf's "every process" for a uprobe.
 const ANY_PROCESS: i32 = -1;
 
 /// One way to see a tool's events.
@@ -149,6 +149,8 @@ pub(crate) enum At<'a> {
         file: &'a Path,
         /// Where in the file.
         offsets: &'a [u64],
+        /// In these processes; in all, without any.
+        pids: &'a [i32],
     },
     /// The returns of user functions.
     Uretprobes {
@@ -156,6 +158,8 @@ pub(crate) enum At<'a> {
         file: &'a Path,
         /// Where in the file.
         offsets: &'a [u64],
+        /// In these processes; in all, without any.
+        pids: &'a [i32],
     },
     /// A probe that a program's author put there.
     Usdt {
@@ -214,10 +218,15 @@ impl<'a> Probe<'a> {
             At::Usdt { file, provider, name } => {
                 program.attach_usdt(ANY_PROCESS, file, provider, name)
             }
-            At::Uprobes { file, offsets } | At::Uretprobes { file, offsets } => {
+            At::Uprobes { file, offsets, pids } | At::Uretprobes { file, offsets, pids } => {
                 let at_return = matches!(self.at, At::Uretprobes { .. });
-                let links = attach_uprobes(&program, file, &to_usize(offsets)?, at_return);
-                return links.map_err(|error| Error::new(self.at, cause(&error)));
+                let offsets = to_usize(offsets)?;
+                let mut links = Vec::new();
+                for pid in if pids.is_empty() { &[ANY_PROCESS] } else { pids } {
+                    let attached = attach_uprobes(&program, *pid, file, &offsets, at_return);
+                    links.extend(attached.map_err(|error| Error::new(self.at, cause(&error)))?);
+                }
+                return Ok(links);
             }
         };
         Ok(vec![link.map_err(|error| Error::new(self.at, cause(&error)))?])
@@ -258,6 +267,7 @@ fn to_usize(offsets: &[u64]) -> Result<Vec<usize>> {
 /// One link for all, where the kernel has such links.
 fn attach_uprobes(
     program: &ProgramMut<'_>,
+    pid: i32,
     file: &Path,
     offsets: &[usize],
     at_return: bool,
@@ -268,12 +278,12 @@ fn attach_uprobes(
             retprobe: at_return,
             ..UprobeMultiOpts::default()
         };
-        return Ok(vec![program.attach_uprobe_multi_with_opts(ANY_PROCESS, file, "", options)?]);
+        return Ok(vec![program.attach_uprobe_multi_with_opts(pid, file, "", options)?]);
     }
     if offsets.len() > FEW {
         sys::open_more_files();
     }
-    let attach = |offset: &usize| program.attach_uprobe(at_return, ANY_PROCESS, file, *offset);
+    let attach = |offset: &usize| program.attach_uprobe(at_return, pid, file, *offset);
     offsets.iter().map(attach).collect()
 }
 
@@ -315,8 +325,8 @@ impl Display for At<'_> {
             At::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {}", file.display())
             }
-            At::Uprobes { file, offsets } => write_uprobes(f, "uprobe", file, offsets),
-            At::Uretprobes { file, offsets } => write_uprobes(f, "uretprobe", file, offsets),
+            At::Uprobes { file, offsets, .. } => write_uprobes(f, "uprobe", file, offsets),
+            At::Uretprobes { file, offsets, .. } => write_uprobes(f, "uretprobe", file, offsets),
         }
     }
 }

@@ -160,8 +160,8 @@ impl Files {
             let Some(offset) = *offset else { continue };
             let at = match (probe.when, probe.name.split_once(':')) {
                 (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
-                (When::Return, _) => At::Uretprobes { file, offsets: &[offset] },
-                _ => At::Uprobes { file, offsets: &[offset] },
+                (When::Return, _) => At::Uretprobes { file, offsets: &[offset], pids: &[] },
+                _ => At::Uprobes { file, offsets: &[offset], pids: &[] },
             };
             links.add(Probe::new(probe.program, at).attach(object)?);
             self.note(&format!("hook in use: {at} ({})", probe.name));

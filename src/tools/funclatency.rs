@@ -114,8 +114,8 @@ const COLUMNS: &[Col] = &[
 /// What is traced.
 enum Target {
     Kernel(Vec<String>),
-    /// A file, and offsets of functions in it.
-    User(PathBuf, Vec<u64>),
+    /// A file, offsets of functions in it, and the only processes in which it is traced, if not in all.
+    User(PathBuf, Vec<u64>, Vec<i32>),
 }
 
 impl Tool for Funclatency {
@@ -174,18 +174,25 @@ impl Funclatency {
             Some((file, function)) => {
                 let file = file_of(file)?;
                 let offsets = elf::offsets_of(&file, &pattern(function)?)?;
-                Ok(Target::User(file, offsets))
+                Ok(Target::User(file, offsets, self.pids()))
             }
         }
+    }
+
+    /// Others need not have the probes; children of these would not have them.
+    fn pids(&self) -> Vec<i32> {
+        let filter = &self.options.common.filter;
+        let pids = filter.pid.iter().filter_map(|pid| i32::try_from(pid.get()).ok());
+        if filter.follow { Vec::new() } else { pids.collect() }
     }
 
     /// The ways to see the target, the cheapest first.
     fn probes<'t>(&self, target: &'t Target) -> Vec<(&'static str, Vec<Probe<'t>>)> {
         let functions = match target {
-            Target::User(file, offsets) => {
+            Target::User(file, offsets, pids) => {
                 let probes = vec![
-                    Probe::new("on_user_return", At::Uretprobes { file, offsets }),
-                    Probe::new("on_user_entry", At::Uprobes { file, offsets }),
+                    Probe::new("on_user_return", At::Uretprobes { file, offsets, pids }),
+                    Probe::new("on_user_entry", At::Uprobes { file, offsets, pids }),
                     THREAD_END,
                 ];
                 return vec![("uprobes and uretprobes", probes)];
