@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::tool::{self, Entry};
@@ -16,6 +17,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(tool) = tool {
         args.insert(1, tool.name.into());
         args[0] = "ebtools".into();
+    }
+    if args.last().is_some_and(|arg| arg == "--") {
+        let error = command().error(ErrorKind::MissingRequiredArgument, "no command behind --");
+        return usage(&error);
     }
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
@@ -31,9 +36,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
     match chosen {
         Some((tool, matches)) => run(tool, matches),
-        None => {
-            usage(&command().error(clap::error::ErrorKind::MissingSubcommand, "no tool is named"))
-        }
+        None => usage(&command().error(ErrorKind::MissingSubcommand, "no tool is named")),
     }
 }
 

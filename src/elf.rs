@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use object::elf::{
     DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, SHT_DYNAMIC, SHT_DYNSYM, SHT_NOTE, SHT_STRTAB,
-    SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
+    SHT_SYMTAB, STT_FUNC,
 };
 use object::read::elf::{
     Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
@@ -218,11 +218,15 @@ pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64
     Ok(offsets)
 }
 
-/// Is it called, so that the return address is on top of the stack when it is entered? Only then its
-/// return can be seen: what else is there would be overwritten. The unlikely part of a function is jumped
-/// to, and the kernel jumps to where a program starts.
+/// Is it called, so that the return address is on top of the stack when it is entered, and does nobody
+/// else need that? Only then its return can be seen: the kernel puts another address there. The unlikely
+/// part of a function is jumped to, and the kernel jumps to where a program starts; setjmp and its like keep
+/// the address, to come back to it.
 pub(crate) fn is_called(function: &str) -> bool {
-    !function.contains(".cold") && function != "_start"
+    let keeps = ["setjmp", "getcontext", "setcontext", "swapcontext", "makecontext"];
+    !function.contains(".cold")
+        && function != "_start"
+        && !keeps.iter().any(|name| function.ends_with(name))
 }
 
 /// All functions and USDT probes in the bytes of an ELF file, by name.
@@ -253,7 +257,8 @@ fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(
     for kind in [SHT_DYNSYM, SHT_SYMTAB] {
         let symbols = sections.symbols(endian, data, kind)?;
         let functions = symbols.iter().filter(|symbol| {
-            symbol.is_definition(endian) && matches!(symbol.st_type(), STT_FUNC | STT_GNU_IFUNC)
+            // An STT_GNU_IFUNC is no function, but chooses one when a program starts.
+            symbol.is_definition(endian) && symbol.st_type() == STT_FUNC
         });
         places.extend(functions.filter_map(|symbol| {
             let name = symbol.name(endian, symbols.strings()).ok()?;

@@ -418,6 +418,10 @@ pub(crate) fn refused(hooks: &[&Hook<'_>], mut refusals: Vec<Error>) -> Error {
     let wanted = hooks.iter().flat_map(|hook| hook.probes).any(|probe| probe.at.needs_tracefs());
     if missing && wanted {
         error.hint("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
+    } else if hooks.iter().all(|hook| hook.impossible().is_some()) {
+        error.hint(
+            "this kernel lets none of its own functions be traced; functions of programs can be",
+        )
     } else {
         error.hint("-v shows what the kernel said; a container must be privileged")
     }

@@ -48,6 +48,11 @@ impl Output {
         self.rows.clear();
     }
 
+    /// Events that are delivered without a line of their own.
+    pub(crate) fn count(&mut self, events: u64) {
+        self.delivered += events;
+    }
+
     /// Events that were written.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered

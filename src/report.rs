@@ -76,6 +76,19 @@ impl Report {
         }
     }
 
+    /// A line with the time, in a table of several reports.
+    pub(crate) fn time(&mut self, time_ns: u64) {
+        let mut line = Vec::new();
+        self.clock.local_into(&mut line, time_ns);
+        line.push(b'\n');
+        self.text(0, |out| out.extend_from_slice(&line));
+    }
+
+    /// Events that were counted, and whose row is not shown.
+    pub(crate) fn left_out(&mut self, events: u64) {
+        self.output.count(events);
+    }
+
     /// Events were not wanted after all.
     pub(crate) fn reject(&mut self, events: u64) {
         self.rejected += events;

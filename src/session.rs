@@ -46,7 +46,7 @@ pub(crate) const LEAST_TAIL: u32 = 4096;
 const FOLLOWED_MAX: u32 = 32768;
 
 /// Programs that every tool has: filter.bpf.h.
-const FOLLOWERS: [&str; 2] = ["follow_fork", "follow_exit"];
+const FOLLOWERS: [&str; 3] = ["follow_fork", "follow_exec", "follow_exit"];
 const IDENTIFIER: &str = "identify_tracer";
 /// The most ways that a tool has to see its events.
 const WAYS_MAX: usize = 4;

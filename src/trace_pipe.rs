@@ -2,7 +2,7 @@
 //! others printed are taken out too, and thrown away.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
@@ -68,15 +68,18 @@ pub(crate) fn messages<A: Attached>(
 fn open() -> Result<File> {
     let mut options = File::options();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    if PATHS.iter().any(|path| is_busy(&options.open(path))) {
+        return Err(Error::new("opening trace_pipe", "somebody else reads it; only one can"));
+    }
     let opened = PATHS.iter().map(|path| options.open(path).doing(format!("opening {path}")));
     opened
         .reduce(Result::or)
         .unwrap_or_else(|| Err(Error::new("opening trace_pipe", "no path")))
-        .map_err(|error| {
-            error.hint(
-                "mount -t tracefs tracefs /sys/kernel/tracing; and only one may read it at a time",
-            )
-        })
+        .map_err(|error| error.hint("mount -t tracefs tracefs /sys/kernel/tracing"))
+}
+
+fn is_busy(opened: &io::Result<File>) -> bool {
+    opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
 }
 
 /// Everything that is there.

@@ -33,7 +33,7 @@ struct {
 
 /*
  * --follow: these and what descends from them. With a command, the command's
- * process and what descends from that.
+ * process and what descends from that; 0 as long as the command's process is a copy of the tracer.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -123,11 +123,18 @@ static __always_inline bool in_wanted_uids(void)
 	return bpf_map_lookup_elem(&wanted_uids, &uid);
 }
 
+static __always_inline bool is_followed(__u32 pid)
+{
+	__u8 *is_itself = bpf_map_lookup_elem(&followed, &pid);
+
+	return is_itself && *is_itself;
+}
+
 /* Is the current task one that the user asked for? */
 static __always_inline bool task_wanted(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	bool follows = settings.follow != FOLLOW_NOBODY && bpf_map_lookup_elem(&followed, &pid);
+	bool follows = settings.follow != FOLLOW_NOBODY && is_followed(pid);
 
 	if (pid == tracer)
 		return false;
@@ -157,13 +164,25 @@ SEC("tp_btf/sched_process_fork")
 int BPF_PROG(follow_fork, struct task_struct *parent, struct task_struct *child)
 {
 	__u32 pid = child->tgid;
-	__u8 one = 1;
+	__u8 is_itself = parent->tgid != tracer;
 
 	/* Not a process: a thread. */
 	if (pid == parent->tgid || !children_wanted())
 		return 0;
-	if (bpf_map_update_elem(&followed, &pid, &one, BPF_ANY))
+	if (bpf_map_update_elem(&followed, &pid, &is_itself, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
+	return 0;
+}
+
+/* Attached before a tool's own programs, and so run before them: they see the command's exec. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(follow_exec)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u8 *is_itself = bpf_map_lookup_elem(&followed, &pid);
+
+	if (is_itself)
+		*is_itself = 1;
 	return 0;
 }
 

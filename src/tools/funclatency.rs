@@ -101,9 +101,15 @@ const COLUMNS: &[Col] = &[
     Col::new("MEAN", "mean", 9, "the mean", |r| {
         r.event.value(r.event.total / r.event.count.max(1))
     }),
-    Col::new("P50", "p50", 9, "half of them were no more", |r| r.event.percentile(0.5)),
-    Col::new("P90", "p90", 9, "90 of a hundred were no more", |r| r.event.percentile(0.9)),
-    Col::new("P99", "p99", 9, "99 of a hundred were no more", |r| r.event.percentile(0.99)),
+    Col::new("P50", "p50", 9, "half of them were no more, to an eighth", |r| {
+        r.event.percentile(0.5)
+    }),
+    Col::new("P90", "p90", 9, "90 of a hundred were no more, to an eighth", |r| {
+        r.event.percentile(0.9)
+    }),
+    Col::new("P99", "p99", 9, "99 of a hundred were no more, to an eighth", |r| {
+        r.event.percentile(0.99)
+    }),
     Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.max)),
     Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
         Value::Histogram(&r.event.slots)
@@ -174,6 +180,9 @@ impl Funclatency {
             Some((file, function)) => {
                 let file = file_of(file)?;
                 let offsets = elf::offsets_of(&file, &pattern(function)?)?;
+                if offsets.len() > FUNCTIONS_MAX {
+                    return Err(too_many(&self.function, offsets.len()));
+                }
                 Ok(Target::User(file, offsets, self.pids()))
             }
         }
@@ -272,12 +281,13 @@ fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
             all.iter().map(|function| function.name.as_str()),
         )),
         1..=FUNCTIONS_MAX => Ok(names),
-        many => {
-            let cause =
-                format!("'{wanted}' stands for {many} functions, {FUNCTIONS_MAX} can be traced");
-            Err(Error::usage("funclatency", cause))
-        }
+        many => Err(too_many(wanted, many)),
     }
+}
+
+fn too_many(wanted: &str, many: usize) -> Error {
+    let cause = format!("'{wanted}' stands for {many} functions, {FUNCTIONS_MAX} can be traced");
+    Error::usage("funclatency", cause)
 }
 
 /// A path, or the short name of a library: `c` for libc.so.6.
@@ -285,7 +295,7 @@ fn file_of(name: &str) -> Result<PathBuf> {
     if name.contains('/') {
         return Ok(Path::new(name).to_owned());
     }
-    elf::library(&format!("lib{name}.so")).ok_or_else(|| {
+    elf::library(&format!("lib{}.so", name.trim_start_matches("lib"))).ok_or_else(|| {
         Error::new("funclatency", format!("there is no library lib{name}.so in the usual places"))
             .hint("name a file by its path: /usr/bin/app:func")
     })

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::num::NonZeroUsize;
 #[cfg(feature = "svg")]
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,7 +64,7 @@ pub(crate) struct Profile {
 
     /// Show the N functions that take the most; 40 in a table
     #[arg(long, value_name = "N")]
-    top: Option<usize>,
+    top: Option<NonZeroUsize>,
 
     /// Memory for samples on their way, like 512K or 64M; rounded up to a power of two
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "4M")]
@@ -216,6 +217,7 @@ impl Tool for Profile {
                 tool: &self,
                 lines: report.lines("interval", if is_folded { none } else { &columns }),
                 is_folded,
+                time_ns: 0,
                 symbols: Symbols::new(),
                 stacks: HashMap::new(),
                 #[cfg(feature = "svg")]
@@ -244,7 +246,7 @@ impl Profile {
             Format::Table => TOP,
             Format::Json => usize::MAX,
         };
-        self.top.unwrap_or(all)
+        self.top.map_or(all, NonZeroUsize::get)
     }
 }
 
@@ -253,6 +255,8 @@ struct Samples<'a> {
     tool: &'a Profile,
     lines: Lines<'a, Row>,
     is_folded: bool,
+    /// When the interval ended.
+    time_ns: u64,
     symbols: Symbols,
     stacks: HashMap<Stack, u64>,
     #[cfg(feature = "svg")]
@@ -270,6 +274,10 @@ impl Consumer<types::event> for Samples<'_> {
     }
 
     fn interval(&mut self, report: &mut Report, _: Duration) {
+        self.time_ns = boottime_ns();
+        if self.tool.options.interval.is_some() && !self.is_folded {
+            report.time(self.time_ns);
+        }
         match (self.tool.folded, self.tool.tree) {
             (true, _) => self.show_stacks(report),
             (_, true) => self.show_tree(report),
@@ -309,7 +317,7 @@ impl Samples<'_> {
     }
 
     fn row(&self, report: &mut Report, row: &Row, events: u64) {
-        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        let header = Header { time_ns: self.time_ns, ..Header::default() };
         let record = Record { header: &header, event: row, tail: &[], container: "" };
         report.row(&self.lines, &record, events);
     }
@@ -330,7 +338,7 @@ impl Samples<'_> {
         let all = self.all();
         for (i, (number, (count, total))) in counts.into_iter().enumerate() {
             if i >= self.tool.top() {
-                report.reject(count);
+                report.left_out(count);
                 continue;
             }
             let Function { name, module, .. } = self.symbols.function(number).clone();
@@ -350,7 +358,7 @@ impl Samples<'_> {
         while let Some((depth, call)) = waiting.pop() {
             let Call { total, count, .. } = tree.calls[call];
             if total < least {
-                report.reject(total);
+                report.left_out(total);
                 continue;
             }
             let (function, module) = match &tree.calls[call].what {

@@ -24,7 +24,7 @@ pub(crate) struct Readline {
     #[arg(short, long, value_name = "PATH")]
     shared: Option<PathBuf>,
 
-    /// Not only bash: every program that uses libreadline
+    /// Not only bash: every program that calls readline of libreadline
     #[arg(short, long, conflicts_with = "shared")]
     all: bool,
 
@@ -69,7 +69,7 @@ impl Tool for Readline {
     const ABOUT: &'static str = "Show what is typed into bash";
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-U", "with the user's number"),
-        ("--all", "what is typed into python, psql, gdb ... too"),
+        ("--all", "what is typed into psql, sqlite3, bc ... too"),
         ("--json -u root", "one user, as JSON Lines"),
     ];
 

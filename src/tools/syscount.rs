@@ -1,6 +1,7 @@
 //! syscount: how many system calls, of which kind, by whom, how long.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -47,15 +48,16 @@ pub(crate) struct Syscount {
 
     /// Show the N that are called most, or with -L take the most time
     #[arg(short = 'T', long, value_name = "N")]
-    top: Option<usize>,
+    top: Option<NonZeroUsize>,
 
     #[command(flatten)]
     options: IntervalOptions,
 }
 
 /// What calls are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
 enum By {
+    #[default]
     Syscall,
     Pid,
     Uid,
@@ -78,10 +80,9 @@ impl By {
 /// The sum of all CPUs for one key.
 #[derive(Clone, Debug, Default)]
 struct Row {
+    by: By,
     number: u64,
     comm: [u8; 16],
-    /// Of the process, when it is counted by.
-    name: Vec<u8>,
     compat: bool,
     count: u64,
     errors: u64,
@@ -91,6 +92,11 @@ struct Row {
 }
 
 impl Row {
+    /// The number, if that is what was counted by.
+    fn number_of(&self, by: By) -> Value<'static> {
+        if self.by == by { Value::Uint(self.number) } else { Value::None }
+    }
+
     fn percentile(&self, share: f64) -> Value<'static> {
         hist::percentile(&self.slots, share).map_or(Value::None, Value::Duration)
     }
@@ -102,6 +108,7 @@ const COLUMNS: &[Col] = &[
     Col::TIME,
     Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
         match syscalls::name(r.event.number, r.event.compat) {
+            _ if r.event.by != By::Syscall => Value::None,
             Some(name) => Value::Word(name),
             None => Value::Uint(r.event.number),
         }
@@ -110,15 +117,14 @@ const COLUMNS: &[Col] = &[
         true => Value::Uint(32),
         false => Value::None,
     }),
-    Col::new("PID", "pid", 7, "the process", |r| Value::Uint(r.event.number)),
-    Col::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.event.number)),
+    Col::new("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid)),
+    Col::new("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid)),
     Col::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
-        Value::Uint(r.event.number)
+        r.event.number_of(By::Cgroup)
     }),
     Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
         match decode::c_str(&r.event.comm) {
-            b"" if r.event.name.is_empty() => Value::None,
-            b"" => Value::Text(&r.event.name),
+            b"" => Value::None,
             comm => Value::Text(comm),
         }
     }),
@@ -136,8 +142,12 @@ const COLUMNS: &[Col] = &[
     Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
         Value::Duration(r.event.total_ns / r.event.count.max(1))
     }),
-    Col::new("P50", "p50_ns", 9, "half of them took no longer", |r| r.event.percentile(0.5)),
-    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer", |r| r.event.percentile(0.99)),
+    Col::new("P50", "p50_ns", 9, "half of them took no longer, to an eighth", |r| {
+        r.event.percentile(0.5)
+    }),
+    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to an eighth", |r| {
+        r.event.percentile(0.99)
+    }),
 ];
 
 /// Every system call's end sees all of them, 32-bit calls too.
@@ -230,8 +240,8 @@ impl Syscount {
         rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then(a.number.cmp(&b.number)));
         let header = Header { time_ns: boottime_ns(), ..Header::default() };
         for (i, mut row) in rows.into_iter().enumerate() {
-            if self.top.is_some_and(|top| i >= top) {
-                report.reject(row.count);
+            if self.top.is_some_and(|top| i >= top.get()) {
+                report.left_out(row.count);
                 continue;
             }
             row.seconds = length.as_secs_f64();
@@ -265,9 +275,9 @@ fn merge(tables: &mut Tables<'_>, by: By) -> Result<Vec<Row>> {
         let value = counts::read::<types::call_value>(&value)?;
         let id = (key.number, key.comm, key.compat);
         let row = rows.entry(id).or_insert_with(|| Row {
+            by,
             number: key.number,
             comm: key.comm,
-            name: if by == By::Pid { name_of(key.number) } else { Vec::new() },
             compat: key.compat != 0,
             slots: vec![0; value.slots.len()],
             ..Row::default()
@@ -280,13 +290,6 @@ fn merge(tables: &mut Tables<'_>, by: By) -> Result<Vec<Row>> {
         }
     }
     Ok(rows.into_values().collect())
-}
-
-/// A process's name, if it is still there.
-fn name_of(pid: u64) -> Vec<u8> {
-    let mut name = std::fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.pop();
-    name
 }
 
 /// The quick way's counts, which go on and on.

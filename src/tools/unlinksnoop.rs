@@ -7,7 +7,7 @@ use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::{Error, Result};
-use crate::hooks::{At, Hook, Probe};
+use crate::hooks::{self, At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
 use crate::privileges;
@@ -171,6 +171,13 @@ impl Tool for Unlinksnoop {
                 }
             });
         let (skel, links) = attached?;
+        let by_tracepoints = hooks::program(skel.object(), "on_unlinkat_exit")?.autoload();
+        if by_tracepoints && self.hook.is_none() {
+            eprintln!(
+                "{}: no kprobes here: deletes by 32-bit calls and io_uring are not seen",
+                Self::NAME
+            );
+        }
         session.run(skel.object(), links, &columns, |record| {
             self.paths.let_through(|| names(record).0)
         })

@@ -185,6 +185,7 @@ const ETHERTYPES: &[(u16, &str)] = &[
 /// The sum of all CPUs.
 #[derive(Debug)]
 struct Row {
+    by: Option<By>,
     protocol: String,
     address: String,
     port: u16,
@@ -200,8 +201,8 @@ const COLUMNS: &[Col] = &[
     Col::new("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
         Value::Text(r.event.protocol.as_bytes())
     }),
-    Col::new("SRC", "src", 16, "the address that they come from", address),
-    Col::new("DST", "dst", 16, "the address that they go to", address),
+    Col::new("SRC", "src", 16, "the address that they come from", |r| address(r, By::Src)),
+    Col::new("DST", "dst", 16, "the address that they go to", |r| address(r, By::Dst)),
     Col::new("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
         0 => Value::None,
         port => Value::Uint(port.into()),
@@ -215,9 +216,10 @@ const COLUMNS: &[Col] = &[
     }),
 ];
 
-fn address<'a>(record: &Record<'a, Row>) -> Value<'a> {
+fn address<'a>(record: &Record<'a, Row>, by: By) -> Value<'a> {
     match record.event.address.as_str() {
         "" => Value::None,
+        _ if record.event.by != Some(by) => Value::None,
         address => Value::Text(address.as_bytes()),
     }
 }
@@ -381,7 +383,8 @@ impl Xdpfilter {
             let (protocol, address) = (protocol(&key), self.address(&key));
             let (port, dropped) = (key.port, key.dropped != 0);
             let id = (protocol.clone(), address.clone(), port, dropped);
-            let new = Row { protocol, address, port, dropped, packets: 0, bytes: 0 };
+            let by = self.by;
+            let new = Row { by, protocol, address, port, dropped, packets: 0, bytes: 0 };
             let row = rows.entry(id).or_insert(new);
             row.packets += value.packets;
             row.bytes += value.bytes;

@@ -949,6 +949,14 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "syscount_of_the_command_alone",
+        args: &["syscount", "-i", "90", "--by", "comm", "--json"],
+        command: &["true"],
+        shows: &[r#"{"type": "interval", "comm": "true"}"#],
+        hides: &[r#"{"comm": "ebtools"}"#],
+        ..CASE
+    },
+    Case {
         name: "syscount_by_pid",
         args: &["syscount", "-i", "90", "-P", "-e", "ESRCH", "--json"],
         command: &["sh", "-c", "echo pid $$; exec $CALLS getppids 1000"],
