@@ -47,7 +47,7 @@ lint: ## check formats and run the linters
 	rustfmt --edition 2024 --check src/tools/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.*
-	shellcheck -S warning scripts/setup scripts/test scripts/clang-format tests/kernels/fetch tests/kernels/run vmlinux/generate .ci/run
+	shellcheck -S warning scripts/setup scripts/test scripts/clang-format tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers .ci/run
 
 fmt: ## format all sources
 	scripts/setup build lint

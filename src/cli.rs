@@ -22,7 +22,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let error = command().error(ErrorKind::MissingRequiredArgument, "no command behind --");
         return usage(&error);
     }
-    let matches = match command().try_get_matches_from(args) {
+    // A tool that is named needs no others: making their command lines takes time and memory.
+    let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
+    let command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    let matches = match command_line.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
     };
@@ -42,6 +45,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// The whole command line, for its help and for what is made from it.
 pub fn command() -> Command {
+    with_tools(TOOLS)
+}
+
+fn with_tools(tools: &[Entry]) -> Command {
     Command::new("ebtools")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Linux tracing tools on eBPF, in one binary")
@@ -56,7 +63,7 @@ pub fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Print the names of the tools, one a line"),
         )
-        .subcommands(TOOLS.iter().map(|tool| tool.command()))
+        .subcommands(tools.iter().map(|tool| tool.command()))
 }
 
 fn tool_named(name: &str) -> Option<Entry> {
