@@ -37,7 +37,7 @@ pub(crate) struct FilterOptions {
     #[arg(short, long, value_name = "USER", value_parser = uid, value_delimiter = ',')]
     pub(crate) user: Vec<u32>,
 
-    /// Only processes whose name (COMM) contains NAME
+    /// Only processes and threads whose name (COMM) contains NAME
     #[arg(short, long, value_parser = comm)]
     pub(crate) name: Option<OsString>,
 

@@ -20,7 +20,7 @@ static __always_inline bool count_only_as(__u32 kind)
 	if (settings.count_by == COUNT_OFF)
 		return false;
 	if (settings.count_by == COUNT_COMM)
-		current_comm(key.bytes);
+		event_comm(key.bytes);
 	else if (settings.count_by == COUNT_UID)
 		*(__u32 *)key.bytes = bpf_get_current_uid_gid();
 	else if (settings.count_by == COUNT_PID)

@@ -120,7 +120,7 @@ static __always_inline void fill_header(struct event_header *header)
 	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
 	header->reserved = 0;
-	current_comm(header->comm);
+	event_comm(header->comm);
 	if (settings.collect & COLLECT_PPID)
 		header->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	if (settings.collect & COLLECT_PARENT)

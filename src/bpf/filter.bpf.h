@@ -42,18 +42,22 @@ struct {
 	__uint(max_entries, 1);
 } followed SEC(".maps");
 
-/* Does comm contain the first by_comm bytes of settings.comm? */
+/*
+ * Does the name of the thread or that of its process contain the first by_comm bytes of
+ * settings.comm? Each is followed by a NUL, which no name that is looked for contains.
+ */
 __noinline bool comm_wanted(void)
 {
-	__u8 comm[2 * COMM_LEN] = {};
+	__u8 names[3 * COMM_LEN] = {};
 	int at, i;
 
-	current_comm(comm);
-	for (at = 0; at < COMM_LEN - 1; at++) {
+	current_comm(names);
+	comm_of(names + COMM_LEN, current_process());
+	for (at = 0; at < 2 * COMM_LEN - 1; at++) {
 		for (i = 0; i < COMM_LEN - 1; i++) {
 			if (i >= settings.by_comm)
 				return true;
-			if (comm[at + i] != settings.comm[i])
+			if (names[at + i] != settings.comm[i])
 				break;
 		}
 		if (i == COMM_LEN - 1)

@@ -7,6 +7,8 @@
 #define TAIL_MAX 65536
 #define CALLS_MAX 256
 #define USER_MAX 96
+/* Servers name their threads by what they do. */
+#define COMM_OF_PROCESS
 
 enum server {
 	POSTGRESQL = 1,

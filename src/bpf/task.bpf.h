@@ -22,6 +22,25 @@ static __always_inline void comm_of(__u8 *to, struct task_struct *task)
 	BPF_CORE_READ_STR_INTO((char(*)[COMM_LEN])to, task, comm);
 }
 
+/* The current process, by its first thread. */
+static __always_inline struct task_struct *current_process(void)
+{
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
+}
+
+/*
+ * The name that goes with an event: that of the thread, or of its process where a tool defines
+ * COMM_OF_PROCESS before it includes event.bpf.h.
+ */
+static __always_inline void event_comm(__u8 *to)
+{
+#ifdef COMM_OF_PROCESS
+	comm_of(to, current_process());
+#else
+	current_comm(to);
+#endif
+}
+
 /* The process's number in the innermost PID namespace that it is in. */
 static __always_inline __u32 pid_in_own_namespace(struct task_struct *task)
 {

@@ -41,7 +41,7 @@ pub(super) const COLUMNS: &[Col] = &[
     Col::NS_PID,
     Col::TID,
     Col::PPID.json_only(),
-    Col::COMM,
+    Col { about: "the name of the server's process", ..Col::COMM },
     Col::CGROUP,
     Col::CONTAINER,
     Col::new("USER", "user", 12, "the database's user, where it can be had", |r| match user(r) {

@@ -18,6 +18,7 @@ pub(crate) type Behaviour = fn() -> Result<(), String>;
 
 pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("signals_end_it_well", signals_end_it_well),
+    ("hangup_is_ignored_under_nohup", hangup_is_ignored_under_nohup),
     ("duration_ends_it", duration_ends_it),
     ("filter_by_pid", filter_by_pid),
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
@@ -63,6 +64,17 @@ fn signals_end_it_well() -> Result<(), String> {
         check(good, || format!("{signal}: {code:?} {stdout} {stderr}"))?;
     }
     Ok(())
+}
+
+fn hangup_is_ignored_under_nohup() -> Result<(), String> {
+    let mut command = Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" execsnoop -v -n no-such-name";
+    let running = Running::start_command(command.args(["-c", script, &ebtools()]))?;
+    kill(running.pid(), Signal::SIGHUP).map_err(text)?;
+    // This is the first signal, then: a second one would have exit code 1.
+    kill(running.pid(), Signal::SIGTERM).map_err(text)?;
+    let (code, _, stderr) = running.end().map_err(text)?;
+    check(code == Some(0), || format!("{code:?} {stderr}"))
 }
 
 fn duration_ends_it() -> Result<(), String> {
@@ -487,7 +499,7 @@ fn readline_finds_shells_that_come() -> Result<(), String> {
     let mut tracer = Command::new(ebtools());
     let path = format!("{}:{}", dir.display(), std::env::var("PATH").unwrap_or_default());
     tracer.args(["readline", "--json", "-v"]).env("PATH", path);
-    let mut running = Running::start_command(tracer)?;
+    let mut running = Running::start_command(&mut tracer)?;
 
     // An upgrade.
     copy()?;

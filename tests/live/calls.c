@@ -539,9 +539,19 @@ static int do_jit(char **argv)
 	return 0;
 }
 
+static void *mysql_connection(void *query)
+{
+	pthread_setname_np(pthread_self(), "one_connection");
+	mysql_query(query, 1, "shop", "bob");
+	return NULL;
+}
+
+/* Newer servers name their threads. */
 static int do_mysql(char **argv)
 {
-	return mysql_query(argv[0], 1, "shop", "bob");
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, mysql_connection, argv[0]) || pthread_join(thread, NULL);
 }
 
 /* --- readline ---------------------------------------------------------------------------- */

@@ -1253,14 +1253,14 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "queries_by_the_probes_of_mysql",
-        shows: &[r#"{"user": "bob", "command": "query", "query": "select 'a stand-in'"}"#],
+        shows: &[r#"{"comm": "calls", "user": "bob", "command": "query", "query": "select 'a stand-in'"}"#],
         events: Some(1),
         ..STAND_IN
     },
     Case {
         name: "queries_that_are_slow",
         // It takes 10 milliseconds, or more.
-        args: &["querysnoop", "--server", "$CALLS", "--slower", "10", "--json"],
+        args: &["querysnoop", "--server", "$CALLS", "--slower", "10", "-n", "calls", "--json"],
         events: Some(1),
         ..STAND_IN
     },
@@ -1272,7 +1272,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "queries_counted",
-        args: &["querysnoop", "--server", "$CALLS", "--count=comm", "-i", "90", "--json"],
+        args: &["querysnoop", "--server", "$CALLS", "--count=comm", "-n", "one_c", "-i", "90", "--json"],
         shows: &[r#"{"type": "interval", "comm": "calls", "count": 1}"#],
         ..STAND_IN
     },

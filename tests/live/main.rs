@@ -18,10 +18,20 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use case::{Case, Outcome};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 enum Check {
     Case(&'static Case),
     Behaviour(behaviours::Behaviour),
+}
+
+/// Under nohup, and in the background of a script, signals are ignored, and what is started would ignore them too.
+#[allow(unsafe_code)]
+fn default_signals() {
+    for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: No handler of this program is replaced.
+        unsafe { signal(ignored, SigHandler::SigDfl) }.expect("these signals have a default");
+    }
 }
 
 fn main() -> ExitCode {
@@ -37,6 +47,7 @@ fn main() -> ExitCode {
         println!("live: 0 passed, 0 failed, {skipped} skipped");
         return ExitCode::SUCCESS;
     }
+    default_signals();
     helper::mount_tracefs();
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);

@@ -209,11 +209,15 @@ impl Running {
     pub(crate) fn start(args: &[&str]) -> Result<Self, String> {
         let mut command = Command::new(ebtools());
         command.args(args).arg("-v");
-        Self::start_command(command)
+        if !args.contains(&"-d") {
+            // What does not end by itself fails its case, not the whole run.
+            command.args(["-d", "100"]);
+        }
+        Self::start_command(&mut command)
     }
 
     /// The same for a command that runs ebtools with `-v`.
-    pub(crate) fn start_command(mut command: Command) -> Result<Self, String> {
+    pub(crate) fn start_command(command: &mut Command) -> Result<Self, String> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().map_err(|error| error.to_string())?;
         let errors = BufReader::new(child.stderr.take().ok_or("no standard error")?);

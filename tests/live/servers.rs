@@ -111,8 +111,11 @@ impl Server {
     fn mariadbd(&self) -> Made<Command> {
         let mut command = self.command(&self.program)?;
         command.arg("--no-defaults").arg(format!("--datadir={}", self.data.display()));
-        let messages = self.root.join("usr/share/mysql");
-        command.arg(format!("--lc-messages-dir={}", messages.display()));
+        // Newer ones have them elsewhere.
+        let shares = ["usr/share/mariadb", "usr/share/mysql"].map(|share| self.root.join(share));
+        if let Some(messages) = shares.iter().find(|share| share.join("english").is_dir()) {
+            command.arg(format!("--lc-messages-dir={}", messages.display()));
+        }
         command.args(["--innodb-log-file-size=4M", "--innodb-buffer-pool-size=8M"]);
         command.stderr(Stdio::null());
         Ok(command)
