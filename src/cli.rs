@@ -24,7 +24,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     // A tool that is named needs no others: making their command lines takes time and memory.
     let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
-    let command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    let mut command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    if args.windows(2).any(|pair| pair[0] == "--fields" && pair[1] == "help") {
+        command_line = command_line.mut_subcommands(without_arguments);
+    }
     let matches = match command_line.try_get_matches_from(args) {
         Ok(matches) => matches,
         Err(error) => return usage(&error),
@@ -64,6 +67,15 @@ fn with_tools(tools: &[Entry]) -> Command {
                 .help("Print the names of the tools, one a line"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
+}
+
+/// The tool's command line, for a question that needs none of its arguments.
+fn without_arguments(tool: Command) -> Command {
+    tool.mut_args(
+        |arg| {
+            if arg.is_required_set() { arg.required(false).default_value("") } else { arg }
+        },
+    )
 }
 
 fn tool_named(name: &str) -> Option<Entry> {

@@ -110,7 +110,7 @@ pub(crate) struct EventOptions {
     pub(crate) print_uid: bool,
 
     /// Count events in the kernel instead of showing them; in all, or by FIELD
-    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "fields")]
     pub(crate) count: Option<CountBy>,
 
     /// With --count: seconds between two reports

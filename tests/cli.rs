@@ -60,6 +60,18 @@ fn help_of_a_tool_has_examples() {
 }
 
 #[test]
+fn fields_of_each_tool_are_explained() {
+    for tool in TOOLS {
+        let output = ebtools(&[tool, "--fields", "help"]);
+        let said = stdout(&output);
+        assert!(said.starts_with("FIELD "), "{tool}: {said}{}", stderr(&output));
+        let explained = said.lines().filter(|line| line.split_whitespace().count() > 3);
+        assert!(explained.count() > 2, "{tool}: {said}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     for (args, said) in [
         (&[][..], "Usage: ebtools"),
@@ -76,11 +88,17 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "-i", "1"], "--count"),
         (&["execsnoop", "-o", "xml"], "possible values: table, json"),
         (&["execsnoop", "--json", "-o", "table"], "cannot be used with"),
+        (&["execsnoop", "--fields", "pid,nonsense"], "there is no field 'nonsense'"),
+        (&["execsnoop", "--count", "--fields", "pid"], "cannot be used with"),
+        (&["funclatency", "--fields", "pid"], "required arguments were not provided"),
         (&["funclatency", "vfs_["], "the pattern vfs_["),
         (&["funclatency", "vfs_read", "--by", "uid"], "possible values: pid"),
+        (&["xdpfilter", "--fields", "src"], "required arguments were not provided"),
         (&["xdpfilter", "lo", "--drop", "1.1.1"], "neither an address, a network"),
         (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),
         (&["profile", "-f", "--tree"], "cannot be used with"),
+        (&["profile", "-f", "--top", "3"], "cannot be used with"),
+        (&["profile", "--annotations"], "--folded"),
         (&["profile", "-F", "0"], "invalid value '0'"),
         (&["querysnoop", "--slower", "soon"], "a number of milliseconds"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),

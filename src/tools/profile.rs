@@ -42,7 +42,7 @@ pub(crate) struct Profile {
     tree: bool,
 
     /// In folded lines, mark the kernel's functions by _[k]
-    #[arg(short, long)]
+    #[arg(short, long, requires = "folded")]
     annotations: bool,
 
     /// Draw a flame graph into this file
@@ -63,7 +63,7 @@ pub(crate) struct Profile {
     include_idle: bool,
 
     /// Show the N functions that take the most; 40 in a table
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["folded", "tree"])]
     top: Option<NonZeroUsize>,
 
     /// Memory for samples on their way, like 512K or 64M; rounded up to a power of two

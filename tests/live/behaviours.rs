@@ -34,7 +34,6 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("bad_input_is_one_line", bad_input_is_one_line),
     ("probes_lists_what_there_is", probes_lists_what_there_is),
     ("many_names", many_names),
-    ("fields_help", fields_help),
     ("follow_pid", follow_pid),
     ("filter_by_cgroup", filter_by_cgroup),
     ("filter_by_container", filter_by_container),
@@ -411,20 +410,6 @@ fn many_names() -> Result<(), String> {
         check(said.contains(r#""tool":"execsnoop""#), || format!("{name}: {said}"))?;
     }
     std::fs::remove_dir_all(dir).map_err(text)
-}
-
-fn fields_help() -> Result<(), String> {
-    for tool in ["execsnoop", "opensnoop", "readline", "unlinksnoop"] {
-        let output = Command::new(ebtools()).args([tool, "--fields", "help"]).output();
-        let output = output.map_err(text)?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let good = said.lines().any(|line| line.starts_with("pid ") && line.contains(" kernel "));
-        check(good, || said)?;
-    }
-    let output = Command::new(ebtools()).args(["execsnoop", "--fields", "pid,nonsense"]).output();
-    let output = output.map_err(text)?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    check(output.status.code() == Some(2) && said.contains("there is no field 'nonsense'"), || said)
 }
 
 /// Makes a cgroup, runs a program inside and one outside, and returns what ebtools shows.
