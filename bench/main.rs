@@ -1,5 +1,6 @@
-//! `make bench`: ebtools beside the tools that people would use instead, under the same loads, in turn
-//! and in one run. `--short` checks the accounts of ebtools alone, and no time: that is for CI.
+//! `make bench`: ebtools beside the tools that people would use instead, under the same loads, in
+//! turn and in one run. `--short` checks the accounts of ebtools alone, and no time: that is for
+//! CI.
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // A measurement that cannot go on ends.
 

@@ -99,7 +99,8 @@ fn read(path: &Path, names: &[&str]) -> Result<Found> {
     search(&ReadCache::new(File::open(path).doing(doing())?), names).doing(doing())
 }
 
-/// Looks for functions, and USDT probes like `postgresql:query__start`, in the bytes of an ELF file.
+/// Looks for functions, and USDT probes like `postgresql:query__start`, in the bytes of an ELF
+/// file.
 ///
 /// # Errors
 ///
@@ -218,10 +219,10 @@ pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64
     Ok(offsets)
 }
 
-/// Is it called, so that the return address is on top of the stack when it is entered, and does nobody
-/// else need that? Only then its return can be seen: the kernel puts another address there. The unlikely
-/// part of a function is jumped to, and the kernel jumps to where a program starts; setjmp and its like keep
-/// the address, to come back to it.
+/// Is it called, so that the return address is on top of the stack when it is entered, and does
+/// nobody else need that? Only then its return can be seen: the kernel puts another address there.
+/// The unlikely part of a function is jumped to, and the kernel jumps to where a program starts;
+/// setjmp and its like keep the address, to come back to it.
 pub(crate) fn is_called(function: &str) -> bool {
     let keeps = ["setjmp", "getcontext", "setcontext", "swapcontext", "makecontext"];
     !function.contains(".cold")

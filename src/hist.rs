@@ -10,7 +10,8 @@ pub(crate) fn least(slot: usize) -> u64 {
     }
 }
 
-/// The value that `share` of all values (0 to 1) do not exceed, to an eighth; `None` without values.
+/// The value that `share` of all values (0 to 1) do not exceed, to an eighth; `None` without
+/// values.
 pub(crate) fn percentile(slots: &[u32], share: f64) -> Option<u64> {
     let total = slots.iter().map(|&count| u64::from(count)).sum::<u64>();
     if total == 0 {

@@ -122,8 +122,8 @@ pub(crate) enum At<'a> {
         /// When they return.
         at_return: bool,
     },
-    /// The returns of kernel functions, and their entries for another program: of those functions that
-    /// can be traced, if there is one.
+    /// The returns of kernel functions, and their entries for another program: of those functions
+    /// that can be traced, if there is one.
     KprobePairs {
         /// Their names.
         functions: &'a [String],

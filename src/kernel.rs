@@ -71,9 +71,9 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Has it links for many uprobes at once? They also go away at once, while the kernel waits a tenth of a
-/// second for each other uprobe. Since Linux 6.6; those before 6.10 are for a thread where one process is
-/// asked for (commit 46ba0e49b642).
+/// Has it links for many uprobes at once? They also go away at once, while the kernel waits a tenth
+/// of a second for each other uprobe. Since Linux 6.6; those before 6.10 are for a thread where one
+/// process is asked for (commit 46ba0e49b642).
 pub(crate) fn has_uprobe_multi() -> bool {
     static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
     let version = VERSION.get_or_init(|| {

@@ -58,7 +58,8 @@ impl Output {
         self.delivered
     }
 
-    /// Why nothing more can be written; a closed pipe is found even while there is nothing to write.
+    /// Why nothing more can be written; a closed pipe is found even while there is nothing to
+    /// write.
     pub(crate) fn failure(&mut self) -> Option<&io::Error> {
         if self.failure.is_none() {
             let out = io::stdout();

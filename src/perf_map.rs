@@ -1,5 +1,5 @@
-//! What a process says of the code that it compiles: /tmp/perf-PID.map, a line `START SIZE NAME` for
-//! each function, in hexadecimal. The process may write anything there, at any time.
+//! What a process says of the code that it compiles: /tmp/perf-PID.map, a line `START SIZE NAME`
+//! for each function, in hexadecimal. The process may write anything there, at any time.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -53,7 +53,8 @@ impl PerfMap {
     }
 }
 
-/// In the process's own /tmp, by its own number. Opening what is no regular file could take forever.
+/// In the process's own /tmp, by its own number. Opening what is no regular file could take
+/// forever.
 fn open(pid: u32) -> Option<File> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::hooks::Attached;
 use crate::uprobes::{Files, Way, mapped_library};
 
-/// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own loader.
+/// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
+/// loader.
 const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
 
 /// The probes: once a file.

@@ -1,5 +1,5 @@
-//! Database servers: found among the running programs, in whatever mount namespace they are, and looked
-//! for again while they come and go.
+//! Database servers: found among the running programs, in whatever mount namespace they are, and
+//! looked for again while they come and go.
 
 use std::path::PathBuf;
 

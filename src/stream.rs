@@ -59,8 +59,8 @@ impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
     }
 }
 
-/// Reads until the end is reached, detaches, reads what is left, and closes the accounts. Intervals,
-/// if there are any, end in between, and the last one at the end.
+/// Reads until the end is reached, detaches, reads what is left, and closes the accounts.
+/// Intervals, if there are any, end in between, and the last one at the end.
 pub(crate) fn events<E: Plain, A: Attached>(
     object: &Object,
     mut attached: A,

@@ -41,8 +41,8 @@ pub(crate) struct Function {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Space {
     Kernel,
-    /// A process's: its number here, 0 where it has none, and what tells the programs apart that it has
-    /// been.
+    /// A process's: its number here, 0 where it has none, and what tells the programs apart that it
+    /// has been.
     User(u32, u32),
 }
 

@@ -1,5 +1,5 @@
-//! What `bpf_printk` prints, from the kernel's trace_pipe. It belongs to the whole system: lines that
-//! others printed are taken out too, and thrown away.
+//! What `bpf_printk` prints, from the kernel's trace_pipe. It belongs to the whole system: lines
+//! that others printed are taken out too, and thrown away.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};

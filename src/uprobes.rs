@@ -44,8 +44,8 @@ pub(crate) type Way = &'static [Uprobe];
 type Found = (Way, PathBuf, Vec<Option<u64>>);
 
 /// One file, whatever its names are, and however it is mounted: two overlays show the same file of
-/// their lower layer with two devices, but the kernel puts probes into that file. So it is known by its
-/// number, size and times.
+/// their lower layer with two devices, but the kernel puts probes into that file. So it is known by
+/// its number, size and times.
 type Inode = (u64, u64, (i64, i64), (i64, i64));
 
 /// The files, each with its probes.
@@ -85,8 +85,8 @@ impl Files {
         self.seen.values().all(Links::is_empty)
     }
 
-    /// The ways to see a file's events: the file itself or its library, and where the way's names are
-    /// in it.
+    /// The ways to see a file's events: the file itself or its library, and where the way's names
+    /// are in it.
     fn ways(&self, path: &Path) -> Result<Vec<Found>> {
         let find = |way: &Way| {
             let names = way.iter().map(|probe| probe.name).collect::<Vec<_>>();
@@ -105,8 +105,8 @@ impl Files {
         self.ways(path).map(drop)
     }
 
-    /// Attaches to what a file has, or the library that it is linked to, in the first way that works;
-    /// a file that was looked at before is left alone.
+    /// Attaches to what a file has, or the library that it is linked to, in the first way that
+    /// works; a file that was looked at before is left alone.
     pub(crate) fn attach(&mut self, object: &Object, path: &Path) -> Result<()> {
         let Some(inode) = inode(path) else { return Ok(()) };
         if self.seen.contains_key(&inode) {

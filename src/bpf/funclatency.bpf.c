@@ -15,8 +15,8 @@ struct thread {
 	__u64 depth;
 	__u64 starts[DEPTH_MAX];
 	/*
-	 * Stack pointers of a user program's calls: less and less. Where one is left by longjmp or an
-	 * exception, it never returns; its caller's next call, or return, shows it.
+	 * Stack pointers of a user program's calls: less and less. Where one is left by longjmp or
+	 * an exception, it never returns; its caller's next call, or return, shows it.
 	 */
 	__u64 stacks[DEPTH_MAX];
 };

@@ -50,8 +50,8 @@ static __always_inline void read_host(struct record *call, __u64 host)
 }
 
 /*
- * result: where the function will put what it finds. Until then it is kept in record->start, and the
- * host's address in record->used.
+ * result: where the function will put what it finds. Until then it is kept in record->start, and
+ * the host's address in record->used.
  */
 static __always_inline int begin(__u32 function, const char *host, const void *result)
 {

@@ -97,8 +97,8 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 		return;
 	}
 	/*
-	 * User space knows from these how many there were. Nothing comes in between: the kernel runs
-	 * this program once at a time on a CPU, and counts what it skips for that.
+	 * User space knows from these how many there were. Nothing comes in between: the kernel
+	 * runs this program once at a time on a CPU, and counts what it skips for that.
 	 */
 	calls_of->count++;
 	if (error)

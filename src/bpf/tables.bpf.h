@@ -25,8 +25,8 @@
 	} name SEC(".maps") = {.values = {&name##_a}}
 
 /*
- * The value of a key in the table in use; a new one is a copy of none. NULL when there is no room, which
- * is counted.
+ * The value of a key in the table in use; a new one is a copy of none. NULL when there is no room,
+ * which is counted.
  */
 static __always_inline void *table_entry(void *tables, const void *key, const void *none)
 {

@@ -6,8 +6,8 @@
 #include "ebtools.bpf.h"
 
 /*
- * The current task's name, padded with zeros: bpf_get_current_comm of Linux 6.1 leaves what is behind
- * the NUL as it was.
+ * The current task's name, padded with zeros: bpf_get_current_comm of Linux 6.1 leaves what is
+ * behind the NUL as it was.
  */
 static __always_inline void current_comm(__u8 *to)
 {

@@ -134,7 +134,8 @@ fn ancestors_into(out: &mut Vec<u8>, ancestors: Ancestors<'_>) {
     }
 }
 
-/// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are missing.
+/// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are
+/// missing.
 fn args_into(out: &mut Vec<u8>, args: decode::Args<'_>, more: bool) {
     let file = args.file;
     if let (Some(file), None) = (file, { args }.next()) {

@@ -120,7 +120,8 @@ const COLUMNS: &[Col] = &[
 /// What is traced.
 enum Target {
     Kernel(Vec<String>),
-    /// A file, offsets of functions in it, and the only processes in which it is traced, if not in all.
+    /// A file, offsets of functions in it, and the only processes in which it is traced, if not in
+    /// all.
     User(PathBuf, Vec<u64>, Vec<i32>),
 }
 

@@ -294,8 +294,8 @@ impl Consumer<types::event> for Samples<'_> {
 }
 
 impl Samples<'_> {
-    /// From the first call to the last: the program's, then the kernel's. The program's are looked up
-    /// first: it may end any time.
+    /// From the first call to the last: the program's, then the kernel's. The program's are looked
+    /// up first: it may end any time.
     fn stack(&mut self, record: &Record<'_, types::event>) -> Vec<u32> {
         let (kernel_len, user_len) = (record.event.kernel_len, record.event.user_len);
         let (kernel, rest) = record.tail.split_at_checked(kernel_len as usize).unwrap_or_default();

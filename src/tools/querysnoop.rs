@@ -78,7 +78,8 @@ pub(super) const COLUMNS: &[Col] = &[
     .user(),
 ];
 
-/// PostgreSQL's processes have it in their title: `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.
+/// PostgreSQL's processes have it in their title:
+/// `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.
 fn user<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     let text = c_str(&record.event.user);
     match types::server(record.event.server) {

@@ -43,8 +43,8 @@ pub(crate) struct Xdpfilter {
     #[arg(long, value_name = "FIELD")]
     by: Option<By>,
 
-    /// Drop what matches: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol like
-    /// icmp, icmp-echo, udp, arp; may be repeated
+    /// Drop what matches: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol
+    /// like icmp, icmp-echo, udp, arp; may be repeated
     #[arg(long, value_name = "RULE")]
     drop: Vec<Rule>,
 

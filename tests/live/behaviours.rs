@@ -511,8 +511,8 @@ fn readline_finds_shells_that_come() -> Result<(), String> {
     command.args(args).arg(&hidden).stdin(Stdio::piped()).stderr(Stdio::null());
     let mut shell = command.spawn().map_err(text)?;
     running.wait_for("in use: uretprobe /proc/")?;
-    // The line that it waits for meanwhile is missed: the probe is on the function's return, and has
-    // to be there when it is entered.
+    // The line that it waits for meanwhile is missed: the probe is on the function's return, and
+    // has to be there when it is entered.
     let mut input = shell.stdin.take().ok_or("no standard input")?;
     std::io::Write::write_all(&mut input, b": missed\n: hidden\n").map_err(text)?;
     drop(input);
@@ -524,8 +524,9 @@ fn readline_finds_shells_that_come() -> Result<(), String> {
     check(stdout.contains(": upgraded") && stdout.contains(": hidden"), || stdout)
 }
 
-/// Scratch memory is filled with a pattern, as if it were left over from something secret; while the
-/// reader is stopped, the records are read here, byte by byte: no byte of the pattern is in them.
+/// Scratch memory is filled with a pattern, as if it were left over from something secret; while
+/// the reader is stopped, the records are read here, byte by byte: no byte of the pattern is in
+/// them.
 fn no_memory_leaks_through_records() -> Result<(), String> {
     const PATTERN: u8 = 0xa5;
     let running = Running::start(&["execsnoop", "-x", "--json", "--ancestry"])?;

@@ -10,8 +10,8 @@ use crate::run::{Run, calls, lookups, scratch_dir, this_program};
 use crate::servers;
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
-/// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number in
-/// a line `pid NUMBER` that the command printed. `$POSTGRES`, `$MARIADBD` are servers, and
+/// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number
+/// in a line `pid NUMBER` that the command printed. `$POSTGRES`, `$MARIADBD` are servers, and
 /// `$POSTGRES_DATA`, `$MARIADB_DATA` where their data are; only in cases that need them.
 pub(crate) struct Case {
     pub(crate) name: &'static str,

@@ -27,10 +27,11 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["without-aslr", ref command @ ..] => without_aslr(command),
         // Runs a command in a network of its own.
         ["in-network", ref command @ ..] => in_network(command),
-        // Runs a command in a network that is joined to another, that of the process $OTHER: this one
-        // is 10.9.8.1 on the interface va.
+        // Runs a command in a network that is joined to another, that of the process $OTHER: this
+        // one is 10.9.8.1 on the interface va.
         ["in-two-networks", ref command @ ..] => in_two_networks(command),
-        // Runs a command that has two directories a and b with the same bash, by two overlays over it.
+        // Runs a command that has two directories a and b with the same bash, by two overlays over
+        // it.
         ["with-two-overlays", dir, ref command @ ..] => with_two_overlays(Path::new(dir), command),
         // Runs a command whose output goes to a small disk, and then prints it.
         ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),

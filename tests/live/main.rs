@@ -25,7 +25,8 @@ enum Check {
     Behaviour(behaviours::Behaviour),
 }
 
-/// Under nohup, and in the background of a script, signals are ignored, and what is started would ignore them too.
+/// Under nohup, and in the background of a script, signals are ignored, and what is started would
+/// ignore them too.
 #[allow(unsafe_code)]
 fn default_signals() {
     for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {

@@ -38,7 +38,8 @@ pub(crate) fn lookups() -> [Option<&'static str>; 2] {
     [glibc.as_deref(), musl.as_deref()]
 }
 
-/// What a variable of the environment names; else compiled from NAME.c. `None` without the compiler.
+/// What a variable of the environment names; else compiled from NAME.c. `None` without the
+/// compiler.
 fn program(variable: &str, name: &str, compiler: &str) -> Option<String> {
     if let Ok(given) = std::env::var(variable) {
         return Path::new(&given).exists().then_some(given);
@@ -80,8 +81,8 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Runs, with these words and those that all cases have, `WITHIN ebtools ARGS -- COMMAND` to its end; `typed` is typed on its terminal, if anything
-    /// is.
+    /// Runs, with these words and those that all cases have, `WITHIN ebtools ARGS -- COMMAND` to
+    /// its end; `typed` is typed on its terminal, if anything is.
     pub(crate) fn of(
         mut words: Vec<(&'static str, String)>,
         within: &[&str],

@@ -151,7 +151,8 @@ impl Server {
         Err("MariaDB does not start".into())
     }
 
-    /// `SQL`, or for PostgreSQL `extended: SQL`: parsed, bound and executed by messages of their own.
+    /// `SQL`, or for PostgreSQL `extended: SQL`: parsed, bound and executed by messages of their
+    /// own.
     fn put(&self, name: &str, query: &str) -> Made<()> {
         let extended = query.strip_prefix("extended: ");
         let mut command = match (name, extended) {
