@@ -23,7 +23,8 @@ impl Traced {
         let Some((program, args)) = command.split_first() else { return Ok(None) };
         let doing = || format!("running {}", program.to_string_lossy());
         let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
-        let mut command = Command::new(resolve(program).unwrap_or_else(|| program.into()));
+        // With its path: failed attempts of a search along `$PATH` would be taken for its own.
+        let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
         command.arg0(program).args(args).stdout(Stdio::from(stdout));
         sys::give_own_limits(&mut command);
         Ok(Some(Self(command.spawn().doing(doing())?)))
@@ -35,9 +36,8 @@ impl Traced {
     }
 }
 
-/// Where a command without a slash is, so that the failed attempts of a search along `$PATH` are
-/// not taken for the command's own.
-fn resolve(program: &OsStr) -> Option<PathBuf> {
+/// Where a program without a slash is, as a shell would find it.
+pub(crate) fn find(program: &OsStr) -> Option<PathBuf> {
     if program.as_encoded_bytes().contains(&b'/') {
         return None;
     }

@@ -13,6 +13,7 @@ use object::read::elf::{
 };
 use object::{Endianness, FileKind, ReadCache, ReadRef};
 
+use crate::command;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
 
@@ -81,6 +82,25 @@ pub(crate) fn library(name: &str) -> Option<PathBuf> {
         matches!(read, Some(Ok(()))) && magic == object::elf::ELFMAG
     };
     libraries(name).into_iter().find(is_elf)
+}
+
+/// What a user means by a file: a path, the short name of a library, like `c` for libc.so.6, or the
+/// name of a program.
+///
+/// # Errors
+///
+/// When there is no such library and no such program. A path is not looked for.
+pub(crate) fn named(name: &str) -> Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(name.into());
+    }
+    let short = name.trim_start_matches("lib");
+    let program = || command::find(name.as_ref());
+    library(&format!("lib{short}.so")).or_else(program).ok_or_else(|| {
+        let cause = format!("there is no library lib{short}.so and no program of that name");
+        Error::new(format!("looking for '{name}'"), cause)
+            .hint("a file is named by its path, here too: ./app")
+    })
 }
 
 /// Where the dynamic linker looks by default, on the distributions there are.

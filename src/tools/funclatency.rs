@@ -1,7 +1,7 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use glob::Pattern;
@@ -26,8 +26,8 @@ use crate::tool::Tool;
 /// Show how long functions take, of the kernel and of programs
 #[derive(Args, Debug)]
 pub(crate) struct Funclatency {
-    /// A function of the kernel, like vfs_read or 'vfs_*'; of a program, like /usr/bin/app:func;
-    /// of a library, like c:getaddrinfo
+    /// A function of the kernel, like vfs_read or 'vfs_*'; of a program, like ./app:func or
+    /// bash:readline; of a library, like c:getaddrinfo
     #[arg(value_name = "FUNCTION")]
     function: String,
 
@@ -179,7 +179,7 @@ impl Funclatency {
         match self.function.rsplit_once(':') {
             None => Ok(Target::Kernel(kernel_functions(&self.function)?)),
             Some((file, function)) => {
-                let file = file_of(file)?;
+                let file = elf::named(file)?;
                 let offsets = elf::offsets_of(&file, &pattern(function)?)?;
                 if offsets.len() > FUNCTIONS_MAX {
                     return Err(too_many(&self.function, offsets.len()));
@@ -289,17 +289,6 @@ fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
 fn too_many(wanted: &str, many: usize) -> Error {
     let cause = format!("'{wanted}' stands for {many} functions, {FUNCTIONS_MAX} can be traced");
     Error::usage("funclatency", cause)
-}
-
-/// A path, or the short name of a library: `c` for libc.so.6.
-fn file_of(name: &str) -> Result<PathBuf> {
-    if name.contains('/') {
-        return Ok(Path::new(name).to_owned());
-    }
-    elf::library(&format!("lib{}.so", name.trim_start_matches("lib"))).ok_or_else(|| {
-        Error::new("funclatency", format!("there is no library lib{name}.so in the usual places"))
-            .hint("name a file by its path: /usr/bin/app:func")
-    })
 }
 
 /// Adds up the CPUs' entries; all together if they are not told apart.

@@ -21,7 +21,8 @@ use crate::tool::Tool;
 /// List what can be traced: functions, tracepoints, USDT probes
 #[derive(Args, Debug)]
 pub(crate) struct Probes {
-    /// A file, or the number of a process: what it has; without one, what the kernel has
+    /// A file, a library like c, a program like bash, or the number of a process: what it has;
+    /// without one, what the kernel has
     #[arg(value_name = "FILE|PID")]
     of: Option<String>,
 
@@ -76,6 +77,7 @@ impl Tool for Probes {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("'vfs_*'", "functions and tracepoints of the kernel"),
         ("/bin/bash 'readline*'", "functions of a program"),
+        ("c 'getaddr*'", "functions of a library"),
         ("1234 'libc:*'", "USDT probes in what a process has mapped"),
     ];
 
@@ -88,13 +90,19 @@ impl Tool for Probes {
         let json = self.json || self.output == Format::Json;
         let columns = fields::choose(COLUMNS, Wish { json, ..Wish::default() }, &self.fields)?;
         let (found, pattern) = self.find()?;
-        let matcher = Pattern::new(&pattern)
+        let matcher = Pattern::new(pattern)
             .map_err(|error| Error::usage(format!("the pattern {pattern}"), error))?;
         let matching =
             found.iter().filter(|found| matcher.matches(&found.name)).collect::<Vec<_>>();
         if matching.is_empty() {
             let names = found.iter().map(|found| found.name.as_str());
-            return Err(kernel::unknown(Self::NAME, &pattern, names));
+            let error = kernel::unknown(Self::NAME, pattern, names);
+            return Err(match pattern.split_once(':') {
+                Some((file, rest)) if self.pattern.is_none() && !pattern.contains('/') => {
+                    error.hint(format!("functions of a file: ebtools probes {file} '{rest}'"))
+                }
+                _ => error,
+            });
         }
         print(&matching, &columns, json)
     }
@@ -102,20 +110,25 @@ impl Tool for Probes {
 
 impl Probes {
     /// Everything there is, and the pattern that is wanted of it.
-    fn find(&self) -> Result<(Vec<Found>, String)> {
+    fn find(&self) -> Result<(Vec<Found>, &str)> {
         let of = self.of.as_deref().unwrap_or("*");
-        let pattern = self.pattern.clone().unwrap_or_else(|| "*".into());
+        let (of, pattern) = match (&self.pattern, of.rsplit_once(':')) {
+            (Some(pattern), _) => (of, Some(pattern.as_str())),
+            // As tools that trace it take it: /bin/bash:readline.
+            (None, Some((file, pattern))) if of.contains('/') && !Path::new(of).exists() => {
+                (file, Some(pattern))
+            }
+            (None, _) => (of, None),
+        };
+        let all = pattern.unwrap_or("*");
         if let Ok(pid) = of.parse::<u32>() {
-            return Ok((of_process(pid)?, pattern));
+            return Ok((of_process(pid)?, all));
         }
-        if of.contains('/') {
-            return Ok((of_file(Path::new(of), of)?, pattern));
+        if of.contains('/') || pattern.is_some() {
+            let path = elf::named(of)?;
+            return Ok((of_file(&path, &path.to_string_lossy())?, all));
         }
-        if self.pattern.is_some() {
-            return Err(Error::usage("probes", format!("'{of}' is neither a path nor a process"))
-                .hint("a file needs a slash: ./program"));
-        }
-        Ok((of_kernel()?, of.into()))
+        Ok((of_kernel()?, of))
     }
 }
 

@@ -389,7 +389,10 @@ fn probes_lists_what_there_is() -> Result<(), String> {
         (&[&std::process::id().to_string(), "no_such"], "nothing matches 'no_such'"),
         (&["4194305"], "reading process 4194305: No such file or directory"),
         (&["/etc/passwd"], "reading /etc/passwd: it is not an ELF file"),
-        (&["vfs_read", "x"], "'vfs_read' is neither a path nor a process"),
+        (&[&format!("{}:mai*", calls())], "calls:main"),
+        (&["c", "getaddr*"], ":getaddrinfo"),
+        (&["bash:x"], "hint: functions of a file: ebtools probes bash 'x'"),
+        (&["vfs_read", "x"], "there is no library libvfs_read.so and no program of that name"),
     ] {
         let (_, said) = probes(args)?;
         check(said.contains(expected), || format!("{args:?}: {said}"))?;
