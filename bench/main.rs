@@ -95,9 +95,13 @@ fn scenes() -> Vec<Scene> {
     let execs = [ours("ebtools", &["execsnoop"]), ours("ebtools --json", &["execsnoop", "--json"])];
     let execs = execs.into_iter().chain(peers("execsnoop")).flatten().collect();
     let deletes = [ours("ebtools", &["unlinksnoop"])].into_iter().flatten().collect();
-    let counts = [ours("ebtools", &["syscount"])].into_iter();
-    let counts = counts.chain([sbin("libbpf-tools", "syscount"), sbin("bpftrace", "syscount.bt")]);
-    let counts = counts.flatten().collect();
+    let counts = || {
+        let ours = [ours("ebtools", &["syscount"])].into_iter();
+        let peers = [sbin("libbpf-tools", "syscount"), sbin("bpftrace", "syscount.bt")];
+        ours.chain(peers).flatten().collect()
+    };
+    let libbpf = Tracer::new("libbpf-tools", &["/usr/sbin/syscount", "-L"]);
+    let times = [ours("ebtools", &["syscount", "-L"]), libbpf].into_iter().flatten().collect();
     let scene =
         |title, load, producers, count, tracers| Scene { title, load, producers, count, tracers };
     vec![
@@ -106,7 +110,9 @@ fn scenes() -> Vec<Scene> {
         scene("failed opens, one producer", "failed", 1, 500_000, opens()),
         scene("execs, two producers", "execs", 2, 2_000, execs),
         scene("deletes (with the file's making), one producer", "deletes", 1, 100_000, deletes),
-        scene("system calls counted by syscount", "others", 1, 5_000_000, counts),
+        scene("system calls counted by syscount, one producer", "others", 1, 5_000_000, counts()),
+        scene("system calls counted by syscount, two producers", "others", 2, 5_000_000, counts()),
+        scene("system calls timed by syscount -L, two producers", "others", 2, 5_000_000, times),
         scene("a system call that opensnoop does not trace", "others", 1, 5_000_000, opens()),
     ]
 }

@@ -18,6 +18,10 @@ enum by {
 	BY_CGROUP,
 };
 
+/*
+ * Nothing needs atomic additions here: each CPU has its own entries, and the kernel runs this
+ * program once at a time on a CPU, and counts what it skips for that.
+ */
 struct call_count {
 	__u64 count;
 	__u64 errors;
@@ -77,12 +81,16 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs, long number)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 now;
+	__u64 now, *start;
 
 	if (!task_wanted())
 		return 0;
 	now = bpf_ktime_get_boot_ns();
-	if (bpf_map_update_elem(&starts, &tid, &now, BPF_ANY))
+	/* In place, where there is one: an update would take a new entry and free the old one. */
+	start = bpf_map_lookup_elem(&starts, &tid);
+	if (start)
+		*start = now;
+	else if (bpf_map_update_elem(&starts, &tid, &now, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
 	return 0;
 }
@@ -96,10 +104,7 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 		count_lost(LOST_MAP_FULL);
 		return;
 	}
-	/*
-	 * User space knows from these how many there were. Nothing comes in between: the kernel
-	 * runs this program once at a time on a CPU, and counts what it skips for that.
-	 */
+	/* User space knows from these how many there were. */
 	calls_of->count++;
 	if (error)
 		calls_of->errors++;
@@ -144,13 +149,13 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 	value = table_entry(&call_table, &key, &no_calls);
 	if (!value)
 		return 0;
-	__sync_fetch_and_add(&value->count, 1);
+	value->count++;
 	if (error)
-		__sync_fetch_and_add(&value->errors, 1);
+		value->errors++;
 	count_submitted();
 	if (with_latency) {
-		__sync_fetch_and_add(&value->total_ns, ns);
-		__sync_fetch_and_add(&value->slots[hist_slot(ns)], 1);
+		value->total_ns += ns;
+		value->slots[hist_slot(ns)]++;
 	}
 	return 0;
 }
