@@ -30,7 +30,7 @@ test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNE
 	scripts/setup build test
 	KERNELS='$(KERNELS)' CASES='$(CASES)' scripts/test
 
-bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 6 minutes, as root
+bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 8 minutes, as root
 	cargo bench --locked --bench peers --no-run
 	$(SUDO) $$(cargo bench --locked --bench peers --no-run 2>&1 | sed -nE 's/.*Executable .*\((.*)\)$$/\1/p')
 
