@@ -179,13 +179,21 @@ impl Case {
         }
         let dir = scratch_dir(self.name);
         let mut words = Vec::new();
-        if let Some(server) =
-            self.needs.contains(&Need::Postgresql).then(servers::postgresql).flatten()
-        {
-            words.extend([("$POSTGRES_DATA", &server.data), ("$POSTGRES", &server.program)]);
-        }
-        if let Some(server) = self.needs.contains(&Need::Mariadb).then(servers::mariadb).flatten() {
-            words.extend([("$MARIADB_DATA", &server.data), ("$MARIADBD", &server.program)]);
+        let servers = [
+            (Need::Postgresql, "$POSTGRES_DATA", "$POSTGRES", servers::postgresql as fn() -> _),
+            (Need::Mariadb, "$MARIADB_DATA", "$MARIADBD", servers::mariadb),
+        ];
+        for (need, data, program, server) in servers {
+            if !self.needs.contains(&need) {
+                continue;
+            }
+            match server() {
+                Some(Ok(server)) => {
+                    words.extend([(data, &server.data), (program, &server.program)]);
+                }
+                Some(Err(why)) => return Outcome::Failed(why.clone()),
+                None => {}
+            }
         }
         let words = words.into_iter().map(|(word, path)| (word, path.display().to_string()));
         let run = Run::of(words.collect(), self.within, self.args, self.command, self.typed, &dir);

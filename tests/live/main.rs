@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         }
         println!("{name}: {outcome} ({:.1} s)", began.elapsed().as_secs_f64());
     }
-    for server in [servers::postgresql(), servers::mariadb()].into_iter().flatten() {
+    for server in [servers::postgresql(), servers::mariadb()].into_iter().flatten().flatten() {
         let _ = std::fs::remove_dir_all(&server.data);
     }
     println!("live: {passed} passed, {failed} failed, {skipped} skipped");

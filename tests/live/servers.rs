@@ -32,16 +32,19 @@ pub(crate) struct Server {
 
 type Made<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// PostgreSQL with the user alice and the database postgres, if it is there.
-pub(crate) fn postgresql() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(|| made(find(POSTGRESQL)?, "postgresql")).as_ref()
+/// A server, if it is there, or why its data could not be made.
+type Ready = Option<Result<Server, String>>;
+
+/// PostgreSQL with the user alice and the database postgres.
+pub(crate) fn postgresql() -> &'static Ready {
+    static SERVER: OnceLock<Ready> = OnceLock::new();
+    SERVER.get_or_init(|| find(POSTGRESQL).map(|found| made(found, "postgresql")))
 }
 
-/// MariaDB without tables of its own, and whose users may do everything, if it is there.
-pub(crate) fn mariadb() -> Option<&'static Server> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(|| made(find(MARIADB)?, "mariadb")).as_ref()
+/// MariaDB without tables of its own, and whose users may do everything.
+pub(crate) fn mariadb() -> &'static Ready {
+    static SERVER: OnceLock<Ready> = OnceLock::new();
+    SERVER.get_or_init(|| find(MARIADB).map(|found| made(found, "mariadb")))
 }
 
 /// Where `$EBTOOLS_SERVERS` and the system have a program, in a directory below `dir`.
@@ -56,10 +59,10 @@ fn find((dir, program): (&str, &str)) -> Option<(PathBuf, PathBuf)> {
     found.next()
 }
 
-fn made((root, program): (PathBuf, PathBuf), name: &str) -> Option<Server> {
+fn made((root, program): (PathBuf, PathBuf), name: &str) -> Result<Server, String> {
     let server = Server { root, program, data: scratch_dir(name) };
-    server.make(name).expect("a server's data can be made");
-    Some(server)
+    server.make(name).map_err(|error| format!("making {name}'s data: {error}"))?;
+    Ok(server)
 }
 
 /// The workload: the server runs while queries are put.
@@ -98,14 +101,17 @@ impl Server {
 
     fn make(&self, name: &str) -> Made<()> {
         chown(&self.data, Some(self.uid()?), None)?;
-        let status = if name == "postgresql" {
+        let output = if name == "postgresql" {
             let mut command = self.command(&self.program.with_file_name("initdb"))?;
             command.arg("-D").arg(&self.data).args(["-U", "alice", "-A", "trust", "-E", "UTF8"]);
-            command.args(["--no-sync", "--no-locale"]).stderr(Stdio::null()).status()?
+            command.args(["--no-sync", "--no-locale"]).stderr(Stdio::piped()).output()?
         } else {
-            self.mariadbd()?.arg("--bootstrap").status()?
+            self.mariadbd()?.arg("--bootstrap").stderr(Stdio::piped()).output()?
         };
-        if status.success() { Ok(()) } else { Err(format!("{name}: {status}").into()) }
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into())
     }
 
     fn mariadbd(&self) -> Made<Command> {
