@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::DirEntryExt as _;
+use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -85,6 +85,7 @@ impl Containers {
         let Some(root) = &self.root else { return };
         self.known.clear();
         let known = &mut self.known;
+        known.extend(fs::metadata(root).map(|data| (data.ino(), String::new())));
         visit(root, &mut |dir, number| {
             known.insert(number, container_of(dir).unwrap_or_default().to_string());
             true

@@ -180,7 +180,7 @@ pub(crate) enum Format {
 pub(crate) enum CountBy {
     /// In all
     All,
-    /// By the name of the process
+    /// By the name of the thread
     Comm,
     /// By user
     Uid,

@@ -1,18 +1,33 @@
 //! What a process says of the code that it compiles: /tmp/perf-PID.map, a line `START SIZE NAME`
 //! for each function, in hexadecimal. The process may write anything there, at any time.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc;
 
 /// The most that is read of it.
-const BYTES_MAX: u64 = 64 << 20;
+const BYTES_MAX: u64 = 32 << 20;
+/// The most functions of it; those behind are left out.
+const FUNCTIONS_MAX: usize = 1 << 19;
 
-/// Functions by where they begin: start, size, name.
+/// What it says, and the functions in it by where they begin.
 #[derive(Debug, Default)]
-pub(crate) struct PerfMap(Vec<(u64, u64, String)>);
+pub(crate) struct PerfMap {
+    text: Vec<u8>,
+    functions: Vec<Function>,
+}
+
+#[derive(Debug)]
+struct Function {
+    start: u64,
+    size: u64,
+    /// Where its name is in the text.
+    name: Range<u32>,
+}
 
 impl PerfMap {
     /// Empty, where there is none.
@@ -22,34 +37,44 @@ impl PerfMap {
             // What could be read is better than nothing.
             let _ = file.take(BYTES_MAX).read_to_end(&mut text);
         }
-        Self::parse(&text)
+        Self::parse(text)
     }
 
     /// Any bytes; lines that are none are left out.
-    pub(crate) fn parse(text: &[u8]) -> Self {
+    pub(crate) fn parse(text: Vec<u8>) -> Self {
+        let mut end = 0;
         let function = |line: &[u8]| {
+            end += line.len() + 1;
             let mut words = line.splitn(3, |&byte| byte == b' ');
             let mut number = || {
                 let word = std::str::from_utf8(words.next()?).ok()?;
                 u64::from_str_radix(word.trim_start_matches("0x"), 16).ok()
             };
             let (start, size) = (number()?, number()?);
-            Some((start, size, String::from_utf8_lossy(words.next()?).into_owned()))
+            let name_end = u32::try_from(end - 1).ok()?;
+            let name_start = name_end - u32::try_from(words.next()?.len()).ok()?;
+            Some(Function { start, size, name: name_start..name_end })
         };
-        let mut functions =
-            text.split(|&byte| byte == b'\n').filter_map(function).collect::<Vec<_>>();
+        let lines = text.split(|&byte| byte == b'\n');
+        let mut functions = lines.filter_map(function).take(FUNCTIONS_MAX).collect::<Vec<_>>();
         // Of those that begin at the same place, the last one is there now.
         functions.reverse();
-        functions.sort_by_key(|(start, ..)| *start);
-        functions.dedup_by_key(|(start, ..)| *start);
-        Self(functions)
+        functions.sort_by_key(|function| function.start);
+        functions.dedup_by_key(|function| function.start);
+        Self { text, functions }
     }
 
     /// The function that an address is in.
-    pub(crate) fn name_of(&self, address: u64) -> Option<&str> {
-        let behind = self.0.partition_point(|(start, ..)| *start <= address);
-        let (start, size, name) = self.0.get(behind.checked_sub(1)?)?;
-        (address - start < *size).then_some(name)
+    pub(crate) fn name_of(&self, address: u64) -> Option<Cow<'_, str>> {
+        let behind = self.functions.partition_point(|function| function.start <= address);
+        let Function { start, size, name } = self.functions.get(behind.checked_sub(1)?)?;
+        let name = self.text.get(name.start as usize..name.end as usize)?;
+        (address - start < *size).then(|| String::from_utf8_lossy(name))
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.capacity() + self.functions.capacity() * size_of::<Function>()
     }
 }
 
@@ -73,19 +98,26 @@ mod tests {
     #[test]
     fn finds_names() {
         let map = PerfMap::parse(
-            b"1000 10 old\n0x2000 20 LazyCompile:~f a.js:1\nnonsense\n1000 10 new\n",
+            b"1000 10 old\n0x2000 20 LazyCompile:~f a.js:1\nnonsense\n1000 10 new".to_vec(),
         );
-        assert_eq!(map.name_of(0x1000), Some("new"));
-        assert_eq!(map.name_of(0x100f), Some("new"));
-        assert_eq!(map.name_of(0x1010), None);
-        assert_eq!(map.name_of(0x201f), Some("LazyCompile:~f a.js:1"));
-        assert_eq!(map.name_of(0), None);
+        let name_of = |address| map.name_of(address).map(Cow::into_owned);
+        assert_eq!(name_of(0x1000), Some("new".into()));
+        assert_eq!(name_of(0x100f), Some("new".into()));
+        assert_eq!(name_of(0x1010), None);
+        assert_eq!(name_of(0x201f), Some("LazyCompile:~f a.js:1".into()));
+        assert_eq!(name_of(0), None);
+    }
+
+    #[test]
+    fn takes_bounded_memory() {
+        let map = PerfMap::parse(b"1 1 a\n".repeat(2 * FUNCTIONS_MAX));
+        assert!(map.bytes() < 64 << 20, "{}", map.bytes());
     }
 
     proptest! {
         #[test]
         fn any_bytes_can_be_read(text: Vec<u8>, address: u64) {
-            PerfMap::parse(&text).name_of(address);
+            PerfMap::parse(text).name_of(address);
         }
     }
 }

@@ -28,6 +28,12 @@ pub(crate) fn all() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// The process that `pid` is a thread of; `None` if it is its first one, and so means the process.
+pub(crate) fn of_thread(pid: NonZeroU32) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    procfs::thread_group(&status).filter(|process| *process != pid.get())
+}
+
 /// What descends from `pids`, without these themselves.
 pub(crate) fn descendants(pids: &[NonZeroU32]) -> Vec<u32> {
     let parents = all().filter_map(|pid| {

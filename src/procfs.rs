@@ -12,12 +12,20 @@ pub fn parent(stat: &[u8]) -> Option<u32> {
     rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// The path of a mapped file in /proc/PID/maps whose name begins with `library`.
-pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<&'m str> {
+/// The process that a thread belongs to, in /proc/PID/status.
+pub fn thread_group(status: &[u8]) -> Option<u32> {
+    let number = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Tgid:"));
+    std::str::from_utf8(number?).ok()?.trim().parse().ok()
+}
+
+/// A mapped file in /proc/PID/maps whose name begins with `library`: the addresses, as in
+/// /proc/PID/map_files, and the path.
+pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<(&'m str, &'m str)> {
     maps.split(|&byte| byte == b'\n').find_map(|line| {
         let at = line.iter().position(|&byte| byte == b'/')?;
-        let path = std::str::from_utf8(line.get(at..)?).ok()?;
-        path.rsplit('/').next()?.starts_with(library).then_some(path)
+        let (head, path) = (line.get(..at)?, std::str::from_utf8(line.get(at..)?).ok()?);
+        let addresses = std::str::from_utf8(head.split(|&byte| byte == b' ').next()?).ok()?;
+        path.rsplit('/').next()?.starts_with(library).then_some((addresses, path))
     })
 }
 
@@ -92,10 +100,17 @@ mod tests {
     }
 
     #[test]
+    fn finds_the_process_of_a_thread() {
+        assert_eq!(thread_group(b"Name:\tx\nTgid:\t12\nPid:\t13\n"), Some(12));
+        assert_eq!(thread_group(b"Tgid: x"), None);
+    }
+
+    #[test]
     fn finds_the_library_that_is_mapped() {
         let maps = b"7f00-7f01 r-xp 00000000 fe:00 12  /lib/libc.so.6\n\
                      7f02-7f03 r-xp 00000000 fe:00 13  /usr/lib/libreadline.so.8.2\n";
-        assert_eq!(mapped(maps, "libreadline.so"), Some("/usr/lib/libreadline.so.8.2"));
+        let found = Some(("7f02-7f03", "/usr/lib/libreadline.so.8.2"));
+        assert_eq!(mapped(maps, "libreadline.so"), found);
         assert_eq!(mapped(b"7f0-7f1 r-xp 0 fe:0 1 /lib/libreadline.so/x\n\n", "libreadline"), None);
     }
 
@@ -117,7 +132,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_harm(text: Vec<u8>) {
             let _ = (parent(&text), mapped(&text, "lib"), mount_point(&text, "x"));
-            let _ = mapped_files(&text);
+            let _ = (mapped_files(&text), thread_group(&text));
         }
     }
 }

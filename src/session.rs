@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::bpf::shared::types::{count_by, follow, settings};
+use crate::bpf::shared::types::{count_by, follow, limit, settings};
 use crate::cgroups;
 use crate::counts::{self, COUNT_TABLE};
 use crate::decode::Record;
@@ -36,10 +36,10 @@ use crate::stream::{self, Consumer, Rows};
 use crate::sys;
 use crate::trace_pipe::{self, Message};
 
-/// Slots of scratch memory a CPU has: `SCRATCH_SLOTS` in event.bpf.h.
-const SCRATCH_SLOTS: u32 = 2;
-/// Cgroups that can be wanted: `CGROUPS_MAX` in filter.bpf.h.
-const CGROUPS_MAX: usize = 16;
+/// Slots of scratch memory a CPU has.
+const SCRATCH_SLOTS: u32 = limit::SCRATCH_SLOTS.0;
+/// Cgroups that can be wanted.
+const CGROUPS_MAX: usize = limit::CGROUPS_MAX.0 as usize;
 /// The least `max_tail`, for which the programs' own `TAIL_MAX` has room: `PATH_MAX`.
 pub(crate) const LEAST_TAIL: u32 = 4096;
 /// Processes that can be followed at a time: as many as a kernel has by default.
@@ -158,6 +158,10 @@ impl<'a> Session<'a> {
             let number = i32::try_from(pid.get()).unwrap_or(i32::MAX);
             if kill(Pid::from_raw(number), None) == Err(Errno::ESRCH) {
                 return Err(Error::new(tool, format!("there is no process {pid}")));
+            }
+            if let Some(process) = processes::of_thread(*pid) {
+                return Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
+                    .hint(format!("-p {process} -n NAME chooses threads by name")));
             }
         }
         let cgroups = cgroups::wanted(&filter.cgroup, &filter.container)?;
@@ -279,12 +283,12 @@ impl<'a> Session<'a> {
                 links.add([program.attach().doing(format!("attaching {name}"))?]);
             }
         }
-        let pids = self.filter.pid.iter().map(|pid| pid.get());
-        fill(object, "wanted_pids", pids)?;
+        fill(object, "wanted_pids", self.filter.pid.iter().map(|pid| pid.get()))?;
         fill(object, "wanted_uids", self.filter.user.iter().copied())?;
-        // Their children of now; those of later are seen already.
+        // Their children of now, whose numbers are those of our PID namespace too; those of later
+        // are seen already.
         if self.filter.follow {
-            fill(object, "followed", processes::descendants(&self.filter.pid))?;
+            fill(object, "wanted_pids", processes::descendants(&self.filter.pid))?;
         }
         self.fill_cgroups(object)?;
         identify_tracer(object)?;
@@ -454,6 +458,7 @@ impl<'a> Session<'a> {
                     }
                     map.max_entries() + (cpus - 1) * SCRATCH_SLOTS
                 }
+                "wanted_pids" if self.filter.follow => FOLLOWED_MAX,
                 "wanted_pids" => at_least_one(self.filter.pid.len()),
                 "wanted_cgroups" => at_least_one(self.cgroups.len()),
                 "wanted_uids" => at_least_one(self.filter.user.len()),
@@ -519,7 +524,7 @@ fn explain_load(error: &libbpf_rs::Error) -> Error {
     let doing = "loading the BPF program";
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
         return Error::new(doing, "this kernel has no type information (BTF)")
-            .hint("a kernel of version 5.8 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
+            .hint("a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
     }
     let failure = Error::new(doing, error);
     // EPERM; the verifier says EACCES.
@@ -528,5 +533,5 @@ fn explain_load(error: &libbpf_rs::Error) -> Error {
             "the kernel forbids it even to root: a container that is not privileged, or lockdown",
         );
     }
-    failure.hint("Linux 5.8 or later is needed; -v shows what the kernel says to it")
+    failure.hint("Linux 5.10 or later is needed; -v shows what the kernel says to it")
 }

@@ -17,8 +17,8 @@ use crate::procfs;
 const FUNCTIONS_MAX: usize = 1 << 20;
 /// The most addresses that are remembered; then they are looked up again.
 const ADDRESSES_MAX: usize = 1 << 20;
-/// The most processes whose own maps of functions are kept.
-const PERF_MAPS_MAX: usize = 64;
+/// The memory that processes' own maps of functions may take before they are forgotten.
+const PERF_MAPS_BYTES_MAX: usize = 128 << 20;
 /// A process may have told of more functions meanwhile.
 const PERF_MAP_AGE: Duration = Duration::from_secs(1);
 /// The longest name that is shown.
@@ -169,8 +169,11 @@ impl Symbols {
 
     /// Has the process told the name of what it compiled?
     fn name_by_perf_map(&mut self, function: &mut Function, space: Space, pid: u32, address: u64) {
-        if self.perf_maps.len() >= PERF_MAPS_MAX && !self.perf_maps.contains_key(&space) {
-            self.perf_maps.clear();
+        if !self.perf_maps.contains_key(&space) {
+            let bytes = |(_, map): &(Instant, PerfMap)| map.bytes() + size_of::<PerfMap>();
+            if self.perf_maps.values().map(bytes).sum::<usize>() > PERF_MAPS_BYTES_MAX {
+                self.perf_maps.clear();
+            }
         }
         let now = Instant::now();
         let (read_at, map) =

@@ -16,7 +16,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const TOOLS: [&str; 13] = [
+const TOOLS: &[&str] = &[
     "clonesnoop",
     "execsnoop",
     "funclatency",

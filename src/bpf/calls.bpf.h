@@ -3,7 +3,8 @@
  * Calls under way: what is known when a function is entered has to wait for its
  * return. A record is filled in place and belongs to the thread until then; nothing is
  * allocated, and nothing copied twice. A tool defines CALLS_MAX, how many there may be at a time,
- * before it includes event.bpf.h, and this header behind that.
+ * before it includes event.bpf.h, and this header behind that. A thread may end in a call: a tool
+ * looks for that, or the slot would never be free again.
  */
 #ifndef EBTOOLS_CALLS_H
 #define EBTOOLS_CALLS_H
@@ -37,6 +38,13 @@ static __always_inline void call_done(struct record *call)
 	record_release(call);
 }
 
+/* A call that began, and whose return nobody will see. */
+static __always_inline void call_missed(struct record *call)
+{
+	count_lost(LOST_RETURN_MISSED);
+	call_done(call);
+}
+
 /* A record of the current thread's, its header filled; NULL when there is no room, which is counted. */
 static __always_inline struct record *call_begin(void)
 {
@@ -44,10 +52,8 @@ static __always_inline struct record *call_begin(void)
 	struct record *call = call_find();
 	int i;
 
-	if (call) {
-		count_lost(LOST_RETURN_MISSED);
-		call_done(call);
-	}
+	if (call)
+		call_missed(call);
 	for (i = 0; i < CALL_TRIES; i++) {
 		__u32 slot = (tid + i) % CALLS_MAX;
 

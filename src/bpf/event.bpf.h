@@ -38,7 +38,6 @@ struct {
 #ifndef CALLS_MAX
 #define CALLS_MAX 0
 #endif
-#define SCRATCH_SLOTS 2
 
 struct record {
 	__u64 users;

@@ -6,8 +6,6 @@
 #include "ebtools.bpf.h"
 #include "task.bpf.h"
 
-#define CGROUPS_MAX 16
-
 /* User space sets max_entries of these to what is asked for. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -32,7 +30,7 @@ struct {
 } wanted_cgroups SEC(".maps");
 
 /*
- * --follow: these and what descends from them. With a command, the command's
+ * --follow: what descends from the wanted ones, from now on. With a command, the command's
  * process and what descends from that; 0 as long as the command's process is a copy of the tracer.
  */
 struct {
@@ -193,11 +191,13 @@ int BPF_PROG(follow_exec)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(follow_exit, struct task_struct *task)
 {
-	__u32 pid = task->tgid;
+	__u32 pid = task->tgid, pid_there = pid_for_tracer();
 
 	/* The last thread has just taken itself off the count of living ones. */
-	if (task->signal->live.counter == 0)
+	if (task->signal->live.counter == 0) {
 		bpf_map_delete_elem(&followed, &pid);
+		bpf_map_delete_elem(&wanted_pids, &pid_there);
+	}
 	return 0;
 }
 

@@ -15,6 +15,11 @@ enum function {
 	GETHOSTBYNAME2_R,
 };
 
+/* What else than its result an event may have. */
+enum no_result {
+	THREAD_ENDED = 1 << 30, /* in the call: it was killed, perhaps because it took so long */
+};
+
 struct address {
 	__u32 family;
 	__u8 bytes[16]; /* the first four, for IPv4 */
@@ -34,6 +39,7 @@ struct event {
 #include "calls.bpf.h"
 
 enum function *export_function;
+enum no_result *export_no_result;
 struct address *export_address;
 
 /* Addresses are wanted. */
@@ -57,7 +63,7 @@ static __always_inline int begin(__u32 function, const char *host, const void *r
 {
 	struct record *call;
 
-	if (!task_wanted() || count_only())
+	if (!task_wanted())
 		return 0;
 	call = call_find();
 	/* One of them uses another to do its work: a look-up is one call. */
@@ -150,10 +156,27 @@ __noinline int write_hostent(__u32 slot, __u64 hostent)
 	return 0;
 }
 
+static __always_inline int finish(struct record *call)
+{
+	__u64 len = call->event.host_len + call->event.addresses * sizeof(struct address);
+
+	if (len > TAIL_MAX)
+		len = TAIL_MAX;
+	if (!count_only())
+		event_output(&call->event, len);
+	call_done(call);
+	return 0;
+}
+
+static __always_inline void stop_clock(struct record *call)
+{
+	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+}
+
 static __always_inline int end(__u32 function, __u64 ret)
 {
 	struct record *call = call_find();
-	__u64 len, result;
+	__u64 result;
 
 	if (!call || call->event.function != function)
 		return 0;
@@ -161,7 +184,7 @@ static __always_inline int end(__u32 function, __u64 ret)
 	if (!call->event.host_len)
 		read_host(call, call->used);
 	result = call->start;
-	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+	stop_clock(call);
 	if (function == GETHOSTBYNAME || function == GETHOSTBYNAME2) {
 		call->event.ret = !ret;
 		result = ret;
@@ -174,12 +197,19 @@ static __always_inline int end(__u32 function, __u64 ret)
 		else
 			write_hostent(call->slot, result);
 	}
-	len = call->event.host_len + call->event.addresses * sizeof(struct address);
-	if (len > TAIL_MAX)
-		len = TAIL_MAX;
-	event_output(&call->event, len);
-	call_done(call);
-	return 0;
+	return finish(call);
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_end, struct task_struct *task)
+{
+	struct record *call = call_find();
+
+	if (!call)
+		return 0;
+	stop_clock(call);
+	call->event.ret = THREAD_ENDED;
+	return finish(call);
 }
 
 SEC("uprobe")

@@ -13,4 +13,5 @@ enum path_state *export_path_state;
 enum follow *export_follow;
 enum collect *export_collect;
 enum count_by *export_count_by;
+enum limit *export_limit;
 enum lost_reason *export_lost_reason;

@@ -15,6 +15,12 @@
 
 #define PREFIX_MAX 128
 
+/* How many there may be. */
+enum limit {
+	CGROUPS_MAX = 16, /* in wanted_cgroups */
+	SCRATCH_SLOTS = 2, /* of scratch memory, for each CPU: event.bpf.h */
+};
+
 /* What --count counts by. */
 enum count_by {
 	COUNT_OFF, /* no: a record for each event */

@@ -5,9 +5,13 @@
 #include "hist.bpf.h"
 #include "tables.bpf.h"
 
-/* System calls of an architecture: their numbers are below this. */
-#define CALLS_MAX 512
 #define ENTRIES_MAX 4096
+
+/* System calls of an architecture. */
+enum calls {
+	CALLS_UNKNOWN = 511, /* stands for this number and all above it, which no call has */
+	CALLS_MAX,
+};
 
 /* What is counted by. */
 enum by {
@@ -51,7 +55,10 @@ struct call_value {
 
 TABLES(call_table, struct call_key, struct call_value, ENTRIES_MAX);
 
-/* When a thread's call began. Threads leave it when they end: on_thread_end. */
+/*
+ * When a thread's call began. Threads leave it when they end (on_thread_end), and when they take
+ * another number (on_thread_exec).
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, __u32);
@@ -66,6 +73,7 @@ struct call_key *export_call_key;
 struct call_value *export_call_value;
 struct call_count *export_call_count;
 enum by *export_by;
+enum calls *export_calls;
 
 const volatile __u8 count_by = BY_CALL;
 const volatile __u8 with_latency = 0;
@@ -100,10 +108,8 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 	__u32 slot = compat ? number + CALLS_MAX : number;
 	struct call_count *calls_of = bpf_map_lookup_elem(&calls, &slot);
 
-	if (!calls_of || number >= CALLS_MAX) {
-		count_lost(LOST_MAP_FULL);
+	if (!calls_of)
 		return;
-	}
 	/* User space knows from these how many there were. */
 	calls_of->count++;
 	if (error)
@@ -173,6 +179,8 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
 	/* Not a call: the end of a signal handler's frame or of a traced stop. */
 	if (number < 0 || !task_wanted())
 		return 0;
+	if (number > CALLS_UNKNOWN)
+		number = CALLS_UNKNOWN;
 	compat = is_compat_call();
 	if (count_by == BY_CALL && !with_latency)
 		count_quickly(number, compat, IS_ERROR(ret));
@@ -187,5 +195,24 @@ int BPF_PROG(on_thread_end, struct task_struct *task)
 	__u32 tid = task->pid;
 
 	bpf_map_delete_elem(&starts, &tid);
+	return 0;
+}
+
+/* A thread that execs has the number of its process's first thread from then on. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_thread_exec, struct task_struct *task, pid_t old_pid)
+{
+	__u32 tid = task->pid, old_tid = old_pid;
+	__u64 *start, begun;
+
+	if (tid == old_tid)
+		return 0;
+	start = bpf_map_lookup_elem(&starts, &old_tid);
+	if (!start)
+		return 0;
+	begun = *start;
+	bpf_map_delete_elem(&starts, &old_tid);
+	if (bpf_map_update_elem(&starts, &tid, &begun, BPF_ANY))
+		count_lost(LOST_MAP_FULL);
 	return 0;
 }

@@ -162,6 +162,16 @@ int BPF_KRETPROBE(on_rename_return, int ret)
 	return end(ret);
 }
 
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_thread_end, struct task_struct *task)
+{
+	struct record *call = call_find();
+
+	if (call)
+		call_missed(call);
+	return 0;
+}
+
 /*
  * Second way: when the system call ends, its arguments are still in the saved
  * registers, and the name is resident because the kernel has just read it.

@@ -54,7 +54,8 @@ fn unknown<E>(columns: &[Column<E>], field: &str) -> Error {
 
 /// The text of `--fields help`: a line a field.
 pub fn help<E>(columns: &[Column<E>]) -> String {
-    let mut text = String::from("FIELD        FROM    MEANING\n");
+    let width = columns.iter().map(|column| column.key.len()).fold("FIELD".len(), usize::max);
+    let mut text = format!("{:<width$} FROM    MEANING\n", "FIELD");
     for column in columns {
         let source = match column.source {
             Source::Kernel => "kernel",
@@ -62,7 +63,7 @@ pub fn help<E>(columns: &[Column<E>]) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<12} {source:<7} {}",
+            "{:<width$} {source:<7} {}",
             column.key,
             escape::text(column.about.as_bytes())
         );

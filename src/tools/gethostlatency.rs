@@ -56,7 +56,7 @@ pub(super) const COLUMNS: &[Col] = &[
         "RESULT",
         "result",
         12,
-        "OK, the name of the error, or FAILED where there is none",
+        "OK, the name of the error, FAILED where it has none, or ENDED with the thread",
         |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
     )
     .user(),
@@ -84,10 +84,13 @@ fn host<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     Record::<types::event>::piece(rest, record.event.host_len)
 }
 
+const THREAD_ENDED: i32 = types::no_result::THREAD_ENDED.0.cast_signed();
+
 /// `EAI_...` of netdb.h: glibc and musl have the same numbers.
 fn result(function: types::function, ret: i32) -> &'static str {
     match (function, ret) {
         (_, 0) => "OK",
+        (_, THREAD_ENDED) => "ENDED",
         (types::function::GETADDRINFO, _) => match ret {
             -1 => "EAI_BADFLAGS",
             -2 => "EAI_NONAME",
@@ -122,6 +125,7 @@ macro_rules! functions {
             probes: &[
                 $(Probe::new(concat!("on_", $function), At::Later),)*
                 $(Probe::new(concat!("on_", $function, "_return"), At::Later),)*
+                Probe::new("on_thread_end", At::Declared),
             ],
         };
     };

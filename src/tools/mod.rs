@@ -5,48 +5,42 @@ use crate::render::{Clock, Column, Lines};
 use crate::tool::Entry;
 
 macro_rules! tools {
-    ($($module:ident::$tool:ident,)*) => {
+    ($($module:ident::$tool:ident $(, $columns:ident)?;)*) => {
         $(mod $module;)*
         /// All tools, in the order that help lists them.
         pub(crate) const TOOLS: &[Entry] = &[$(Entry::of::<$module::$tool>()),*];
+
+        /// Every line that any tool makes of the bytes of a record, for the fuzzer.
+        #[doc(hidden)]
+        pub fn lines_of(bytes: &[u8]) -> Vec<String> {
+            let all = [$($(lines($module::$columns, bytes),)?)*];
+            all.into_iter().flatten().flatten().collect()
+        }
     };
 }
 
+// With COLUMNS, if they are of records.
 tools! {
-    clonesnoop::Clonesnoop,
-    execsnoop::Execsnoop,
-    funclatency::Funclatency,
-    gethostlatency::Gethostlatency,
-    hello::Hello,
-    opensnoop::Opensnoop,
-    probes::Probes,
-    profile::Profile,
-    querysnoop::Querysnoop,
-    readline::Readline,
-    syscount::Syscount,
-    unlinksnoop::Unlinksnoop,
-    xdpfilter::Xdpfilter,
+    clonesnoop::Clonesnoop, COLUMNS;
+    execsnoop::Execsnoop, COLUMNS;
+    funclatency::Funclatency;
+    gethostlatency::Gethostlatency, COLUMNS;
+    hello::Hello;
+    opensnoop::Opensnoop, COLUMNS;
+    probes::Probes;
+    profile::Profile;
+    querysnoop::Querysnoop, COLUMNS;
+    readline::Readline, COLUMNS;
+    syscount::Syscount;
+    unlinksnoop::Unlinksnoop, COLUMNS;
+    xdpfilter::Xdpfilter;
 }
 
-/// Every line that any tool makes of the bytes of a record, for the fuzzer.
-#[doc(hidden)]
-pub fn lines_of(bytes: &[u8]) -> Vec<String> {
-    fn lines<E: plain::Plain>(columns: &[Column<E>], bytes: &[u8]) -> [Option<String>; 2] {
-        let columns = columns.iter().collect::<Vec<_>>();
-        let Some(record) = Record::new(bytes) else { return [None, None] };
-        let (mut in_json, mut in_table) = (Vec::new(), Vec::new());
-        Lines::json("event", "fuzz", &columns).row(&mut in_json, &Clock::new(0), &record);
-        Lines::table(&columns).row(&mut in_table, &Clock::new(0), &record);
-        [in_json, in_table].map(|line| String::from_utf8(line).ok())
-    }
-    let all = [
-        lines(clonesnoop::COLUMNS, bytes),
-        lines(execsnoop::COLUMNS, bytes),
-        lines(gethostlatency::COLUMNS, bytes),
-        lines(opensnoop::COLUMNS, bytes),
-        lines(querysnoop::COLUMNS, bytes),
-        lines(readline::COLUMNS, bytes),
-        lines(unlinksnoop::COLUMNS, bytes),
-    ];
-    all.into_iter().flatten().flatten().collect()
+fn lines<E: plain::Plain>(columns: &[Column<E>], bytes: &[u8]) -> [Option<String>; 2] {
+    let columns = columns.iter().collect::<Vec<_>>();
+    let Some(record) = Record::new(bytes) else { return [None, None] };
+    let (mut in_json, mut in_table) = (Vec::new(), Vec::new());
+    Lines::json("event", "fuzz", &columns).row(&mut in_json, &Clock::new(0), &record);
+    Lines::table(&columns).row(&mut in_table, &Clock::new(0), &record);
+    [in_json, in_table].map(|line| String::from_utf8(line).ok())
 }

@@ -109,6 +109,7 @@ const COLUMNS: &[Col] = &[
     Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
         match syscalls::name(r.event.number, r.event.compat) {
             _ if r.event.by != By::Syscall => Value::None,
+            _ if r.event.number == CALLS_UNKNOWN => Value::Word("[unknown]"),
             Some(name) => Value::Word(name),
             None => Value::Uint(r.event.number),
         }
@@ -150,13 +151,17 @@ const COLUMNS: &[Col] = &[
     }),
 ];
 
+/// Stands for all numbers that no call has.
+const CALLS_UNKNOWN: u64 = types::calls::CALLS_UNKNOWN.0 as u64;
+
 /// Every system call's end sees all of them, 32-bit calls too.
 const EXIT: Probe = Probe::new("on_exit", At::Declared);
 const ENTER: Probe = Probe::new("on_enter", At::Declared);
 const THREAD_END: Probe = Probe::new("on_thread_end", At::Declared);
+const THREAD_EXEC: Probe = Probe::new("on_thread_exec", At::Declared);
 const CALLS: Hook = Hook { name: "tp_btf sys_exit", probes: &[EXIT] };
 const CALLS_AND_TIMES: Hook =
-    Hook { name: "tp_btf sys_enter and sys_exit", probes: &[EXIT, ENTER, THREAD_END] };
+    Hook { name: "tp_btf sys_enter and sys_exit", probes: &[EXIT, ENTER, THREAD_END, THREAD_EXEC] };
 
 impl Tool for Syscount {
     const NAME: &'static str = "syscount";

@@ -121,8 +121,9 @@ const TRACEPOINTS: &[Hook] = &[Hook {
 }];
 
 /// Returns first: a call whose entry is seen must not lose its return.
-const fn unlinks(unlink: &'static str, rmdir: &'static str) -> [Probe<'static>; 4] {
+const fn unlinks(unlink: &'static str, rmdir: &'static str) -> [Probe<'static>; 5] {
     [
+        Probe::new("on_thread_end", At::Declared),
         Probe::new("on_return", At::Kretprobe(unlink)),
         Probe::new("on_return", At::Kretprobe(rmdir)),
         Probe::new("on_unlink_entry", At::Kprobe(unlink)),
@@ -134,8 +135,8 @@ const fn with_renames(
     unlink: &'static str,
     rmdir: &'static str,
     rename: &'static str,
-) -> [Probe<'static>; 7] {
-    let [a, b, c, d] = unlinks(unlink, rmdir);
+) -> [Probe<'static>; 8] {
+    let [a, b, c, d, e] = unlinks(unlink, rmdir);
     [
         Probe::new("on_rename_return", At::Kretprobe(rename)),
         Probe::new("on_vfs_rename", At::Kprobe("vfs_rename")),
@@ -144,6 +145,7 @@ const fn with_renames(
         b,
         c,
         d,
+        e,
     ]
 }
 

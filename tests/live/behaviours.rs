@@ -38,6 +38,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("filter_by_cgroup", filter_by_cgroup),
     ("filter_by_container", filter_by_container),
     ("in_a_pid_namespace", in_a_pid_namespace),
+    ("follow_in_a_pid_namespace", follow_in_a_pid_namespace),
     ("readline_finds_shells_that_come", readline_finds_shells_that_come),
     ("no_memory_leaks_through_records", no_memory_leaks_through_records),
 ];
@@ -471,6 +472,30 @@ fn in_a_pid_namespace() -> Result<(), String> {
             && line["pid"] != line["ns_pid"]
     };
     check(lines.iter().any(|line| ns_pid(&line)), || {
+        format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
+    })
+}
+
+/// What descends from a process already, and what that starts, where processes have other numbers.
+fn follow_in_a_pid_namespace() -> Result<(), String> {
+    let dir = scratch_dir("follow");
+    let script = r#"
+        busybox mkfifo "$1/ready" "$1/go"
+        sh -c 'sh -c "echo >\"$0/ready\"; read x <\"$0/go\"; /bin/true followed; :"; :' "$1" &
+        read x <"$1/ready"
+        "$0" execsnoop --json --fields args -v -p $! --follow 2>"$1/said" &
+        until [[ $(<"$1/said") == *": attached"* ]]; do :; done
+        echo >"$1/go"
+        wait %1
+        kill -INT %2
+        wait %2
+    "#;
+    let mut command = Command::new(this_program());
+    command.args(["helper", "in-pid-namespace", &this_program(), "helper", "with-own-proc"]);
+    let command = command.args(["bash", "-mc", script, &ebtools()]).arg(&dir);
+    let output = command.stdin(Stdio::null()).output().map_err(text)?;
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    check(stdout.contains(r#""args":["/bin/true","followed"]"#), || {
         format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
     })
 }

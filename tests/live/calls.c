@@ -457,6 +457,17 @@ static int do_clones(char **argv)
 /* --- many calls ------------------------------------------------------------------------------ */
 
 /* NUMBER: so many of getppid, half as many that fail, and one that takes 50 ms. */
+static int do_unknown(char **argv)
+{
+	int i, n = atoi(argv[0]);
+
+	for (i = 0; i < n; i++) {
+		syscall(1000);
+		syscall(100000);
+	}
+	return 0;
+}
+
 static int do_getppids(char **argv)
 {
 	struct timespec time = { .tv_nsec = 50000000 };
@@ -608,6 +619,7 @@ static const struct {
 	{ "uring", do_uring },
 	{ "clones", do_clones },
 	{ "getppids", do_getppids },
+	{ "unknown", do_unknown },
 	{ "readline", do_readline },
 };
 

@@ -867,6 +867,25 @@ pub(crate) const CASES: &[Case] = &[
         ..LOOKUPS
     },
     Case {
+        // musl's functions use each other.
+        name: "lookups_counted",
+        args: &["gethostlatency", "--count", "--json", "-n", "lookups"],
+        command: &["$MUSL_LOOKUPS"],
+        needs: &[Need::Musl],
+        events: Some(7),
+        ..CASE
+    },
+    Case {
+        name: "lookups_that_end_with_the_process",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        command: &["$LOOKUPS", "end"],
+        shows: &[
+            r#"{"call": "getaddrinfo", "result": "ENDED", "host": "127.0.0.9"}"#,
+            r#"{"type": "summary", "produced": 1, "delivered": 1, "lost": {}}"#,
+        ],
+        ..CASE
+    },
+    Case {
         name: "lookups_table",
         args: &["gethostlatency", "-n", "lookups"],
         command: &["$LOOKUPS"],
@@ -944,6 +963,24 @@ pub(crate) const CASES: &[Case] = &[
                 && number("p99_ns") >= number("p50_ns");
             if good { Ok(()) } else { Err("not the times of one sleep".into()) }
         },
+        ..CASE
+    },
+    Case {
+        // It is measured under one number of its thread, and ends under another.
+        name: "syscount_latency_of_an_exec_by_a_thread",
+        args: &["syscount", "-L", "--json", "-i", "90"],
+        command: &["$CALLS", "thread", "/bin/true"],
+        shows: &[r#"{"syscall": "execve", "count": 1}"#],
+        ..CASE
+    },
+    Case {
+        name: "syscount_of_numbers_that_no_call_has",
+        args: &["syscount", "--json", "-i", "90"],
+        command: &["$CALLS", "unknown", "100"],
+        shows: &[
+            r#"{"syscall": "[unknown]", "count": 200, "errors": 200}"#,
+            r#"{"type": "summary", "lost": {}}"#,
+        ],
         ..CASE
     },
     Case {

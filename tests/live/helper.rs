@@ -21,6 +21,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
         // Runs a command as the first process of a PID namespace.
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
+        // Runs a command that sees the processes of its own PID namespace.
+        ["with-own-proc", ref command @ ..] => with_own_proc(command),
         // Runs a command in an overlayfs whose lower layer has files a, b and c.
         ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
         // Runs a command whose addresses are the same each time.
@@ -170,6 +172,12 @@ fn in_cgroup(dir: &Path, command: &[&str]) -> Done {
 
 fn in_pid_namespace(command: &[&str]) -> Done {
     unshare(CloneFlags::CLONE_NEWPID)?;
+    run(command)
+}
+
+fn with_own_proc(command: &[&str]) -> Done {
+    private_mounts()?;
+    mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)?;
     run(command)
 }
 

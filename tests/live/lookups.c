@@ -4,15 +4,32 @@
 #include <netdb.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-int main(void)
+static int ending;
+
+#ifdef __GLIBC__
+extern void *__libc_malloc(size_t size);
+
+/* What getaddrinfo needs: the process ends in it. */
+void *malloc(size_t size)
+{
+	if (ending)
+		_exit(0);
+	return __libc_malloc(size);
+}
+#endif
+
+int main(int argc, char **argv)
 {
 	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
 	struct hostent host, *result;
-	char buffer[8192];
+	char buffer[8192], name[] = "127.0.0.9";
 	int error;
 
-	getaddrinfo("127.0.0.9", "80", &numeric, &found);
+	(void)argv;
+	ending = argc > 1;
+	getaddrinfo(name, "80", &numeric, &found);
 	getaddrinfo("::7", NULL, &numeric, &found);
 	getaddrinfo("no name", NULL, &numeric, &found);
 	gethostbyname("127.0.0.1");
