@@ -33,8 +33,8 @@ pub(crate) fn wanted(paths: &[PathBuf], containers: &[String]) -> Result<Vec<Pat
     for path in paths {
         // As /proc/PID/cgroup has it, or as a path in the file system.
         let inside = root.join(path.strip_prefix("/").unwrap_or(path));
-        let dir =
-            [path.clone(), inside].into_iter().find(|dir| dir.starts_with(&root) && dir.is_dir());
+        let real = [path.clone(), inside].into_iter().flat_map(fs::canonicalize);
+        let dir = real.into_iter().find(|dir| dir.starts_with(&root) && dir.is_dir());
         found.push(dir.ok_or_else(|| {
             let cause = format!("there is no such directory in {}", root.display());
             Error::new(format!("looking for the cgroup {}", path.display()), cause)

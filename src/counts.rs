@@ -99,7 +99,8 @@ pub(crate) fn every<A: Attached>(
 ) -> Result<()> {
     let mut intervals = Intervals::new(ending.began, interval);
     let mut care = Instant::now() + CARE;
-    while !ending.reached() && !report.has_failed() {
+    let mut done = Ok(());
+    while !ending.reached() && !report.has_failed() && done.is_ok() {
         if let Some(length) = intervals.ended() {
             show(&mut report, length)?;
             report.flush();
@@ -107,14 +108,15 @@ pub(crate) fn every<A: Attached>(
         if care <= Instant::now() {
             care = Instant::now() + CARE;
             report.lost(object)?;
-            attached.refresh(object)?;
+            done = attached.refresh(object);
         }
         sleep(intervals.wait(TICK));
     }
     drop(attached);
     show(&mut report, intervals.rest())?;
     report.flush();
-    report.finish(object)
+    report.finish(object)?;
+    done
 }
 
 fn show(

@@ -93,7 +93,7 @@ pub(crate) fn events<E: Plain, A: Attached>(
         if Instant::now() >= second {
             second = Instant::now() + SECOND;
             reader.report.lost(object)?;
-            attached.refresh(object)?;
+            reader.broken = reader.broken.take().or(attached.refresh(object).err());
         }
     }
     drop(attached);

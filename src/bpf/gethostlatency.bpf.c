@@ -33,6 +33,8 @@ struct event {
 	__u32 function; /* enum function */
 	__u32 host_len;
 	__u32 addresses;
+	__u32 cut; /* the host's name is longer */
+	__u32 has_host;
 };
 
 #include "event.bpf.h"
@@ -52,7 +54,9 @@ static __always_inline void read_host(struct record *call, __u64 host)
 {
 	long len = host ? bpf_probe_read_user_str(call->tail, HOST_MAX, (void *)host) : 0;
 
+	call->event.has_host = len > 0;
 	call->event.host_len = len > 0 && len <= HOST_MAX ? len - 1 : 0;
+	call->event.cut = len == HOST_MAX;
 }
 
 /*
@@ -181,7 +185,7 @@ static __always_inline int end(__u32 function, __u64 ret)
 	if (!call || call->event.function != function)
 		return 0;
 	/* It may be on a page that nobody had touched before: the function has, meanwhile. */
-	if (!call->event.host_len)
+	if (!call->event.has_host)
 		read_host(call, call->used);
 	result = call->start;
 	stop_clock(call);

@@ -107,9 +107,25 @@ static __always_inline bool is_compat_call(void)
 static __always_inline long call_number(struct pt_regs *regs)
 {
 #if defined(__TARGET_ARCH_x86)
-	return regs->orig_ax;
+	return (int)regs->orig_ax; /* as the kernel takes it */
 #elif defined(__TARGET_ARCH_arm64)
 	return regs->syscallno;
+#endif
+}
+
+/* Is this the end of a call that its caller has not made: in the child that it has made? */
+static __always_inline bool is_return_in_child(long number, bool compat, long ret)
+{
+	if (ret)
+		return false;
+	if (number == 435) /* clone3, on all architectures */
+		return true;
+	if (compat) /* fork, clone, vfork */
+		return number == 2 || number == 120 || number == 190;
+#if defined(__TARGET_ARCH_x86)
+	return number >= 56 && number <= 58; /* clone, fork, vfork */
+#elif defined(__TARGET_ARCH_arm64)
+	return number == 220; /* clone */
 #endif
 }
 

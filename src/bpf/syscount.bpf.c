@@ -81,9 +81,25 @@ const volatile __u8 with_latency = 0;
 const volatile __u8 only_failed = 0;
 const volatile __u16 only_errno = 0;
 
-/* The kernel's own codes, by which calls are begun again, are no errors to the caller. */
+#define EINTR 4
+
+/* The kernel's own codes, of which callers see nothing: linux/errno.h. */
 #define ERESTARTSYS 512
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
+
+/*
+ * What a call returns. Whether one that a signal has interrupted fails or is begun again, the
+ * kernel decides behind the tracepoint: it has not done what it should, and is counted so.
+ */
+static __always_inline long returned(long ret)
+{
+	if (ret == -ERESTARTSYS || ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK)
+		return -EINTR;
+	return ret;
+}
 
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs, long number)
@@ -167,9 +183,9 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
+int BPF_PROG(on_exit, struct pt_regs *regs, long raw_ret)
 {
-	long number = call_number(regs);
+	long number = call_number(regs), ret = returned(raw_ret);
 	bool compat;
 
 	if (only_failed && !IS_ERROR(ret))
@@ -182,6 +198,8 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
 	if (number > CALLS_UNKNOWN)
 		number = CALLS_UNKNOWN;
 	compat = is_compat_call();
+	if (is_return_in_child(number, compat, ret))
+		return 0;
 	if (count_by == BY_CALL && !with_latency)
 		count_quickly(number, compat, IS_ERROR(ret));
 	else

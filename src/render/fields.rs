@@ -33,6 +33,10 @@ pub fn choose<'c, E>(
     let find = |field: &String| {
         columns.iter().find(|column| column.key == field).ok_or_else(|| unknown(columns, field))
     };
+    if let Some((_, twice)) = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key))
+    {
+        return Err(Error::usage("--fields", format!("'{twice}' is named twice")));
+    }
     fields.iter().map(find).collect()
 }
 
@@ -95,6 +99,13 @@ mod tests {
         assert_eq!(keys(Wish { time: true, ..Wish::default() }, &[]), ["time", "comm"]);
         assert_eq!(keys(Wish { json: true, ..Wish::default() }, &[]), ["time", "comm", "tid"]);
         assert_eq!(keys(Wish::default(), &["pid", "comm"]), ["pid", "comm"]);
+    }
+
+    #[test]
+    fn refuses_what_is_named_twice() {
+        let twice = ["pid".into(), "comm".into(), "pid".into()];
+        let error = choose(COLUMNS, Wish::default(), &twice).unwrap_err().to_string();
+        assert!(error.contains("'pid' is named twice"), "{error}");
     }
 
     #[test]

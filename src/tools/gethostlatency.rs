@@ -60,12 +60,17 @@ pub(super) const COLUMNS: &[Col] = &[
         |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
     )
     .user(),
-    Col::new("HOST", "host", 24, "the name; nothing when only a service was asked for", |r| {
-        match host(r) {
-            b"" => Value::None,
+    Col::new(
+        "HOST",
+        "host",
+        24,
+        "the name, up to 1023 bytes; nothing when only a service was asked for",
+        |r| match host(r) {
+            _ if r.event.has_host == 0 => Value::None,
+            host if r.event.cut != 0 => Value::CutText(host),
             host => Value::Text(host),
-        }
-    })
+        },
+    )
     .user(),
     ADDRESSES,
 ];

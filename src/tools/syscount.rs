@@ -342,7 +342,13 @@ fn errno(text: &str) -> std::result::Result<u16, String> {
     if let Ok(number @ 1..512) = text.parse::<u16>() {
         return Ok(number);
     }
-    let upper = text.to_uppercase();
+    // Errors that have two names.
+    let upper = match text.to_uppercase().as_str() {
+        "EWOULDBLOCK" => "EAGAIN".to_string(),
+        "ENOTSUP" => "EOPNOTSUPP".to_string(),
+        "EDEADLOCK" => "EDEADLK".to_string(),
+        upper => upper.to_string(),
+    };
     let known = |number: &u16| decode::errno_name(-i64::from(*number)) == Some(upper.as_str());
     (1..512).find(known).ok_or_else(|| {
         let like = (1..512).filter_map(|number| decode::errno_name(-number));
@@ -365,6 +371,7 @@ mod tests {
         assert_eq!(errno("ENOENT"), Ok(2));
         assert_eq!(errno("eagain"), Ok(Errno::EAGAIN as u16));
         assert_eq!(errno("13"), Ok(13));
+        assert_eq!(errno("EWOULDBLOCK"), errno("EAGAIN"));
         assert!(errno("ENONSENSE").unwrap_err().contains("ENO"));
         assert!(errno("x").is_err());
     }

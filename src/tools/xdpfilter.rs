@@ -279,7 +279,9 @@ struct Attachment {
 
 impl Attached for Attachment {
     fn refresh(&mut self, _: &Object) -> Result<()> {
-        let is_there = if_nametoindex(self.name.as_str()) == Ok(self.index);
+        // Its name may be another one now.
+        let interfaces = if_nameindex().doing("looking for the interface")?;
+        let is_there = interfaces.iter().any(|interface| interface.index() == self.index);
         let gone = || Error::new("xdpfilter", format!("the interface {} is gone", self.name));
         if is_there { Ok(()) } else { Err(gone()) }
     }

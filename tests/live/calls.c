@@ -456,7 +456,32 @@ static int do_clones(char **argv)
 
 /* --- many calls ------------------------------------------------------------------------------ */
 
-/* NUMBER: so many of getppid, half as many that fail, and one that takes 50 ms. */
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+/* NUMBER: so many calls that a signal interrupts. */
+static int do_interrupted(char **argv)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	int i, n = atoi(argv[0]);
+	sigset_t alarm, none;
+
+	sigemptyset(&none);
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);
+	sigaction(SIGALRM, &action, NULL);
+	sigprocmask(SIG_BLOCK, &alarm, NULL);
+	for (i = 0; i < n; i++) {
+		ualarm(2000, 0);
+		if (sigsuspend(&none) != -1 || errno != EINTR)
+			return fail("sigsuspend");
+	}
+	return 0;
+}
+
+/* NUMBER: so many calls of each of two numbers that no call has. */
 static int do_unknown(char **argv)
 {
 	int i, n = atoi(argv[0]);
@@ -468,6 +493,7 @@ static int do_unknown(char **argv)
 	return 0;
 }
 
+/* NUMBER: so many of getppid, half as many that fail, and one that takes 50 ms. */
 static int do_getppids(char **argv)
 {
 	struct timespec time = { .tv_nsec = 50000000 };
@@ -620,6 +646,7 @@ static const struct {
 	{ "clones", do_clones },
 	{ "getppids", do_getppids },
 	{ "unknown", do_unknown },
+	{ "interrupted", do_interrupted },
 	{ "readline", do_readline },
 };
 

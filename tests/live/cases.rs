@@ -974,6 +974,31 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        // The child returns too, and has not called.
+        name: "syscount_of_calls_that_make_processes",
+        args: &["syscount", "--json", "-i", "90"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[r#"{"syscall": "vfork", "count": 1}"#],
+        also: |run| {
+            // A thread, by one of these, and a process by each.
+            let lines = run.json()?;
+            let of = |name: &str| {
+                let line = lines.iter().find(|line| line["syscall"] == name);
+                line.and_then(|line| line["count"].as_u64()).unwrap_or(0)
+            };
+            let all = (of("clone"), of("clone3"));
+            if [(1, 2), (2, 1)].contains(&all) { Ok(()) } else { Err(format!("{all:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "syscount_of_interrupted_calls",
+        args: &["syscount", "-e", "EINTR", "--json", "-i", "90"],
+        command: &["$CALLS", "interrupted", "5"],
+        shows: &[r#"{"syscall": "rt_sigsuspend", "count": 5, "errors": 5}"#],
+        ..CASE
+    },
+    Case {
         name: "syscount_of_numbers_that_no_call_has",
         args: &["syscount", "--json", "-i", "90"],
         command: &["$CALLS", "unknown", "100"],
