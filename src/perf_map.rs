@@ -1,7 +1,6 @@
 //! What a process says of the code that it compiles: /tmp/perf-PID.map, a line `START SIZE NAME`
 //! for each function, in hexadecimal. The process may write anything there, at any time.
 
-use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::ops::Range;
@@ -65,11 +64,11 @@ impl PerfMap {
     }
 
     /// The function that an address is in.
-    pub(crate) fn name_of(&self, address: u64) -> Option<Cow<'_, str>> {
+    pub(crate) fn name_of(&self, address: u64) -> Option<&[u8]> {
         let behind = self.functions.partition_point(|function| function.start <= address);
         let Function { start, size, name } = self.functions.get(behind.checked_sub(1)?)?;
         let name = self.text.get(name.start as usize..name.end as usize)?;
-        (address - start < *size).then(|| String::from_utf8_lossy(name))
+        (address - start < *size).then_some(name)
     }
 
     /// The memory that it takes.
@@ -100,12 +99,11 @@ mod tests {
         let map = PerfMap::parse(
             b"1000 10 old\n0x2000 20 LazyCompile:~f a.js:1\nnonsense\n1000 10 new".to_vec(),
         );
-        let name_of = |address| map.name_of(address).map(Cow::into_owned);
-        assert_eq!(name_of(0x1000), Some("new".into()));
-        assert_eq!(name_of(0x100f), Some("new".into()));
-        assert_eq!(name_of(0x1010), None);
-        assert_eq!(name_of(0x201f), Some("LazyCompile:~f a.js:1".into()));
-        assert_eq!(name_of(0), None);
+        assert_eq!(map.name_of(0x1000), Some(&b"new"[..]));
+        assert_eq!(map.name_of(0x100f), Some(&b"new"[..]));
+        assert_eq!(map.name_of(0x1010), None);
+        assert_eq!(map.name_of(0x201f), Some(&b"LazyCompile:~f a.js:1"[..]));
+        assert_eq!(map.name_of(0), None);
     }
 
     #[test]

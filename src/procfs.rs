@@ -19,14 +19,26 @@ pub fn thread_group(status: &[u8]) -> Option<u32> {
 }
 
 /// A mapped file in /proc/PID/maps whose name begins with `library`: the addresses, as in
-/// /proc/PID/map_files, and the path.
-pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<(&'m str, &'m str)> {
+/// /proc/PID/map_files, and the path as it stands there.
+pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<(&'m str, &'m [u8])> {
     maps.split(|&byte| byte == b'\n').find_map(|line| {
-        let at = line.iter().position(|&byte| byte == b'/')?;
-        let (head, path) = (line.get(..at)?, std::str::from_utf8(line.get(at..)?).ok()?);
+        let (head, path) = line.split_at(line.iter().position(|&byte| byte == b'/')?);
         let addresses = std::str::from_utf8(head.split(|&byte| byte == b' ').next()?).ok()?;
-        path.rsplit('/').next()?.starts_with(library).then_some((addresses, path))
+        let name = path.rsplit(|&byte| byte == b'/').next()?;
+        name.starts_with(library.as_bytes()).then_some((addresses, path))
     })
+}
+
+/// A path of /proc/PID/maps: a newline in it stands there as `\012`, and so may these characters.
+pub fn without_escapes(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, behind)) = rest.split_first() {
+        let newline = rest.strip_prefix(br"\012");
+        out.push(if newline.is_some() { b'\n' } else { byte });
+        rest = newline.unwrap_or(behind);
+    }
+    out
 }
 
 /// What is mapped at an address: a file's path, or something like `[vdso]`.
@@ -109,9 +121,14 @@ mod tests {
     fn finds_the_library_that_is_mapped() {
         let maps = b"7f00-7f01 r-xp 00000000 fe:00 12  /lib/libc.so.6\n\
                      7f02-7f03 r-xp 00000000 fe:00 13  /usr/lib/libreadline.so.8.2\n";
-        let found = Some(("7f02-7f03", "/usr/lib/libreadline.so.8.2"));
+        let found = Some(("7f02-7f03", &b"/usr/lib/libreadline.so.8.2"[..]));
         assert_eq!(mapped(maps, "libreadline.so"), found);
         assert_eq!(mapped(b"7f0-7f1 r-xp 0 fe:0 1 /lib/libreadline.so/x\n\n", "libreadline"), None);
+    }
+
+    #[test]
+    fn knows_newlines_in_paths() {
+        assert_eq!(without_escapes(br"/a\012b\013\"), b"/a\nb\\013\\");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
 use blazesym::symbolize::source::{Kernel, Process, Source};
@@ -25,15 +26,15 @@ const PERF_MAP_AGE: Duration = Duration::from_secs(1);
 const NAME_MAX: usize = 1024;
 
 /// Where the functions are that a process told of itself.
-const JIT: &str = "[jit]";
+const JIT: &[u8] = b"[jit]";
 
 /// A function.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Function {
     /// Without a symbol, the name of its file in brackets; without that, `[unknown]`.
-    pub(crate) name: String,
+    pub(crate) name: Vec<u8>,
     /// The file that it is in, or `[kernel]`; empty where that is not known.
-    pub(crate) module: String,
+    pub(crate) module: Vec<u8>,
     pub(crate) is_kernel: bool,
 }
 
@@ -78,7 +79,7 @@ impl Symbols {
             perf_maps: HashMap::new(),
         };
         for name in ["[other]", "[no stack]"] {
-            let (name, module) = (name.into(), String::new());
+            let (name, module) = (name.into(), Vec::new());
             symbols.number_of(Function { name, module, is_kernel: false });
         }
         symbols
@@ -143,18 +144,19 @@ impl Symbols {
         let mut maps = None;
         let mut function = |address: u64| {
             if let Some(Symbolized::Sym(symbol)) = found.next() {
-                let module = symbol.module.as_deref().map(|module| module.to_string_lossy().into());
-                let of_kernel = || if is_kernel { "[kernel]".into() } else { String::new() };
+                let module = symbol.module.as_deref();
+                let module = module.map(|module| procfs::without_escapes(module.as_bytes()));
+                let of_kernel = || if is_kernel { b"[kernel]".to_vec() } else { Vec::new() };
                 let module = module.unwrap_or_else(of_kernel);
-                return Function { name: demangle(&symbol.name), module, is_kernel };
+                return Function { name: demangle(&symbol.name).into(), module, is_kernel };
             }
             if is_kernel {
-                return without_symbol("[kernel]".into(), true);
+                return without_symbol(b"[kernel]", true);
             }
             let maps = maps
                 .get_or_insert_with(|| fs::read(format!("/proc/{pid}/maps")).unwrap_or_default());
             let module = procfs::mapping_of(maps, address).unwrap_or_default();
-            without_symbol(String::from_utf8_lossy(module).into(), false)
+            without_symbol(&procfs::without_escapes(module), false)
         };
         let mut functions = addresses.iter().map(|&address| function(address)).collect::<Vec<_>>();
         if !is_kernel && is_reachable {
@@ -182,8 +184,8 @@ impl Symbols {
             (*read_at, *map) = (now, PerfMap::read(pid));
         }
         if let Some(name) = map.name_of(address) {
-            function.name = name.chars().take(NAME_MAX).collect();
-            function.module = JIT.into();
+            function.name = name[..name.len().min(NAME_MAX)].to_vec();
+            function.module = JIT.to_vec();
         }
     }
 }
@@ -191,17 +193,19 @@ impl Symbols {
 /// What a process compiled is in memory that is no file.
 fn is_unnamed(function: &Function) -> bool {
     !function.is_kernel
-        && function.name.starts_with('[')
-        && !function.module.starts_with('/')
+        && function.name.starts_with(b"[")
+        && !function.module.starts_with(b"/")
         && function.module != JIT
 }
 
-fn without_symbol(module: String, is_kernel: bool) -> Function {
-    let name = match module.rsplit('/').next() {
-        Some("") | None => "[unknown]".into(),
-        Some(file) => format!("[{}]", file.trim_matches(['[', ']'])),
+fn without_symbol(module: &[u8], is_kernel: bool) -> Function {
+    let file = module.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let file = file.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")).unwrap_or(file);
+    let name = match file {
+        b"" => b"[unknown]".to_vec(),
+        file => [b"[", file, b"]"].concat(),
     };
-    Function { name, module, is_kernel }
+    Function { name, module: module.to_vec(), is_kernel }
 }
 
 fn kernel() -> Source<'static> {
@@ -270,8 +274,8 @@ mod tests {
 
     #[test]
     fn names_the_file_where_there_is_no_symbol() {
-        assert_eq!(without_symbol("/lib/libc.so.6".into(), false).name, "[libc.so.6]");
-        assert_eq!(without_symbol("[vdso]".into(), false).name, "[vdso]");
-        assert_eq!(without_symbol(String::new(), false).name, "[unknown]");
+        assert_eq!(without_symbol(b"/lib/libc.so.6", false).name, b"[libc.so.6]");
+        assert_eq!(without_symbol(b"[vdso]", false).name, b"[vdso]");
+        assert_eq!(without_symbol(b"", false).name, b"[unknown]");
     }
 }

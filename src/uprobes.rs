@@ -211,10 +211,12 @@ impl Drop for Files {
 /// The library that a process has mapped, by a name that leads there from here.
 pub(crate) fn mapped_library(pid: u32, library: &str) -> Option<PathBuf> {
     let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    procfs::mapped(&maps, library).map(|(addresses, path)| match path.ends_with(" (deleted)") {
-        // After an upgrade, by the library that was there before.
-        true => format!("/proc/{pid}/map_files/{addresses}").into(),
-        false => format!("/proc/{pid}/root{path}").into(),
+    procfs::mapped(&maps, library).map(|(addresses, path)| match std::str::from_utf8(path) {
+        Ok(path) if !path.ends_with(" (deleted)") && !path.contains('\\') => {
+            format!("/proc/{pid}/root{path}").into()
+        }
+        // Deleted by an upgrade, or with an unusual name.
+        _ => format!("/proc/{pid}/map_files/{addresses}").into(),
     })
 }
 

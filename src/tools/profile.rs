@@ -87,8 +87,8 @@ type Stack = (Vec<u8>, Vec<u32>);
 #[derive(Debug, Default)]
 struct Row {
     comm: Vec<u8>,
-    function: String,
-    module: String,
+    function: Vec<u8>,
+    module: Vec<u8>,
     /// Names of functions, each with a NUL behind it.
     stack: Vec<u8>,
     depth: usize,
@@ -115,11 +115,12 @@ const TOTAL_PERCENT: Col = Col::new("TOTAL%", "total_percent", 6, "the same, of 
     percent(r.event.total, r.event.all)
 });
 const MODULE: Col = Col::new("MODULE", "module", 0, "the file that it is in, or [kernel]", |r| {
-    match r.event.module.as_str() {
-        "" => Value::None,
-        module => Value::Text(module.as_bytes()),
+    match &r.event.module[..] {
+        b"" => Value::None,
+        module => Value::Text(module),
     }
-});
+})
+.user();
 
 const FUNCTIONS: &[Col] = &[
     Col::TIME.json_only(),
@@ -132,8 +133,9 @@ const FUNCTIONS: &[Col] = &[
         "function",
         40,
         "its name; without symbols that of its file, [libc.so.6]",
-        |r| Value::Text(r.event.function.as_bytes()),
-    ),
+        |r| Value::Text(&r.event.function),
+    )
+    .user(),
     MODULE,
 ];
 
@@ -147,8 +149,9 @@ const TREE: &[Col] = &[
     })
     .json_only(),
     Col::new("FUNCTION", "function", 0, "its name, below its caller's", |r| {
-        Value::Indented(r.event.depth, r.event.function.as_bytes())
-    }),
+        Value::Indented(r.event.depth, &r.event.function)
+    })
+    .user(),
     MODULE.json_only(),
 ];
 
@@ -158,7 +161,8 @@ const STACKS: &[Col] = &[
     Col::new("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
     Col::new("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
         Value::Args(decode::Args::new(&r.event.stack, 0), false)
-    }),
+    })
+    .user(),
 ];
 
 fn percent<'a>(part: u64, all: u64) -> Value<'a> {
@@ -362,7 +366,7 @@ impl Samples<'_> {
                 continue;
             }
             let (function, module) = match &tree.calls[call].what {
-                What::Thread(comm) => (String::from_utf8_lossy(comm).into(), String::new()),
+                What::Thread(comm) => (comm.clone(), Vec::new()),
                 What::Function(number) => {
                     let Function { name, module, .. } = self.symbols.function(*number).clone();
                     (name, module)
@@ -385,7 +389,7 @@ impl Samples<'_> {
         stacks.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         for ((comm, stack), count) in stacks {
             let names = stack.iter().map(|number| &self.symbols.function(*number).name);
-            let stack = names.flat_map(|name| name.bytes().chain([0])).collect();
+            let stack = names.flat_map(|name| name.iter().copied().chain([0])).collect();
             let row = Row { comm: comm.clone(), stack, count: *count, ..Row::default() };
             self.row(report, &row, *count);
         }
@@ -401,7 +405,7 @@ impl Samples<'_> {
                 let function = self.symbols.function(*number);
                 let mark = self.tool.annotations && function.is_kernel;
                 line += ";";
-                line += &frame(function.name.as_bytes());
+                line += &frame(&function.name);
                 line += if mark { "_[k]" } else { "" };
             }
             *lines.entry(line).or_default() += count;
