@@ -1,10 +1,11 @@
 //! Functions of programs and libraries, attached to once a file, whatever its names are. Files and
 //! processes come and go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
@@ -57,11 +58,28 @@ pub(crate) struct Files {
     /// How the library's name begins in which the functions may be, if there is one.
     library: Option<&'static str>,
     verbose: bool,
-    /// Files that were looked at; no probes in those that have not the functions.
-    seen: HashMap<Inode, Links>,
-    /// Processes that were looked at, by number and executable.
-    processes: HashMap<u32, Inode>,
+    /// Files that were looked at.
+    seen: HashMap<Inode, Seen>,
+    /// Processes that were looked at, by number: their executable, and the files that they use.
+    processes: HashMap<u32, (Inode, Vec<Inode>)>,
 }
+
+/// What was done with a file.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The probes; none in one that has not the functions.
+    links: Links,
+    /// The library that has the functions, with its own entry.
+    library: Option<Inode>,
+    /// It is traced whether a process uses it or not.
+    stays: bool,
+    /// When no process used it any more, at the latest.
+    unused_since: Option<Instant>,
+}
+
+/// Probes keep a file, and the file system that it is on, though nobody else may use it any more.
+/// After this time they are taken away: containers may start again before.
+const UNUSED: Duration = Duration::from_secs(30);
 
 impl Files {
     pub(crate) fn new(
@@ -82,7 +100,7 @@ impl Files {
 
     /// Is anything attached?
     pub(crate) fn is_empty(&self) -> bool {
-        self.seen.values().all(Links::is_empty)
+        self.seen.values().all(|seen| seen.links.is_empty())
     }
 
     /// The ways to see a file's events: the file itself or its library, and where the way's names
@@ -106,13 +124,22 @@ impl Files {
     }
 
     /// Attaches to what a file has, or the library that it is linked to, in the first way that
-    /// works; a file that was looked at before is left alone.
+    /// works, for as long as this lives; a file that was looked at before is left alone.
     pub(crate) fn attach(&mut self, object: &Object, path: &Path) -> Result<()> {
         let Some(inode) = inode(path) else { return Ok(()) };
+        let done = self.attach_once(object, path, inode);
+        let library = self.seen.get(&inode).and_then(|seen| seen.library);
+        for inode in [Some(inode), library].into_iter().flatten() {
+            self.seen.entry(inode).and_modify(|seen| seen.stays = true);
+        }
+        done
+    }
+
+    fn attach_once(&mut self, object: &Object, path: &Path, inode: Inode) -> Result<()> {
         if self.seen.contains_key(&inode) {
             return Ok(());
         }
-        self.seen.insert(inode, Links::default());
+        self.seen.insert(inode, Seen::default());
         let ways = match self.ways(path) {
             Ok(ways) => ways,
             Err(error) => {
@@ -126,13 +153,16 @@ impl Files {
         let mut failure = None;
         for (way, file, offsets) in ways {
             // The library, if it is that.
-            let Some(inode) = self::inode(&file) else { return Ok(()) };
-            if self.seen.get(&inode).is_some_and(|links| !links.is_empty()) {
+            let Some(holder) = self::inode(&file) else { return Ok(()) };
+            if holder != inode {
+                self.seen.entry(inode).or_default().library = Some(holder);
+            }
+            if self.seen.get(&holder).is_some_and(|seen| !seen.links.is_empty()) {
                 return Ok(());
             }
             match self.attach_way(object, way, &file, &offsets) {
                 Ok(links) => {
-                    self.seen.insert(inode, links);
+                    self.seen.entry(holder).or_default().links = links;
                     return Ok(());
                 }
                 Err(error) if self::inode(path).is_none() => {
@@ -170,7 +200,8 @@ impl Files {
     }
 
     /// Attaches to the files of running processes that `files_of` finds: by number, and the name of
-    /// the executable. Processes that were looked at before are left alone.
+    /// the executable. Processes that were looked at before are left alone, and files that no
+    /// process uses any more are let go.
     pub(crate) fn attach_to_processes(
         &mut self,
         object: &Object,
@@ -181,20 +212,50 @@ impl Files {
             let exe = PathBuf::from(format!("/proc/{pid}/exe"));
             // Another executable: the process has become another program.
             let Some(inode) = inode(&exe) else { continue };
-            alive.insert(pid, inode);
-            if self.processes.get(&pid) == Some(&inode) {
+            if let Some(known) = self.processes.remove(&pid).filter(|(exe, _)| *exe == inode) {
+                alive.insert(pid, known);
                 continue;
             }
             let target = fs::read_link(&exe).unwrap_or_default();
             let target = target.to_string_lossy();
             let name = target.trim_end_matches(" (deleted)").rsplit('/').next();
+            let mut files = Vec::new();
             for file in files_of(pid, name.unwrap_or_default()) {
-                if let Err(error) = self.attach(object, &file) {
+                let Some(inode) = self::inode(&file) else { continue };
+                files.push(inode);
+                if let Err(error) = self.attach_once(object, &file, inode) {
                     self.note(&format!("process {pid}: {}", error.line()));
                 }
             }
+            alive.insert(pid, (inode, files));
         }
         self.processes = alive;
+        self.let_go();
+    }
+
+    /// Takes the probes out of files that no process has used for a while.
+    fn let_go(&mut self) {
+        let of_processes = self.processes.values().flat_map(|(_, files)| files);
+        let mut used = of_processes.copied().collect::<HashSet<_>>();
+        let library = |file: &Inode| self.seen.get(file).and_then(|seen| seen.library);
+        let libraries = used.iter().filter_map(library).collect::<Vec<_>>();
+        used.extend(libraries);
+        let mut gone = Links::default();
+        let now = Instant::now();
+        self.seen.retain(|inode, seen| {
+            if seen.stays || used.contains(inode) {
+                seen.unused_since = None;
+                return true;
+            }
+            let stays = now.duration_since(*seen.unused_since.get_or_insert(now)) < UNUSED;
+            if !stays {
+                gone.add(seen.links.take());
+            }
+            stays
+        });
+        if !gone.is_empty() {
+            self.note("hook let go: no process uses its file any more");
+        }
     }
 }
 
@@ -202,8 +263,8 @@ impl Drop for Files {
     /// All files at once: see [`Links`].
     fn drop(&mut self) {
         let mut all = Links::default();
-        for links in self.seen.values_mut() {
-            all.add(links.take());
+        for seen in self.seen.values_mut() {
+            all.add(seen.links.take());
         }
     }
 }
