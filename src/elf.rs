@@ -231,6 +231,11 @@ pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64
     let mut offsets = matching.filter_map(|place| place.offset).collect::<Vec<_>>();
     if offsets.is_empty() {
         let doing = format!("looking in {}", path.display());
+        if let Some(place) = places.iter().find(|place| pattern.matches(&place.name)) {
+            let cause = format!("{} is there, but its return cannot be traced", place.name);
+            return Err(Error::new(doing, cause)
+                .hint("functions can that are called, and that keep their return address"));
+        }
         let all = functions.map(|place| place.name.as_str());
         return Err(kernel::unknown(&doing, pattern.as_str(), all));
     }

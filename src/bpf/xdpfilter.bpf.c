@@ -34,8 +34,9 @@ enum by {
 	BY_PORT = 3,
 };
 
-/* Reserved: the header of IP is cut off. */
-#define PROTOCOL_CUT 255
+enum protocol {
+	PROTOCOL_CUT = 255, /* reserved: the header of IP is cut off */
+};
 
 enum echo {
 	ECHO_NONE = 0,
@@ -89,6 +90,7 @@ struct packet_value *export_packet_value;
 struct network *export_network;
 enum by *export_by;
 enum echo *export_echo;
+enum protocol *export_protocol;
 
 const volatile __u8 count_by = BY_PROTOCOL;
 /* What there are rules of. */

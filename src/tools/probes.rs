@@ -65,10 +65,13 @@ const COLUMNS: &[Col] = &[
             address => Value::Hex(address),
         }
     }),
-    Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes())).json_only(),
+    Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes()))
+        .user()
+        .json_only(),
     Col::new("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
         Value::Text(r.event.spec.as_bytes())
-    }),
+    })
+    .user(),
 ];
 
 impl Tool for Probes {

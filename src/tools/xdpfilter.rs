@@ -128,7 +128,7 @@ impl FromStr for Rule {
         }
         let known = PROTOCOLS.iter().find(|(_, name)| *name == text);
         known.map(|(number, _)| Rule::Protocol(*number)).ok_or_else(|| {
-            let names = PROTOCOLS.iter().filter(|(number, _)| *number != 255);
+            let names = PROTOCOLS.iter().filter(|(number, _)| *number != PROTOCOL_CUT);
             let names = names.map(|(_, name)| *name).collect::<Vec<_>>();
             format!(
                 "neither an address, a network, port:NUMBER nor a protocol: arp, icmp-echo, \
@@ -151,6 +151,9 @@ fn network_of(text: &str) -> Option<(IpAddr, u8)> {
     (bits <= all).then_some((address, bits))
 }
 
+/// The header of IP is cut off.
+const PROTOCOL_CUT: u8 = types::protocol::PROTOCOL_CUT.0 as u8;
+
 /// IP protocols by their numbers: linux/in.h.
 const PROTOCOLS: &[(u8, &str)] = &[
     (libc::IPPROTO_ICMP as u8, "icmp"),
@@ -166,8 +169,7 @@ const PROTOCOLS: &[(u8, &str)] = &[
     (libc::IPPROTO_ICMPV6 as u8, "icmp6"),
     (libc::IPPROTO_SCTP as u8, "sctp"),
     (libc::IPPROTO_UDPLITE as u8, "udplite"),
-    // Reserved: the header is cut off.
-    (255, "ip-cut"),
+    (PROTOCOL_CUT, "ip-cut"),
 ];
 
 /// Types of Ethernet frames that are no IP packets: linux/if_ether.h.
@@ -400,6 +402,7 @@ impl Xdpfilter {
     fn address(&self, key: &types::packet_key) -> String {
         let [a, b, c, d, ..] = key.address;
         match (self.by, i32::from(key.ethertype)) {
+            _ if key.protocol == PROTOCOL_CUT => String::new(),
             (Some(By::Src | By::Dst), libc::ETH_P_IP) => Ipv4Addr::new(a, b, c, d).to_string(),
             (Some(By::Src | By::Dst), libc::ETH_P_IPV6) => Ipv6Addr::from(key.address).to_string(),
             _ => String::new(),

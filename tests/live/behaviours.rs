@@ -357,6 +357,13 @@ fn bad_input_is_one_line() -> Result<(), String> {
         ],
     )?;
     fails_with(
+        run(&["funclatency", &format!("{}:_start", calls())]),
+        &[
+            &format!("ebtools: looking in {}: _start is there, but its return", calls()),
+            "hint: functions can that are called",
+        ],
+    )?;
+    fails_with(
         run(&["funclatency", "vfs_raed"]),
         &["ebtools: funclatency: nothing matches", "hint: there are vfs_read"],
     )?;
