@@ -89,7 +89,7 @@ fn host<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     Record::<types::event>::piece(rest, record.event.host_len)
 }
 
-const THREAD_ENDED: i32 = types::no_result::THREAD_ENDED.0.cast_signed();
+const THREAD_ENDED: i32 = types::no_result::THREAD_ENDED.0 as i32;
 
 /// `EAI_...` of netdb.h: glibc and musl have the same numbers.
 fn result(function: types::function, ret: i32) -> &'static str {
