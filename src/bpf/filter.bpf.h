@@ -169,8 +169,13 @@ int BPF_PROG(follow_fork, struct task_struct *parent, struct task_struct *child)
 	__u8 is_itself = parent->tgid != tracer;
 
 	/* Not a process: a thread. */
-	if (pid == parent->tgid || !children_wanted())
+	if (pid == parent->tgid)
 		return 0;
+	if (!children_wanted()) {
+		/* Of one that had the number before, and whose end was not seen. */
+		bpf_map_delete_elem(&followed, &pid);
+		return 0;
+	}
 	if (bpf_map_update_elem(&followed, &pid, &is_itself, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
 	return 0;
