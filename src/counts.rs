@@ -136,9 +136,9 @@ fn show(
         }
     }
     counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)).then(a.kind.cmp(&b.kind)));
-    let header = Header { time_ns: boottime_ns(), ..Header::default() };
+    let header = Header::at(boottime_ns());
     for count in &counts {
-        let record = Record { header: &header, event: count, tail: &[], container: "" };
+        let record = Record::made(&header, count);
         report.row(lines, &record, count.count);
     }
 }

@@ -25,6 +25,20 @@ pub struct Record<'a, E> {
     pub container: &'a str,
 }
 
+impl Header {
+    /// Of a row that is not one task's: of an interval.
+    pub fn at(time_ns: u64) -> Self {
+        Self { time_ns, ..Self::default() }
+    }
+}
+
+impl<'a, E> Record<'a, E> {
+    /// A row that user space made.
+    pub fn made(header: &'a Header, event: &'a E) -> Self {
+        Self { header, event, tail: &[], container: "" }
+    }
+}
+
 impl<'a, E: Plain> Record<'a, E> {
     /// Reads a record; `None` if it is too short for `E` or not aligned for it.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {

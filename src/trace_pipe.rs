@@ -53,7 +53,7 @@ pub(crate) fn messages<A: Attached>(
             let line = text.drain(..=newline).collect::<Vec<_>>();
             let Some((header, message)) = parse(&String::from_utf8_lossy(&line)) else { continue };
             if header.time_ns >= start {
-                let record = Record { header: &header, event: &message, tail: &[], container: "" };
+                let record = Record::made(&header, &message);
                 report.row(&lines, &record, 1);
             }
         }

@@ -83,8 +83,9 @@ pub fn lost(out: &mut Vec<u8>, tool: &str, clock: &Clock, time_ns: u64, reason: 
         &Column::new("", "reason", 0, "", |r| Value::Text(r.event.0.as_bytes())),
         &Column::new("", "count", 0, "", |r| Value::Uint(r.event.1)),
     ];
-    let header = Header { time_ns, ..Header::default() };
-    let record = Record { header: &header, event: &(reason, count), tail: &[], container: "" };
+    let header = Header::at(time_ns);
+    let lost = (reason, count);
+    let record = Record::made(&header, &lost);
     row(out, &Keys::new("lost", tool, &columns), &columns, clock, &record);
 }
 

@@ -231,9 +231,9 @@ impl Funclatency {
     }
 
     fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
-        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        let header = Header::at(boottime_ns());
         for row in rows {
-            let record = Record { header: &header, event: &row, tail: &[], container: "" };
+            let record = Record::made(&header, &row);
             report.row(lines, &record, row.count + row.errors);
             report.text(0, |out| {
                 histogram::draw(out, &row.slots, |out, value| match row.is_time {

@@ -195,7 +195,7 @@ fn print(found: &[&Found], columns: &[&Col], json: bool) -> Result<()> {
     output.lines(0, |out| lines.header(out));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {
-        let record = Record { header: &header, event: *found, tail: &[], container: "" };
+        let record = Record::made(&header, *found);
         output.lines(1, |out| lines.row(out, &clock, &record));
     }
     output.flush();

@@ -321,8 +321,8 @@ impl Samples<'_> {
     }
 
     fn row(&self, report: &mut Report, row: &Row, events: u64) {
-        let header = Header { time_ns: self.time_ns, ..Header::default() };
-        let record = Record { header: &header, event: row, tail: &[], container: "" };
+        let header = Header::at(self.time_ns);
+        let record = Record::made(&header, row);
         report.row(&self.lines, &record, events);
     }
 

@@ -243,14 +243,14 @@ impl Syscount {
     ) {
         let weight = |row: &Row| if self.latency { row.total_ns } else { row.count };
         rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then(a.number.cmp(&b.number)));
-        let header = Header { time_ns: boottime_ns(), ..Header::default() };
+        let header = Header::at(boottime_ns());
         for (i, mut row) in rows.into_iter().enumerate() {
             if self.top.is_some_and(|top| i >= top.get()) {
                 report.left_out(row.count);
                 continue;
             }
             row.seconds = length.as_secs_f64();
-            let record = Record { header: &header, event: &row, tail: &[], container: "" };
+            let record = Record::made(&header, &row);
             report.row(lines, &record, row.count);
         }
     }

@@ -458,10 +458,10 @@ fn index_of(interface: &str) -> Result<u32> {
 }
 
 fn show(report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
-    let header = Header { time_ns: boottime_ns(), ..Header::default() };
+    let header = Header::at(boottime_ns());
     report.counted(rows.iter().map(|row| row.packets).sum());
     for row in rows {
-        let record = Record { header: &header, event: &row, tail: &[], container: "" };
+        let record = Record::made(&header, &row);
         report.row(lines, &record, row.packets);
     }
 }
