@@ -1,6 +1,5 @@
 //! When to end: a signal, `--duration`, or the command's end; and intervals until then.
 
-use std::io;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use nix::sys::signal::Signal;
 use crate::command::Traced;
 use crate::error::{Context as _, Result};
 use crate::options::RunOptions;
+use crate::procfs;
 use crate::sys;
 
 /// Set by SIGINT, SIGTERM and SIGHUP.
@@ -96,13 +96,10 @@ fn handle_signals() -> Result<()> {
 
 /// Whether the process was started with `signal` ignored.
 fn is_ignored(signal: Signal) -> bool {
-    let mask = |status: String| {
-        let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-        u64::from_str_radix(line.trim(), 16).ok()
-    };
-    let status: io::Result<String> = std::fs::read_to_string("/proc/self/status");
+    let status = std::fs::read("/proc/self/status").unwrap_or_default();
+    let mask = procfs::status(&status, "SigIgn").map(|mask| u64::from_str_radix(mask, 16));
     let bit = 1 << (signal as i32 - 1);
-    status.ok().and_then(mask).is_some_and(|mask| mask & bit != 0)
+    matches!(mask, Some(Ok(mask)) if mask & bit != 0)
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use nix::libc;
 
+use crate::procfs;
+
 /// The most that is read of it.
 const BYTES_MAX: u64 = 32 << 20;
 /// The most functions of it; those behind are left out.
@@ -80,9 +82,8 @@ impl PerfMap {
 /// In the process's own /tmp, by its own number. Opening what is no regular file could take
 /// forever.
 fn open(pid: u32) -> Option<File> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let own = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    let own = own.split_whitespace().next_back()?;
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let own = procfs::status(&status, "NSpid")?.split_whitespace().next_back()?;
     let mut options = File::options();
     options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY);
     let file = options.open(format!("/proc/{pid}/root/tmp/perf-{own}.map")).ok()?;

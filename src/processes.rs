@@ -31,7 +31,7 @@ pub(crate) fn all() -> impl Iterator<Item = u32> {
 /// The process that `pid` is a thread of; `None` if it is its first one, and so means the process.
 pub(crate) fn of_thread(pid: NonZeroU32) -> Option<u32> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    procfs::thread_group(&status).filter(|process| *process != pid.get())
+    procfs::status(&status, "Tgid")?.parse().ok().filter(|process| *process != pid.get())
 }
 
 /// What descends from `pids`, without these themselves.

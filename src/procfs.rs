@@ -12,10 +12,11 @@ pub fn parent(stat: &[u8]) -> Option<u32> {
     rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// The process that a thread belongs to, in /proc/PID/status.
-pub fn thread_group(status: &[u8]) -> Option<u32> {
-    let number = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"Tgid:"));
-    std::str::from_utf8(number?).ok()?.trim().parse().ok()
+/// The value behind `key` in /proc/PID/status.
+pub fn status<'s>(status: &'s [u8], key: &str) -> Option<&'s str> {
+    let value = |line: &'s [u8]| line.strip_prefix(key.as_bytes())?.strip_prefix(b":");
+    let found = status.split(|&byte| byte == b'\n').find_map(value)?;
+    std::str::from_utf8(found).ok().map(str::trim)
 }
 
 /// A mapped file in /proc/PID/maps whose name begins with `library`: the addresses, as in
@@ -112,9 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_process_of_a_thread() {
-        assert_eq!(thread_group(b"Name:\tx\nTgid:\t12\nPid:\t13\n"), Some(12));
-        assert_eq!(thread_group(b"Tgid: x"), None);
+    fn finds_what_a_status_says() {
+        let text = b"Name:\t\xff\nTgid:\t12\nPid:\t13\nNSpid:\t13\t1\n";
+        assert_eq!(status(text, "Tgid"), Some("12"));
+        assert_eq!(status(text, "NSpid"), Some("13\t1"));
+        assert_eq!(status(text, "Name"), None);
+        assert_eq!(status(text, "Tgi"), None);
     }
 
     #[test]
@@ -149,7 +153,7 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_harm(text: Vec<u8>) {
             let _ = (parent(&text), mapped(&text, "lib"), mount_point(&text, "x"));
-            let _ = (mapped_files(&text), thread_group(&text));
+            let _ = (mapped_files(&text), status(&text, "Tgid"));
         }
     }
 }

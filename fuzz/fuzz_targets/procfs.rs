@@ -5,6 +5,7 @@ use ebtools::procfs;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = procfs::parent(bytes);
+    let _ = procfs::status(bytes, "Tgid");
     let _ = procfs::mapped(bytes, "lib");
     let _ = procfs::mount_point(bytes, "cgroup2");
 });
