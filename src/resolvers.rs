@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
-use crate::uprobes::{Files, Way, mapped_library};
+use crate::uprobes::{Files, Way, mapped_libraries};
 
 /// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
 /// loader.
@@ -42,9 +42,7 @@ impl Resolvers {
 
 impl Attached for Resolvers {
     fn refresh(&mut self, object: &Object) -> Result<()> {
-        self.0.attach_to_processes(object, |pid, _| {
-            LIBRARIES.iter().filter_map(|library| mapped_library(pid, library)).collect()
-        });
+        self.0.attach_to_processes(object, |pid, _| mapped_libraries(pid, &LIBRARIES));
         for file in installed() {
             if let Err(error) = self.0.attach(object, &file) {
                 self.0.note(&error.line());

@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
-use crate::uprobes::{Files, Way, mapped_library};
+use crate::uprobes::{Files, Way, mapped_libraries};
 
 const LIBRARY: &str = "libreadline.so";
 
@@ -92,7 +92,7 @@ impl Attached for Shells {
                 return Vec::new();
             }
             let exe = PathBuf::from(format!("/proc/{pid}/exe"));
-            [exe].into_iter().chain(mapped_library(pid, LIBRARY)).collect()
+            [exe].into_iter().chain(mapped_libraries(pid, &[LIBRARY])).collect()
         });
         // New installations, and upgrades that no process runs yet.
         for file in self.installed() {

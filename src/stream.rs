@@ -93,7 +93,9 @@ pub(crate) fn events<E: Plain, A: Attached>(
         if Instant::now() >= second {
             second = Instant::now() + SECOND;
             reader.report.lost(object)?;
-            reader.broken = reader.broken.take().or(attached.refresh(object).err());
+            if let Err(error) = attached.refresh(object) {
+                reader.broken.get_or_insert(error);
+            }
         }
     }
     drop(attached);

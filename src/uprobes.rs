@@ -130,7 +130,9 @@ impl Files {
         let done = self.attach_once(object, path, inode);
         let library = self.seen.get(&inode).and_then(|seen| seen.library);
         for inode in [Some(inode), library].into_iter().flatten() {
-            self.seen.entry(inode).and_modify(|seen| seen.stays = true);
+            if let Some(seen) = self.seen.get_mut(&inode) {
+                seen.stays = true;
+            }
         }
         done
     }
@@ -269,16 +271,18 @@ impl Drop for Files {
     }
 }
 
-/// The library that a process has mapped, by a name that leads there from here.
-pub(crate) fn mapped_library(pid: u32, library: &str) -> Option<PathBuf> {
+/// Those of these libraries that a process has mapped, by names that lead there from here.
+pub(crate) fn mapped_libraries(pid: u32, libraries: &[&str]) -> Vec<PathBuf> {
     let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    procfs::mapped(&maps, library).map(|(addresses, path)| match std::str::from_utf8(path) {
+    let mapped = libraries.iter().filter_map(|library| procfs::mapped(&maps, library));
+    let named = mapped.map(|(addresses, path)| match std::str::from_utf8(path) {
         Ok(path) if !path.ends_with(" (deleted)") && !path.contains('\\') => {
             format!("/proc/{pid}/root{path}").into()
         }
         // Deleted by an upgrade, or with an unusual name.
         _ => format!("/proc/{pid}/map_files/{addresses}").into(),
-    })
+    });
+    named.collect()
 }
 
 fn inode(path: &Path) -> Option<Inode> {
