@@ -66,17 +66,6 @@ static __always_inline __u64 live(const struct thread *thread, __u64 depth, __u6
 	return depth;
 }
 
-/* Nothing calls so deep in the kernel: these have returned, and the kernel had no room to tell of it. */
-static __always_inline __u64 forget(__u64 depth)
-{
-	__u32 zero = 0;
-	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
-
-	if (c)
-		__sync_fetch_and_add(&c->lost[LOST_RETURN_MISSED], depth);
-	return 0;
-}
-
 /* The key of the current thread. Each CPU has a thread 0, which runs when there is nothing to run. */
 static __always_inline __u32 thread_key(void)
 {
@@ -105,10 +94,13 @@ static __always_inline int entered(__u64 stack)
 	}
 	depth = thread->depth;
 	/* One with the same stack pointer: a tail call, or else it was left. */
-	if (stack)
+	if (stack) {
 		depth = live(thread, depth, depth < DEPTH_MAX ? stack : stack + 1);
-	else if (depth >= DEPTH_MAX)
-		depth = forget(depth);
+	} else if (depth >= DEPTH_MAX) {
+		/* Nothing calls so deep in the kernel, which had no room to tell of their returns. */
+		count_all_lost(LOST_RETURN_MISSED, depth);
+		depth = 0;
+	}
 	if (depth >= DEPTH_MAX) {
 		count_lost(LOST_MAP_FULL);
 		return 0;

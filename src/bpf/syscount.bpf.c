@@ -134,15 +134,13 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 
 static __always_inline void fill_key(struct call_key *key, long number, bool compat)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
 	key->cpu = bpf_get_smp_processor_id();
 	if (count_by == BY_CALL) {
 		key->number = number;
 		key->compat = compat;
 	} else if (count_by == BY_PID) {
 		key->number = bpf_get_current_pid_tgid() >> 32;
-		comm_of(key->comm, BPF_CORE_READ(task, group_leader));
+		comm_of(key->comm, current_process());
 	} else if (count_by == BY_UID) {
 		key->number = (__u32)bpf_get_current_uid_gid();
 	} else if (count_by == BY_CGROUP) {
