@@ -64,6 +64,22 @@ pub(crate) static EVERYBODY: FilterOptions = FilterOptions {
     container: Vec::new(),
 };
 
+/// How rows are shown.
+#[derive(Args, Debug)]
+pub(crate) struct OutputOptions {
+    /// Print a table for people or JSON Lines for programs
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// The same as -o json
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+
+    /// Show these fields in this order; `help` lists them
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    fields: Vec<String>,
+}
+
 /// For how long, and how events are shown: the options of every tool that traces.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
@@ -72,17 +88,8 @@ pub(crate) struct RunOptions {
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
 
-    /// Print a table for people or JSON Lines for programs
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    pub(crate) output: Format,
-
-    /// The same as -o json
-    #[arg(long, conflicts_with = "output")]
-    pub(crate) json: bool,
-
-    /// Show these fields in this order; `help` lists them
-    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
-    pub(crate) fields: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
 
     /// Say what is being done: hooks, refusals, libbpf's messages
     #[arg(short, long)]
@@ -134,9 +141,14 @@ pub(crate) struct IntervalOptions {
     pub(crate) interval: Option<Duration>,
 }
 
-impl RunOptions {
+impl OutputOptions {
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
+    }
+
+    /// Is it left to the tool which columns are shown?
+    pub(crate) fn are_usual(&self) -> bool {
+        self.fields.is_empty()
     }
 
     /// The columns to show; `None` when `--fields help` was asked for and is answered.
@@ -156,13 +168,13 @@ impl RunOptions {
 }
 
 impl EventOptions {
-    /// [`RunOptions::columns`], with those that these options ask for.
+    /// [`OutputOptions::columns`], with those that these options ask for.
     pub(crate) fn columns<'c, E>(
         &self,
         columns: &'c [Column<E>],
     ) -> Result<Option<Vec<&'c Column<E>>>> {
         let wish = Wish { time: self.timestamp, uid: self.print_uid, ..Wish::default() };
-        self.common.run.columns(columns, wish)
+        self.common.run.output.columns(columns, wish)
     }
 }
 

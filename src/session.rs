@@ -304,7 +304,7 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
-        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        let mut report = self.report();
         if let Some(by) = self.count {
             return self.count(object, attached, by, report, self.begin()?);
         }
@@ -319,7 +319,7 @@ impl<'a> Session<'a> {
         attached: impl Attached,
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
-        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        let mut report = self.report();
         let consumer = consumer(&mut report);
         stream::events(object, attached, self.interval, consumer, report, self.begin()?)
     }
@@ -338,7 +338,7 @@ impl<'a> Session<'a> {
         attached: impl Attached,
         columns: &[&Column<Message>],
     ) -> Result<()> {
-        let report = Report::new(self.tool, self.options.format(), self.buffer);
+        let report = self.report();
         match self.count {
             None => trace_pipe::messages(object, attached, columns, report, self.begin()?),
             Some(by) => self.count(object, attached, by, report, self.begin()?),
@@ -354,7 +354,7 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
-        let mut report = Report::new(self.tool, self.options.format(), self.buffer);
+        let mut report = self.report();
         let lines = report.lines("interval", columns);
         counts::every(self.interval, object, attached, report, self.begin()?, |report, length| {
             show(report, &lines, length)
@@ -381,6 +381,10 @@ impl<'a> Session<'a> {
         } else {
             follow::FOLLOW_NOBODY
         }
+    }
+
+    fn report(&self) -> Report {
+        Report::new(self.tool, self.options.output.format(), self.buffer)
     }
 
     fn follows(&self) -> bool {

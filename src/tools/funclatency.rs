@@ -136,9 +136,9 @@ impl Tool for Funclatency {
     ];
 
     fn run(self) -> Result<()> {
-        let common = &self.options.common.run;
-        let Some(mut columns) = common.columns(COLUMNS, Wish::default())? else { return Ok(()) };
-        if common.fields.is_empty() {
+        let output = &self.options.common.run.output;
+        let Some(mut columns) = output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
+        if output.are_usual() {
             columns.retain(|column| match column.key {
                 "pid" => self.by.is_some(),
                 "errors" => self.ret,

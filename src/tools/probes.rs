@@ -11,10 +11,10 @@ use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
-use crate::options::Format;
+use crate::options::{Format, OutputOptions};
 use crate::output::Output;
 use crate::procfs;
-use crate::render::fields::{self, Wish};
+use crate::render::fields::Wish;
 use crate::render::{Clock, Column, Lines, Value};
 use crate::tool::Tool;
 
@@ -29,17 +29,8 @@ pub(crate) struct Probes {
     /// Only names that match, like 'vfs_*'
     pattern: Option<String>,
 
-    /// Print a table for people or JSON Lines for programs
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
-
-    /// The same as -o json
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
-
-    /// Show these fields in this order; `help` lists them
-    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
-    fields: Vec<String>,
+    #[command(flatten)]
+    output: OutputOptions,
 }
 
 /// Something that can be traced.
@@ -85,13 +76,7 @@ impl Tool for Probes {
     ];
 
     fn run(self) -> Result<()> {
-        if self.fields.iter().any(|field| field == "help") {
-            // A reader that has had enough is no failure.
-            let _ = io::Write::write_all(&mut io::stdout(), fields::help(COLUMNS).as_bytes());
-            return Ok(());
-        }
-        let json = self.json || self.output == Format::Json;
-        let columns = fields::choose(COLUMNS, Wish { json, ..Wish::default() }, &self.fields)?;
+        let Some(columns) = self.output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
         let (found, pattern) = self.find()?;
         let matcher = Pattern::new(pattern)
             .map_err(|error| Error::usage(format!("the pattern {pattern}"), error))?;
@@ -107,7 +92,7 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(&matching, &columns, json)
+        print(&matching, &columns, self.output.format())
     }
 }
 
@@ -186,10 +171,10 @@ fn of_process(pid: u32) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn print(found: &[&Found], columns: &[&Col], json: bool) -> Result<()> {
-    let lines = match json {
-        true => Lines::json("probe", Probes::NAME, columns),
-        false => Lines::table(columns),
+fn print(found: &[&Found], columns: &[&Col], format: Format) -> Result<()> {
+    let lines = match format {
+        Format::Json => Lines::json("probe", Probes::NAME, columns),
+        Format::Table => Lines::table(columns),
     };
     let mut output = Output::default();
     output.lines(0, |out| lines.header(out));

@@ -189,7 +189,7 @@ impl Tool for Profile {
             _ => FUNCTIONS,
         };
         let run = &self.options.common.run;
-        let Some(columns) = run.columns(columns, Wish::default())? else { return Ok(()) };
+        let Some(columns) = run.output.columns(columns, Wish::default())? else { return Ok(()) };
         let session =
             Session::start_intervals(Self::NAME, &self.options, None, &[privileges::BPF])?
                 .buffer(self.buffer);
@@ -215,7 +215,7 @@ impl Tool for Profile {
             })?;
         session.run_consumer(skel.object(), links, |report| {
             // Folded lines are for programs that know no header.
-            let is_folded = self.folded && run.format() == Format::Table;
+            let is_folded = self.folded && run.output.format() == Format::Table;
             let none: &[&Col] = &[];
             Samples {
                 tool: &self,
@@ -246,7 +246,7 @@ impl Profile {
 
     /// How many functions are shown.
     fn top(&self) -> usize {
-        let all = match self.options.common.run.format() {
+        let all = match self.options.common.run.output.format() {
             Format::Table => TOP,
             Format::Json => usize::MAX,
         };

@@ -175,10 +175,11 @@ impl Tool for Syscount {
 
     fn run(self) -> Result<()> {
         let by = if self.process { By::Pid } else { self.by.unwrap_or(By::Syscall) };
-        let Some(mut columns) = self.options.common.run.columns(COLUMNS, Wish::default())? else {
+        let output = &self.options.common.run.output;
+        let Some(mut columns) = output.columns(COLUMNS, Wish::default())? else {
             return Ok(());
         };
-        if self.options.common.run.fields.is_empty() {
+        if output.are_usual() {
             columns.retain(|column| self.shows(by, column.key));
         }
         let session = Session::start_intervals(

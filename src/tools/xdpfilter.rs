@@ -239,8 +239,10 @@ impl Tool for Xdpfilter {
     ];
 
     fn run(self) -> Result<()> {
-        let Some(mut columns) = self.run.columns(COLUMNS, Wish::default())? else { return Ok(()) };
-        if self.run.fields.is_empty() {
+        let Some(mut columns) = self.run.output.columns(COLUMNS, Wish::default())? else {
+            return Ok(());
+        };
+        if self.run.output.are_usual() {
             columns.retain(|column| match column.key {
                 "src" => self.by == Some(By::Src),
                 "dst" => self.by == Some(By::Dst),
