@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::messages::say;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
 
@@ -86,7 +87,7 @@ fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
     match tool.run(matches) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            let _ = writeln!(io::stderr(), "ebtools: {error}");
+            say(format_args!("ebtools: {error}"));
             if error.is_usage() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
         Err(error) => usage(&error),

@@ -15,6 +15,7 @@ use object::{Endianness, FileKind, ReadCache, ReadRef};
 
 use crate::command;
 use crate::error::{Context as _, Error, Result};
+use crate::foreign::ForeignFile;
 use crate::kernel;
 
 /// What is looked for in one file.
@@ -112,11 +113,8 @@ fn library_dirs() -> impl Iterator<Item = PathBuf> {
 
 fn read(path: &Path, names: &[&str]) -> Result<Found> {
     let doing = || format!("reading {}", path.display());
-    // Asked before it is opened: opening a pipe would wait for its writer.
-    if !path.metadata().doing(doing())?.is_file() {
-        return Err(Error::new(doing(), "it is not a regular file"));
-    }
-    search(&ReadCache::new(File::open(path).doing(doing())?), names).doing(doing())
+    let file = ForeignFile::open(path).doing(doing())?;
+    search(&ReadCache::new(file.reader(READ_MAX)), names).doing(doing())
 }
 
 /// Looks for functions, and USDT probes like `postgresql:query__start`, in the bytes of an ELF
@@ -135,6 +133,9 @@ pub fn search<'d, R: ReadRef<'d>>(
         _ => Err("it is not an ELF file".into()),
     }
 }
+
+/// The most that is read of a file.
+const READ_MAX: u64 = 1 << 30;
 
 /// The largest table of symbols that is read; those of the largest programs take a quarter of it.
 const TABLE_MAX: u64 = 256 << 20;
@@ -212,10 +213,8 @@ pub struct Place {
 /// When the file cannot be read, or is no ELF file.
 pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
     let doing = || format!("reading {}", path.display());
-    if !path.metadata().doing(doing())?.is_file() {
-        return Err(Error::new(doing(), "it is not a regular file"));
-    }
-    places(&ReadCache::new(File::open(path).doing(doing())?)).doing(doing())
+    let file = ForeignFile::open(path).doing(doing())?;
+    places(&ReadCache::new(file.reader(READ_MAX))).doing(doing())
 }
 
 /// Offsets in a file of the functions that match and are called.

@@ -8,6 +8,9 @@
 //! This is the binary's inside, not a library with a stable interface: what is public is so for
 //! the tests.
 
+// They abort the program when the stream is full or gone: messages.rs and output.rs do not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod cli;
 pub mod decode;
 pub mod elf;
@@ -20,10 +23,12 @@ mod cgroups;
 mod command;
 mod counts;
 mod ending;
+mod foreign;
 mod hist;
 mod hooks;
 mod kernel;
 mod loss;
+mod messages;
 mod options;
 mod output;
 mod paths;

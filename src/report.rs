@@ -8,6 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::loss::{self, Accounts};
+use crate::messages::say;
 use crate::options::Format;
 use crate::output::Output;
 use crate::render::{Clock, Column, Lines, json};
@@ -133,7 +134,11 @@ impl Report {
         for (reason, count) in accounts.lost_since(&self.told) {
             match self.format {
                 Format::Table => {
-                    eprintln!("{}: {}", self.tool, loss::advice(reason, count, self.buffer));
+                    say(format_args!(
+                        "{}: {}",
+                        self.tool,
+                        loss::advice(reason, count, self.buffer)
+                    ));
                 }
                 Format::Json => {
                     let (tool, clock) = (self.tool, &self.clock);
@@ -173,7 +178,7 @@ impl Report {
         if self.pipe_is_closed() {
             return Ok(());
         }
-        eprintln!("{}: {totals}", self.tool);
+        say(format_args!("{}: {totals}", self.tool));
         match self.output.failure() {
             // A pipe may be closed at any time, just now too.
             None => self.error.map_or(Ok(()), Err),

@@ -7,6 +7,7 @@ use libbpf_rs::Object;
 
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::Attached;
+use crate::messages::say;
 use crate::uprobes::{Files, Way};
 
 /// How servers' programs are called.
@@ -48,7 +49,7 @@ impl Servers {
         }
         self.refresh(object)?;
         if self.files.is_empty() {
-            eprintln!("querysnoop: no server runs yet: waiting for one");
+            say("querysnoop: no server runs yet: waiting for one");
         }
         Ok(())
     }

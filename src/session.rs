@@ -24,6 +24,7 @@ use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook, Links};
 use crate::kernel;
+use crate::messages::say;
 use crate::options::{
     CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
 };
@@ -182,7 +183,7 @@ impl<'a> Session<'a> {
         let speak = |_: PrintLevel, text: String| {
             // It quotes what is in files.
             for line in text.lines() {
-                eprintln!("{}", escape::text(line.as_bytes()));
+                say(escape::text(line.as_bytes()));
             }
         };
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
@@ -203,7 +204,7 @@ impl<'a> Session<'a> {
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: impl AsRef<[u8]>) {
         if self.options.verbose {
-            eprintln!("{}: {}", self.tool, escape::text(text.as_ref()));
+            say(format_args!("{}: {}", self.tool, escape::text(text.as_ref())));
         }
     }
 

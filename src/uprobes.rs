@@ -12,6 +12,7 @@ use libbpf_rs::Object;
 use crate::elf;
 use crate::error::Result;
 use crate::hooks::{At, Links, Probe};
+use crate::messages::say;
 use crate::processes;
 use crate::procfs;
 use crate::render::escape;
@@ -94,7 +95,7 @@ impl Files {
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: &str) {
         if self.verbose {
-            eprintln!("{}: {}", self.tool, escape::text(text.as_bytes()));
+            say(format_args!("{}: {}", self.tool, escape::text(text.as_bytes())));
         }
     }
 

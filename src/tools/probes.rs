@@ -11,6 +11,7 @@ use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
+use crate::messages::say;
 use crate::options::{Format, OutputOptions};
 use crate::output::Output;
 use crate::procfs;
@@ -136,7 +137,7 @@ fn of_kernel() -> Result<Vec<Found>> {
             name,
         })),
         // Functions alone are better than nothing.
-        Err(error) => eprintln!("probes: {error}"),
+        Err(error) => say(format_args!("probes: {error}")),
     }
     Ok(found)
 }
@@ -165,7 +166,7 @@ fn of_process(pid: u32) -> Result<Vec<Found>> {
         let shown = if is_elsewhere { there.to_string_lossy().into_owned() } else { file.into() };
         match of_file(&there, &shown) {
             Ok(places) => found.extend(places),
-            Err(error) => eprintln!("probes: {}", error.line()),
+            Err(error) => say(format_args!("probes: {}", error.line())),
         }
     }
     Ok(found)

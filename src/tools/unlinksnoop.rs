@@ -8,6 +8,7 @@ use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::{Error, Result};
 use crate::hooks::{self, At, Hook, Probe};
+use crate::messages::say;
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
 use crate::privileges;
@@ -175,10 +176,10 @@ impl Tool for Unlinksnoop {
         let (skel, links) = attached?;
         let by_tracepoints = hooks::program(skel.object(), "on_unlinkat_exit")?.autoload();
         if by_tracepoints && self.hook.is_none() {
-            eprintln!(
+            say(format_args!(
                 "{}: no kprobes here: deletes by 32-bit calls and io_uring are not seen",
                 Self::NAME
-            );
+            ));
         }
         session.run(skel.object(), links, &columns, |record| {
             self.paths.let_through(|| names(record).0)

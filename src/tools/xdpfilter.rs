@@ -21,6 +21,7 @@ use crate::counts::{self, Tables};
 use crate::decode::{Header, Record};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, At, Attached, Hook, Probe};
+use crate::messages::say;
 use crate::options::{self, RunOptions};
 use crate::privileges;
 use crate::render::escape;
@@ -354,7 +355,7 @@ impl Xdpfilter {
             match sys::attach_xdp(program.as_fd(), interface, *flags) {
                 Ok(attached) => {
                     let name = escape::text(self.interface.as_bytes());
-                    eprintln!("{}: {name}: {mode} mode", Self::NAME);
+                    say(format_args!("{}: {name}: {mode} mode", Self::NAME));
                     let name = self.interface.clone();
                     return Ok(Attachment { _link: attached, index: interface, name });
                 }

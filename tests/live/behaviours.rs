@@ -43,11 +43,11 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("no_memory_leaks_through_records", no_memory_leaks_through_records),
 ];
 
-fn check(good: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+pub(crate) fn check(good: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if good { Ok(()) } else { Err(otherwise()) }
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 

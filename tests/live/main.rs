@@ -1,7 +1,8 @@
 //! Live tests: real events from the kernel that this runs on.
 //!
 //! `cases.rs` is a table of tools, arguments and workloads, and what must be seen;
-//! `behaviours.rs` has what a table cannot say: signals, pipes, missing rights. The same program
+//! `behaviours.rs` has what a table cannot say: signals, pipes, missing rights; `hostile/` has
+//! attackers: other users, other mount namespaces, files and names made to do harm. The same program
 //! runs on this machine and in the virtual machines of `tests/kernels`. A case that a kernel
 //! cannot run is skipped with its reason. Words on the command line choose cases by name.
 
@@ -11,6 +12,7 @@ mod behaviours;
 mod case;
 mod cases;
 mod helper;
+mod hostile;
 mod run;
 mod servers;
 
@@ -35,6 +37,10 @@ fn default_signals() {
     }
 }
 
+fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
+    [behaviours::BEHAVIOURS].into_iter().chain(hostile::ALL.iter().copied()).flatten()
+}
+
 fn main() -> ExitCode {
     let args = std::env::args().skip(1).collect::<Vec<_>>();
     if let Some(("helper", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
@@ -43,7 +49,7 @@ fn main() -> ExitCode {
     let wanted = args.iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>();
     let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(*word));
     if !nix::unistd::geteuid().is_root() {
-        let skipped = cases::CASES.len() + behaviours::BEHAVIOURS.len();
+        let skipped = cases::CASES.len() + behaviours().count();
         println!("skipped: all live cases need root");
         println!("live: 0 passed, 0 failed, {skipped} skipped");
         return ExitCode::SUCCESS;
@@ -53,8 +59,7 @@ fn main() -> ExitCode {
 
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let cases = cases::CASES.iter().map(|case| (case.name, Check::Case(case)));
-    let behaviours =
-        behaviours::BEHAVIOURS.iter().map(|(name, run)| (*name, Check::Behaviour(*run)));
+    let behaviours = behaviours().map(|(name, run)| (*name, Check::Behaviour(*run)));
     for (name, check) in cases.chain(behaviours).filter(|(name, _)| chosen(name)) {
         let began = Instant::now();
         let outcome = match check {

@@ -1,0 +1,134 @@
+//! Files that may be somebody else's, who may exchange, change, cut or lease them at any time.
+//! Opened once and without waiting, known by what was opened, read within a limit, and attached to
+//! by the descriptor: a name is never looked up a second time.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use nix::libc;
+
+/// One file, whatever its names are, and however it is mounted: two overlays show the same file of
+/// their lower layer with two devices, but the kernel puts probes into that file. So it is known by
+/// its number, size and times.
+pub(crate) type Identity = (u64, u64, (i64, i64), (i64, i64));
+
+/// A regular file that is open for reading.
+#[derive(Debug)]
+pub(crate) struct ForeignFile {
+    file: File,
+    metadata: Metadata,
+}
+
+impl ForeignFile {
+    /// Opens a file. A pipe's other end is not waited for, nor that somebody gives up a lease:
+    /// that is `WouldBlock`, and worth another try later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened now, or is no regular file.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = File::options();
+        let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        Ok(Self { file, metadata })
+    }
+
+    /// What tells it from other files.
+    pub(crate) fn identity(&self) -> Identity {
+        let data = &self.metadata;
+        let (modified, changed) =
+            ((data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec()));
+        (data.ino(), data.size(), modified, changed)
+    }
+
+    /// As it was when it was opened.
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// A path that leads to this file, and to no other, as long as it is open here.
+    pub(crate) fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+    }
+
+    /// Its bytes, of which at most `limit` can be read in all.
+    pub(crate) fn reader(&self, limit: u64) -> Reader<'_> {
+        Reader { file: self, at: 0, left: limit }
+    }
+}
+
+/// Reads a file up to a limit. A part that the owner cuts off meanwhile is an error, not a signal
+/// as it would be in a mapping.
+#[derive(Debug)]
+pub(crate) struct Reader<'f> {
+    file: &'f ForeignFile,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(left) = self.left.checked_sub(buffer.len() as u64) else {
+            return Err(io::Error::other("more of it would have to be read than is allowed"));
+        };
+        let len = self.file.file.read_at(buffer, self.at)?;
+        (self.at, self.left) = (self.at + len as u64, left);
+        Ok(len)
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let from = |base: u64, offset: i64| {
+            base.checked_add_signed(offset).ok_or(io::Error::from(io::ErrorKind::InvalidInput))
+        };
+        self.at = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::Current(offset) => from(self.at, offset)?,
+            SeekFrom::End(offset) => from(self.file.metadata.len(), offset)?,
+        };
+        Ok(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_no_more_than_the_limit() {
+        let file = ForeignFile::open(Path::new("/proc/self/exe")).unwrap();
+        let mut reader = file.reader(8);
+        let mut four = [0; 4];
+        reader.read_exact(&mut four).unwrap();
+        assert_eq!(four, object::elf::ELFMAG);
+        reader.seek(SeekFrom::Start(0)).unwrap();
+        reader.read_exact(&mut four).unwrap();
+        assert!(reader.read_exact(&mut four).is_err());
+    }
+
+    #[test]
+    fn waits_for_nobody() {
+        let dir = std::env::temp_dir().join(format!("ebtools-foreign-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let fifo = dir.join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [fifo.as_path(), Path::new("/dev/null"), Path::new("/")] {
+            assert!(ForeignFile::open(path).is_err(), "{}", path.display());
+        }
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn leads_to_what_was_opened() {
+        let file = ForeignFile::open(Path::new("/proc/self/exe")).unwrap();
+        let again = ForeignFile::open(&file.path()).unwrap();
+        assert_eq!(file.identity(), again.identity());
+    }
+}

@@ -1,0 +1,5 @@
+//! Attacks by capabilities, and what another user can do.
+
+use crate::behaviours::Behaviour;
+
+pub(crate) const CASES: &[(&str, Behaviour)] = &[];
