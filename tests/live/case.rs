@@ -167,8 +167,13 @@ impl Display for Outcome {
 }
 
 impl From<Result<(), String>> for Outcome {
+    /// A reason that begins with `skipped: ` is why the case cannot run here.
     fn from(result: Result<(), String>) -> Self {
-        result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
+        let Err(why) = result else { return Outcome::Passed };
+        match why.strip_prefix("skipped: ") {
+            Some(reason) => Outcome::Skipped(reason.into()),
+            None => Outcome::Failed(why),
+        }
     }
 }
 
