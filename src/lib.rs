@@ -22,6 +22,7 @@ mod bpf;
 mod cgroups;
 mod command;
 mod counts;
+mod demangle;
 mod ending;
 mod foreign;
 mod hist;

@@ -2,7 +2,6 @@
 //! while the process still runs. Processes may be hostile.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write as _};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use blazesym::symbolize::source::{Kernel, Process, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
 use blazesym::{MaybeDefault, Pid};
 
+use crate::demangle::{NAME_MAX, demangle};
 use crate::perf_map::PerfMap;
 use crate::procfs;
 
@@ -22,8 +22,6 @@ const ADDRESSES_MAX: usize = 1 << 20;
 const PERF_MAPS_BYTES_MAX: usize = 128 << 20;
 /// A process may have told of more functions meanwhile.
 const PERF_MAP_AGE: Duration = Duration::from_secs(1);
-/// The longest name that is shown.
-const NAME_MAX: usize = 1024;
 
 /// Where the functions are that a process told of itself.
 const JIT: &[u8] = b"[jit]";
@@ -220,57 +218,9 @@ fn process(pid: u32) -> Source<'static> {
     Source::Process(process)
 }
 
-/// The name in the programmer's words: of C++ or Rust. A short symbol may stand for megabytes.
-fn demangle(symbol: &str) -> String {
-    let mut name = Limited(String::new());
-    let done = if let Ok(rust) = rustc_demangle::try_demangle(symbol) {
-        write!(name, "{rust:#}")
-    } else if let Some(cpp) = symbol.starts_with("_Z").then(|| cpp_demangle::Symbol::new(symbol)) {
-        match cpp {
-            Ok(cpp) => cpp
-                .structured_demangle(&mut name, &cpp_demangle::DemangleOptions::default())
-                .map_err(|_| fmt::Error),
-            Err(_) => Err(fmt::Error),
-        }
-    } else {
-        Err(fmt::Error)
-    };
-    match done {
-        Ok(()) => name.0,
-        Err(_) => symbol.chars().take(NAME_MAX).collect(),
-    }
-}
-
-/// Refuses more than the longest name.
-struct Limited(String);
-
-impl fmt::Write for Limited {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.0.len() + text.len() > NAME_MAX {
-            return Err(fmt::Error);
-        }
-        self.0.push_str(text);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn demangles_within_limits() {
-        assert_eq!(demangle("_ZN3foo3barEi"), "foo::bar(int)");
-        assert_eq!(
-            demangle("_ZN4core3fmt5Write9write_str17h0123456789abcdefE"),
-            "core::fmt::Write::write_str"
-        );
-        assert_eq!(demangle("main"), "main");
-        assert_eq!(demangle("_Z"), "_Z");
-        let bomb = format!("_Z1f1aIiE{}", "S_IS0_S0_E".repeat(40));
-        assert!(demangle(&bomb).len() <= NAME_MAX);
-        assert!(demangle(&"x".repeat(5000)).len() <= NAME_MAX);
-    }
 
     #[test]
     fn names_the_file_where_there_is_no_symbol() {
