@@ -1,9 +1,8 @@
 //! A tool's run: check, open, configure, load, attach; then `stream` or `counts` does the work.
 
-use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use caps::Capability;
@@ -77,7 +76,7 @@ pub(crate) struct Session<'a> {
     interval: Option<Duration>,
     /// Bytes of the ring.
     buffer: u32,
-    cgroups: Vec<PathBuf>,
+    cgroups: Vec<cgroups::Wanted>,
     /// What `--count` tells apart.
     kinds: &'static [&'static str],
 }
@@ -394,10 +393,9 @@ impl<'a> Session<'a> {
 
     fn fill_cgroups(&self, object: &Object) -> Result<()> {
         let map = hooks::map(object, "wanted_cgroups")?;
-        for (index, dir) in (0u32..).zip(&self.cgroups) {
-            let doing = format!("using the cgroup {}", dir.display());
-            let file = File::open(dir).doing(&doing)?;
-            let fd = file.as_raw_fd().to_ne_bytes();
+        for (index, cgroup) in (0u32..).zip(&self.cgroups) {
+            let doing = format!("using the cgroup {}", cgroup.path.display());
+            let fd = cgroup.dir.as_raw_fd().to_ne_bytes();
             map.update(&index.to_ne_bytes(), &fd, MapFlags::ANY).doing(&doing)?;
         }
         Ok(())

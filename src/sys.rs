@@ -68,6 +68,29 @@ pub(crate) fn attach_xdp(
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Opens the directory of the cgroup that has this number, below no matter which directory of a
+/// cgroup v2 file system: a handle as kernfs makes them (`FILEID_KERNFS` of linux/exportfs.h, since
+/// Linux 5.5, commit 40430452fd5d). Needs `CAP_DAC_READ_SEARCH`.
+pub(crate) fn open_cgroup(mount: BorrowedFd<'_>, number: u64) -> nix::Result<OwnedFd> {
+    /// `struct file_handle` of linux/fs.h.
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        number: u64,
+    }
+    const FILEID_KERNFS: i32 = 0xfe;
+    let handle = Handle { bytes: 8, kind: FILEID_KERNFS, number };
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: `handle` is valid during the call, with as many bytes behind its head as it says.
+    let fd = unsafe {
+        libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), &raw const handle, flags)
+    };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?) })
+}
+
 /// Opens a perf event for all processes on one CPU.
 pub(crate) fn perf_event_open(attr: &mut perf_event_attr, cpu: u32) -> nix::Result<OwnedFd> {
     attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);

@@ -17,7 +17,7 @@
 
 /* How many there may be. */
 enum limit {
-	CGROUPS_MAX = 16, /* in wanted_cgroups */
+	CGROUPS_MAX = 64, /* in wanted_cgroups */
 	SCRATCH_SLOTS = 2, /* of scratch memory, for each CPU: event.bpf.h */
 };
 

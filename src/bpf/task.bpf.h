@@ -19,7 +19,7 @@ static __always_inline void current_comm(__u8 *to)
 static __always_inline void comm_of(__u8 *to, struct task_struct *task)
 {
 	__builtin_memset(to, 0, COMM_LEN);
-	BPF_CORE_READ_STR_INTO((char(*)[COMM_LEN])to, task, comm);
+	BPF_CORE_READ_STR_INTO((char (*)[COMM_LEN])to, task, comm);
 }
 
 /* The current process, by its first thread. */

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -19,6 +20,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["serve", name, data, ref queries @ ..] => serve(name, data, queries),
         // Runs a command in a cgroup.
         ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
+        // Runs a command in a cgroup whose path is longer than a path may be.
+        ["in-deep-cgroup", dir, ref command @ ..] => in_deep_cgroup(Path::new(dir), command),
         // Runs a command as the first process of a PID namespace.
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command that sees the processes of its own PID namespace.
@@ -168,6 +171,25 @@ fn serve(name: &str, data: &str, queries: &[&str]) -> Done {
 fn in_cgroup(dir: &Path, command: &[&str]) -> Done {
     std::fs::write(dir.join("cgroup.procs"), "0")?;
     run(command)
+}
+
+fn in_deep_cgroup(dir: &Path, command: &[&str]) -> Done {
+    let (name, depth) = ("d".repeat(200), 25);
+    std::env::set_current_dir(dir)?;
+    for _ in 0..depth {
+        std::fs::create_dir(&name)?;
+        std::env::set_current_dir(&name)?;
+    }
+    std::fs::write("cgroup.procs", "0")?;
+    let done = run(command);
+    std::fs::write(dir.join("cgroup.procs"), "0")?;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for _ in 0..depth {
+        std::env::set_current_dir("..")?;
+        // The kernel lets go of a cgroup a little after its last process.
+        while std::fs::remove_dir(&name).is_err() && Instant::now() < deadline {}
+    }
+    done
 }
 
 fn in_pid_namespace(command: &[&str]) -> Done {
