@@ -75,12 +75,17 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
 /// of a second for each other uprobe. Since Linux 6.6; those before 6.10 are for a thread where one
 /// process is asked for (commit 46ba0e49b642).
 pub(crate) fn has_uprobe_multi() -> bool {
+    !is_before(6, 10)
+}
+
+/// Is it an older one than this?
+pub(crate) fn is_before(major: u32, minor: u32) -> bool {
     static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
     let version = VERSION.get_or_init(|| {
         let name = uname().map(|name| name.release().to_string_lossy().into_owned());
         parse_version(&name.unwrap_or_default())
     });
-    *version >= (6, 10)
+    *version < (major, minor)
 }
 
 /// `6.12.117+deb13-cloud-amd64`, `7.3-cloud-amd64`

@@ -536,5 +536,8 @@ fn explain_load(error: &libbpf_rs::Error) -> Error {
             "the kernel forbids it even to root: a container that is not privileged, or lockdown",
         );
     }
-    failure.hint("Linux 5.10 or later is needed; -v shows what the kernel says to it")
+    if kernel::is_before(5, 10) {
+        return failure.hint("Linux 5.10 or later is needed");
+    }
+    failure.hint("-v shows what the kernel says to it; it should not refuse: please report it")
 }

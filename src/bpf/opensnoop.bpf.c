@@ -74,10 +74,15 @@ int BPF_PROG(on_open, int dfd, const char *path, void *how, long returned)
 	return 0;
 }
 
-/* Not inline: what every system call runs through stays short. */
+/*
+ * Not inline: what every system call runs through stays short. It returns what the compiler knows
+ * nothing of, or there would be no result: then r0 is whatever was in it last, and verifiers before
+ * Linux 5.15 refuse that if it is the address of the stack.
+ */
 static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 {
 	bool compat = is_compat_call();
+	int done = 0;
 	int dfd = AT_FDCWD;
 	__u64 path, how;
 	__u32 flags = 0;
@@ -95,10 +100,12 @@ static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 		path = call_argument(regs, 0, compat);
 		flags = O_CREAT_WRONLY_TRUNC;
 	} else {
-		return 0;
+		goto out;
 	}
 	opened(ret, dfd, path, flags);
-	return 0;
+out:
+	barrier_var(done);
+	return done;
 }
 
 /*
@@ -111,6 +118,6 @@ int BPF_PROG(on_call_exit, struct pt_regs *regs, long ret)
 	long number = call_number(regs);
 
 	if (MAY_BE_OPEN(number) && (!only_failed || ret < 0))
-		call_ended(regs, number, ret);
+		return call_ended(regs, number, ret);
 	return 0;
 }
