@@ -12,7 +12,8 @@ use libbpf_rs::libbpf_sys::{
     perf_event_attr,
 };
 use libbpf_rs::{
-    Link, Map, MapCore as _, Object, ProgramMut, ProgramType, TracepointCategory, UprobeMultiOpts,
+    Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, TracepointCategory,
+    UprobeMultiOpts,
 };
 
 use crate::error::{Context as _, Error, Result};
@@ -298,7 +299,15 @@ fn samples(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
     sys::perf_event_open(&mut attr, cpu)
 }
 
-impl At<'_> {
+impl<'a> At<'a> {
+    /// The kernel function that a program must be given before it is loaded.
+    fn target(self) -> Option<&'a str> {
+        match self {
+            At::Fentry(function) | At::Fexit(function) => Some(function),
+            _ => None,
+        }
+    }
+
     fn needs_tracefs(self) -> bool {
         matches!(self, At::Tracepoint(..))
     }
@@ -372,12 +381,23 @@ impl Hook<'_> {
         })
     }
 
-    /// The kernel function that a program must be given before it is loaded.
-    pub(crate) fn target(&self, program: &str) -> Option<&str> {
-        self.probes.iter().find(|probe| probe.program == program).and_then(|probe| match probe.at {
-            At::Fentry(function) | At::Fexit(function) => Some(function),
-            _ => None,
-        })
+    /// Gives each program the kernel function that it must have before it is loaded.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's types have no function of that name.
+    pub(crate) fn set_targets(&self, object: &mut OpenObject) -> Result<()> {
+        for mut program in object.progs_mut() {
+            let probe = self.probes.iter().find(|probe| program.name() == probe.program);
+            let Some(probe) = probe else { continue };
+            let Some(function) = probe.at.target() else { continue };
+            match program.set_attach_target(0, Some(function.into())) {
+                Err(_) if probe.optional => program.set_autoload(false),
+                Err(error) => return Err(Error::new(probe.at, cause(&error))),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Has it the program of this name?
@@ -386,9 +406,12 @@ impl Hook<'_> {
         self.probes.iter().any(|probe| probe.program == program || is_entry(probe.at))
     }
 
-    /// Does it attach the same programs, to other places?
+    /// Does it attach the same programs, to other places? Those that are loaded for a function go
+    /// to no other one.
     pub(crate) fn is_like(&self, other: &Hook<'_>) -> bool {
-        self.probes.iter().map(|probe| probe.program).eq(other.probes.iter().map(|p| p.program))
+        let mut pairs = self.probes.iter().zip(other.probes);
+        self.probes.len() == other.probes.len()
+            && pairs.all(|(a, b)| a.program == b.program && a.at.target() == b.at.target())
     }
 
     /// Attaches all probes, or none.

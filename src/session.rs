@@ -49,7 +49,7 @@ const FOLLOWED_MAX: u32 = 32768;
 const FOLLOWERS: [&str; 3] = ["follow_fork", "follow_exec", "follow_exit"];
 const IDENTIFIER: &str = "identify_tracer";
 /// The most ways that a tool has to see its events.
-const WAYS_MAX: usize = 4;
+const WAYS_MAX: usize = 8;
 
 /// Where a tool's program lives, for each way that is tried.
 #[derive(Debug)]
@@ -247,6 +247,11 @@ impl<'a> Session<'a> {
             }
             let mut open = B::default().open(storage).doing("preparing the BPF program")?;
             self.configure(open.open_object_mut(), group[0], wants)?;
+            // Not every kernel has the function, or tells its type.
+            if let Err(error) = group[0].set_targets(open.open_object_mut()) {
+                refuse(group[0], error);
+                continue;
+            }
             constants(&mut open);
             let skel = match open.load() {
                 Ok(skel) => skel,
@@ -481,9 +486,6 @@ impl<'a> Session<'a> {
             let section = program.section().to_string_lossy().into_owned();
             if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
                 program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
-            }
-            if let Some(function) = hook.target(&name) {
-                program.set_attach_target(0, Some(function.into())).doing(doing)?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! before what it shows was mended.
 
 mod accounts;
+mod calls;
 mod ends;
 mod files;
 mod kernel;
@@ -11,5 +12,12 @@ mod rights;
 use crate::behaviours::Behaviour;
 
 /// The cases, by what they attack.
-pub(crate) const ALL: &[&[(&str, Behaviour)]] =
-    &[accounts::CASES, ends::CASES, files::CASES, kernel::CASES, profiles::CASES, rights::CASES];
+pub(crate) const ALL: &[&[(&str, Behaviour)]] = &[
+    accounts::CASES,
+    calls::CASES,
+    ends::CASES,
+    files::CASES,
+    kernel::CASES,
+    profiles::CASES,
+    rights::CASES,
+];
