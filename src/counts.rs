@@ -1,26 +1,25 @@
 //! `--count`: the kernel counts, a report each interval.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{Map, MapCore as _, MapFlags, Object};
+use libbpf_rs::Object;
 
 use crate::bpf::shared::types::count_key;
 use crate::decode::{Header, Record, c_str};
 use crate::ending::{Ending, Intervals};
-use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, Attached};
+use crate::error::Result;
+use crate::hooks::Attached;
+use crate::loss::InKernel;
 use crate::options::CountBy;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
+use crate::tables::Tables;
 
 /// How long the end of the command, or a signal, may go unnoticed.
 const TICK: Duration = Duration::from_millis(50);
 /// How long losses, and what is to be attached to, may go unnoticed.
 const CARE: Duration = Duration::from_secs(1);
-/// Entries that are read at once.
-const BATCH: u32 = 4096;
 
 /// The tables of count.bpf.h.
 pub(crate) const COUNT_TABLE: &str = "count_table";
@@ -35,12 +34,6 @@ struct Count {
 }
 
 impl Count {
-    fn of((key, value): &Entry, kinds: &[&'static str]) -> Result<Self> {
-        let key = read::<count_key>(key)?;
-        let count = value.as_slice().try_into().map_or(0, u64::from_ne_bytes);
-        Ok(Self { key: key.bytes, kind: kind(kinds, key.kind), count })
-    }
-
     fn number(&self) -> u64 {
         let [a, b, c, d, ..] = self.key;
         u32::from_ne_bytes([a, b, c, d]).into()
@@ -78,17 +71,21 @@ pub(crate) fn intervals<A: Attached>(
     ending: Ending,
 ) -> Result<()> {
     let columns = columns(by, kinds);
-    let mut tables = Tables::of(object, COUNT_TABLE)?;
+    let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
     let lines = report.lines("interval", &columns);
     every(interval, object, attached, report, ending, |report, _| {
-        let counts = tables.turn()?.into_iter().map(|entry| Count::of(&entry, kinds));
-        show(report, by, kinds, &lines, counts.collect::<Result<Vec<_>>>()?);
-        Ok(())
+        let mut counts = Vec::new();
+        let read = tables.turn(|key, count| {
+            counts.push(Count { key: key.bytes, kind: kind(kinds, key.kind), count });
+        });
+        show(report, by, kinds, &lines, counts);
+        read
     })
 }
 
 /// Calls `show` each interval, if there is one, with its length, until the end is reached, and once
-/// more behind that: then everything is detached.
+/// more after that: then everything is detached. What fails ends the run, and what was counted by
+/// then is shown.
 pub(crate) fn every<A: Attached>(
     interval: Option<Duration>,
     object: &Object,
@@ -102,21 +99,19 @@ pub(crate) fn every<A: Attached>(
     let mut done = Ok(());
     while !ending.reached() && !report.has_failed() && done.is_ok() {
         if let Some(length) = intervals.ended() {
-            show(&mut report, length)?;
+            done = show(&mut report, length);
             report.flush();
         }
         if care <= Instant::now() {
             care = Instant::now() + CARE;
-            report.lost(object)?;
-            done = attached.refresh(object);
+            done = done.and_then(|()| report.lost(object)).and_then(|()| attached.refresh(object));
         }
         sleep(intervals.wait(TICK));
     }
     drop(attached);
-    show(&mut report, intervals.rest())?;
-    report.flush();
-    report.finish(object)?;
-    done
+    let kernel = InKernel::of(object);
+    let shown = show(&mut report, intervals.rest());
+    report.finish(kernel, done.and(shown))
 }
 
 fn show(
@@ -145,41 +140,4 @@ fn show(
 
 fn kind(kinds: &[&'static str], number: u32) -> (u32, &'static str) {
     (number, kinds.get(number as usize).copied().unwrap_or_default())
-}
-
-/// Two tables that the kernel counts in by turns; see tables.bpf.h.
-#[derive(Debug)]
-pub(crate) struct Tables<'o> {
-    in_use: Map<'o>,
-    idle: Map<'o>,
-    selector: Map<'o>,
-}
-
-/// Key and value of a table's entry.
-pub(crate) type Entry = (Vec<u8>, Vec<u8>);
-
-impl<'o> Tables<'o> {
-    /// Those that `TABLES` of tables.bpf.h made with this name.
-    pub(crate) fn of(object: &'o Object, name: &str) -> Result<Self> {
-        let find = |suffix| hooks::map(object, &format!("{name}{suffix}"));
-        Ok(Self { in_use: find("_a")?, idle: find("_b")?, selector: find("")? })
-    }
-
-    /// Lets the kernel count in the other table, and empties the one that it has left.
-    pub(crate) fn turn(&mut self) -> Result<Vec<Entry>> {
-        let doing = "reading counts";
-        std::mem::swap(&mut self.in_use, &mut self.idle);
-        let fd = self.in_use.as_fd().as_raw_fd().to_ne_bytes();
-        self.selector.update(&0u32.to_ne_bytes(), &fd, MapFlags::ANY).doing(doing)?;
-        let entries = self.idle.lookup_and_delete_batch(BATCH, MapFlags::ANY, MapFlags::ANY);
-        Ok(entries.doing(doing)?.collect())
-    }
-}
-
-/// A table's key or value as a type of the kernel side.
-pub(crate) fn read<T: plain::Plain + Copy>(bytes: &[u8]) -> Result<T> {
-    let mut value = bytes.to_vec();
-    plain::from_mut_bytes::<T>(&mut value)
-        .map(|value| *value)
-        .map_err(|_| Error::new("reading counts", "an entry of another size than expected"))
 }

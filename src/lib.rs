@@ -45,6 +45,7 @@ mod stream;
 mod symbols;
 mod sys;
 mod syscalls;
+mod tables;
 mod tool;
 pub mod tools;
 mod trace_pipe;

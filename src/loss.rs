@@ -24,6 +24,8 @@ pub(crate) const OUTPUT_FAILED: &str = "output_failed";
 pub(crate) const TRACE_PIPE: &str = "trace_pipe";
 /// The call had not returned when tracing ended.
 const UNFINISHED: &str = "unfinished";
+/// Nobody knows why: a bug in ebtools, which must not be hidden in another number.
+pub(crate) const UNACCOUNTED: &str = "unaccounted";
 
 /// Programs that see processes and threads end, and no events. Skipped, they leave an entry that is
 /// found out later, or a call that is unfinished; new kernels preempt them while others end.
@@ -40,25 +42,58 @@ pub(crate) struct Accounts {
     pub(crate) lost: BTreeMap<&'static str, u64>,
 }
 
+/// What the kernel side has counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InKernel {
+    /// Events that it let through: into the ring, or into a table.
+    pub(crate) submitted: u64,
+    /// Calls that have begun and not ended.
+    calls: u64,
+    /// What it lost, by reason.
+    lost: BTreeMap<&'static str, u64>,
+}
+
+impl InKernel {
+    /// What it has counted up to now. At the end it is read after everything is detached, and before
+    /// what is left is taken out of the ring or the tables: a program that still runs on another CPU
+    /// puts its event there first, and counts it then. So all that is counted here can be taken,
+    /// and an event that comes later is in no number.
+    pub(crate) fn of(object: &Object) -> Result<Self> {
+        let counters = counters_of(object)?;
+        let lost = lost_in_kernel(&counters, object);
+        Ok(Self { submitted: counters.submitted, calls: counters.calls, lost })
+    }
+}
+
+/// What user space did with the events that it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Taken {
+    /// Written out.
+    pub(crate) delivered: u64,
+    /// Not wanted after all.
+    pub(crate) rejected: u64,
+    /// Could not be written.
+    pub(crate) unwritten: u64,
+}
+
 impl Accounts {
-    /// What the kernel has counted up to now, while events are on their way.
-    pub(crate) fn now(object: &Object, delivered: u64) -> Result<Self> {
-        Ok(Self::new(delivered, lost_in_kernel(&counters_of(object)?, object)))
+    /// While events are on their way.
+    pub(crate) fn now(kernel: InKernel, delivered: u64) -> Self {
+        Self::new(delivered, kernel.lost)
     }
 
-    /// The final accounts: nothing is on its way any more. `unwritten` says how many of the events
-    /// that the kernel let through are missing then; they are lost for the reason `rest`.
-    pub(crate) fn at_end(
-        object: &Object,
-        delivered: u64,
-        rest: &'static str,
-        unwritten: impl Fn(u64) -> u64,
-    ) -> Result<Self> {
-        let counters = counters_of(object)?;
-        let mut lost = lost_in_kernel(&counters, object);
-        lost.insert(rest, unwritten(counters.submitted));
-        lost.insert(UNFINISHED, counters.calls);
-        Ok(Self::new(delivered, lost))
+    /// The final accounts: nothing is on its way any more. Events that the kernel let through and
+    /// nobody took are lost for the reason `rest`.
+    pub(crate) fn at_end(kernel: InKernel, taken: Taken, rest: &'static str) -> Self {
+        let Taken { delivered, rejected, unwritten } = taken;
+        let mut lost = kernel.lost;
+        let missing = kernel.submitted.saturating_sub(delivered + rejected + unwritten);
+        for (reason, events) in
+            [(UNFINISHED, kernel.calls), (OUTPUT_FAILED, unwritten), (rest, missing)]
+        {
+            *lost.entry(reason).or_default() += events;
+        }
+        Self::new(delivered, lost)
     }
 
     fn new(delivered: u64, mut lost: BTreeMap<&'static str, u64>) -> Self {

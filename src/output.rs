@@ -11,19 +11,35 @@ use nix::unistd::{Whence, ftruncate, lseek};
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
 
+/// Takes bytes: says how many, and why not more.
+type Write = fn(&[u8]) -> (usize, Option<io::Error>);
+
 /// Collects lines and writes them to standard output.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Output {
+    write: Write,
     lines: Vec<u8>,
     /// Where in `lines` each row ends, and how many events it stands for.
     rows: Vec<(usize, u64)>,
     /// Events that were written.
     delivered: u64,
+    /// Events that could not be.
+    unwritten: u64,
     failure: Option<io::Error>,
 }
 
 impl Output {
-    /// Adds what `write` appends: whole lines that carry `events` events.
+    pub(crate) fn new() -> Self {
+        Self::to(write_all)
+    }
+
+    fn to(write: Write) -> Self {
+        let (lines, rows, delivered, unwritten, failure) = (Vec::new(), Vec::new(), 0, 0, None);
+        Self { write, lines, rows, delivered, unwritten, failure }
+    }
+
+    /// Adds what `write` appends: whole lines that carry `events` events; nothing for events that
+    /// are delivered without a line of their own.
     pub(crate) fn lines(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.lines);
         self.rows.push((self.lines.len(), events));
@@ -34,13 +50,17 @@ impl Output {
 
     /// Writes what there is. After a failure nothing more is written.
     pub(crate) fn flush(&mut self) {
-        if self.failure.is_none() && !self.lines.is_empty() {
-            let (written, failure) = write_all(&self.lines);
-            let whole = self.rows.iter().take_while(|(end, _)| *end <= written);
-            self.delivered += whole.clone().map(|(_, events)| events).sum::<u64>();
-            let end_of_rows = whole.last().map_or(0, |(end, _)| *end);
+        let sum = |rows: &[(usize, u64)]| rows.iter().map(|(_, events)| events).sum::<u64>();
+        if self.failure.is_some() {
+            self.unwritten += sum(&self.rows);
+        } else {
+            let (written, failure) = (self.write)(&self.lines);
+            let whole = self.rows.partition_point(|(end, _)| *end <= written);
+            let (whole, rest) = self.rows.split_at(whole);
+            self.delivered += sum(whole);
+            self.unwritten += sum(rest);
             if failure.is_some() {
-                take_back(written - end_of_rows);
+                take_back(written - whole.last().map_or(0, |(end, _)| *end));
             }
             self.failure = failure;
         }
@@ -48,9 +68,9 @@ impl Output {
         self.rows.clear();
     }
 
-    /// Events that are delivered without a line of their own.
-    pub(crate) fn count(&mut self, events: u64) {
-        self.delivered += events;
+    /// Events that could not be written.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.unwritten
     }
 
     /// Events that were written.

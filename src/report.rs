@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::decode::Record;
 use crate::error::{Error, Result};
-use crate::loss::{self, Accounts};
+use crate::loss::{self, Accounts, InKernel, Taken};
 use crate::messages::say;
 use crate::options::Format;
 use crate::output::Output;
@@ -25,7 +25,7 @@ pub(crate) struct Report {
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
     rejected: u64,
-    /// Why an event that the kernel let through was not written.
+    /// Why an event that the kernel let through did not come here.
     rest: &'static str,
     /// Events that the kernel let through, beyond those in its counters.
     counted: u64,
@@ -39,10 +39,10 @@ impl Report {
             format,
             buffer,
             clock: Clock::new(boot_ns()),
-            output: Output::default(),
+            output: Output::new(),
             told: Accounts::default(),
             rejected: 0,
-            rest: loss::OUTPUT_FAILED,
+            rest: loss::UNACCOUNTED,
             counted: 0,
             error: None,
         }
@@ -72,8 +72,9 @@ impl Report {
     /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
     /// its values.
     pub(crate) fn text(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.format == Format::Table {
-            self.output.lines(events, write);
+        match self.format {
+            Format::Table => self.output.lines(events, write),
+            Format::Json => self.left_out(events),
         }
     }
 
@@ -87,7 +88,7 @@ impl Report {
 
     /// Events that were counted, and whose row is not shown.
     pub(crate) fn left_out(&mut self, events: u64) {
-        self.output.count(events);
+        self.output.lines(events, |_| ());
     }
 
     /// Events were not wanted after all.
@@ -100,7 +101,7 @@ impl Report {
         self.counted += events;
     }
 
-    /// What is not written was lost on its way, for this reason.
+    /// What does not come here was lost on its way, for this reason.
     pub(crate) fn lost_on_the_way(&mut self, reason: &'static str) {
         self.rest = reason;
     }
@@ -124,7 +125,7 @@ impl Report {
 
     /// Tells of the events that were lost since the last time.
     pub(crate) fn lost(&mut self, object: &Object) -> Result<()> {
-        let accounts = Accounts::now(object, self.output.delivered())?;
+        let accounts = Accounts::now(InKernel::of(object)?, self.output.delivered());
         self.tell(accounts);
         self.output.flush();
         Ok(())
@@ -151,22 +152,23 @@ impl Report {
         self.told = accounts;
     }
 
-    /// The last lines, when nothing is on its way any more. A closed pipe ends the run in
-    /// silence: nobody is there to read.
+    /// The last lines, when nothing is on its way any more: whatever has failed before (`done`), the
+    /// accounts are told. A closed pipe ends the run in silence: nobody is there to read.
     ///
     /// # Errors
     ///
-    /// When the output failed otherwise.
-    pub(crate) fn finish(mut self, object: &Object) -> Result<()> {
+    /// `done`, or when the output failed.
+    pub(crate) fn finish(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
         self.flush();
         if self.pipe_is_closed() {
-            return Ok(());
+            return done;
         }
-        let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
-        let handled = self.output.delivered() + self.rejected;
-        let delivered = self.output.delivered();
-        let unwritten = |submitted: u64| (submitted + self.counted).saturating_sub(handled);
-        let accounts = Accounts::at_end(object, delivered, rest, unwritten)?;
+        let (kernel, done) = match kernel {
+            Ok(kernel) => (kernel, done),
+            // What is known is told, and why it is not all.
+            Err(error) => (InKernel::default(), done.and(Err(error))),
+        };
+        let accounts = self.accounts(kernel);
         let totals = accounts.line();
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
@@ -176,15 +178,27 @@ impl Report {
             self.output.flush();
         }
         if self.pipe_is_closed() {
-            return Ok(());
+            return done;
         }
         say(format_args!("{}: {totals}", self.tool));
-        match self.output.failure() {
+        done.and_then(|()| match self.output.failure() {
             // A pipe may be closed at any time, just now too.
             None => self.error.map_or(Ok(()), Err),
             Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Some(error) => Err(Error::new("writing to standard output", error)),
-        }
+        })
+    }
+
+    /// The final ones.
+    fn accounts(&mut self, mut kernel: InKernel) -> Accounts {
+        kernel.submitted += self.counted;
+        let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
+        let taken = Taken {
+            delivered: self.output.delivered(),
+            rejected: self.rejected,
+            unwritten: self.output.unwritten(),
+        };
+        Accounts::at_end(kernel, taken, rest)
     }
 
     fn pipe_is_closed(&mut self) -> bool {

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::os::fd::AsFd as _;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{ErrorKind, Map, Object, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Map, Object, RingBuffer, RingBufferBuilder};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use plain::Plain;
@@ -15,6 +16,7 @@ use crate::decode::Record;
 use crate::ending::{Ending, Intervals};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
+use crate::loss::InKernel;
 use crate::render::{Column, Lines};
 use crate::report::Report;
 
@@ -22,6 +24,9 @@ use crate::report::Report;
 const TICK: Duration = Duration::from_millis(50);
 /// How often lost events are told of, and what is attached is looked after.
 const SECOND: Duration = Duration::from_secs(1);
+/// How long a record at the end may take to be finished, and how often it is looked for.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MOMENT: Duration = Duration::from_millis(1);
 /// Under a flood the ring never gets empty: go back to the loop after so many events.
 const BATCH: u32 = 4096;
 
@@ -59,8 +64,8 @@ impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
     }
 }
 
-/// Reads until the end is reached, detaches, reads what is left, and closes the accounts.
-/// Intervals, if there are any, end in between, and the last one at the end.
+/// Reads until the end is reached, detaches, reads what is left, and closes the accounts, whatever
+/// has failed. Intervals, if there are any, end in between, and the last one at the end.
 pub(crate) fn events<E: Plain, A: Attached>(
     object: &Object,
     mut attached: A,
@@ -69,16 +74,38 @@ pub(crate) fn events<E: Plain, A: Attached>(
     report: Report,
     mut ending: Ending,
 ) -> Result<()> {
-    let reader = Reader { consumer, report, batch: 0, broken: None, event: PhantomData };
-    let reader = RefCell::new(reader);
+    let reader = RefCell::new(Reader {
+        consumer,
+        report,
+        intervals: Intervals::new(ending.began, interval),
+        taken: 0,
+        batch: 0,
+        broken: None,
+        event: PhantomData,
+    });
     let map = hooks::map(object, "events")?;
     let mut builder = RingBufferBuilder::new();
     builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
     let ring = builder.build().doing("reading events")?;
-    let mut filled = Filled::new(&map)?;
+    let filled = Filled::new(&map)?;
+    let followed = follow(object, &mut attached, &ring, &reader, filled, &mut ending);
+    drop(attached);
+    let kernel = InKernel::of(object);
+    let drained = drain(&ring, &reader, kernel.as_ref().map_or(0, |kernel| kernel.submitted));
+    drop(ring);
+    reader.into_inner().finish(kernel, followed.and(drained))
+}
 
+/// Until the end.
+fn follow<E: Plain, C: Consumer<E>>(
+    object: &Object,
+    attached: &mut impl Attached,
+    ring: &RingBuffer<'_>,
+    reader: &RefCell<Reader<E, C>>,
+    mut filled: Filled,
+    ending: &mut Ending,
+) -> Result<()> {
     let mut second = Instant::now() + SECOND;
-    let mut intervals = Intervals::new(ending.began, interval);
     while !ending.reached() && !reader.borrow_mut().is_done() {
         if reader.borrow().batch < BATCH {
             filled.wait(TICK)?;
@@ -86,30 +113,38 @@ pub(crate) fn events<E: Plain, A: Attached>(
         reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
         let mut reader = reader.borrow_mut();
-        if let Some(length) = intervals.ended() {
-            reader.interval(length);
-        }
+        reader.interval();
         reader.report.flush();
         if Instant::now() >= second {
             second = Instant::now() + SECOND;
             reader.report.lost(object)?;
-            if let Err(error) = attached.refresh(object) {
-                reader.broken.get_or_insert(error);
-            }
+            attached.refresh(object)?;
         }
     }
-    drop(attached);
-    while !reader.borrow_mut().is_done() {
+    Ok(())
+}
+
+/// Reads what is left, when nothing is attached any more. A program that still runs on another CPU
+/// may have a record in the ring that is not finished, and those behind it have to wait: all that
+/// were `submitted` must come.
+fn drain<E: Plain, C: Consumer<E>>(
+    ring: &RingBuffer<'_>,
+    reader: &RefCell<Reader<E, C>>,
+    submitted: u64,
+) -> Result<()> {
+    let mut patience = Instant::now() + PATIENCE;
+    while !reader.borrow_mut().report.has_failed() {
         reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
-        if reader.borrow().batch == 0 {
+        if reader.borrow().batch > 0 {
+            patience = Instant::now() + PATIENCE;
+        } else if reader.borrow().taken >= submitted || Instant::now() >= patience {
             break;
+        } else {
+            sleep(MOMENT);
         }
     }
-    drop(ring);
-    let mut reader = reader.into_inner();
-    reader.interval(intervals.rest());
-    reader.finish(object)
+    Ok(())
 }
 
 /// A signal and a full batch are no errors.
@@ -147,6 +182,10 @@ impl Filled {
 struct Reader<E, C> {
     consumer: C,
     report: Report,
+    intervals: Intervals,
+    /// Records that came.
+    taken: u64,
+    /// How many of them since the loop was there.
     batch: u32,
     broken: Option<Error>,
     event: PhantomData<E>,
@@ -159,23 +198,26 @@ impl<E: Plain, C: Consumer<E>> Reader<E, C> {
             Some(record) => self.consumer.take(&mut self.report, record),
             None => {
                 let cause = format!("a record of {} bytes is not one of this tool", bytes.len());
-                self.broken = Some(Error::new("decoding an event", cause));
+                self.broken.get_or_insert_with(|| Error::new("decoding an event", cause));
             }
         }
+        self.taken += 1;
         self.batch += 1;
-        if self.batch >= BATCH || self.broken.is_some() { -(Errno::EINTR as i32) } else { 0 }
+        if self.batch >= BATCH { -(Errno::EINTR as i32) } else { 0 }
     }
 
-    fn interval(&mut self, length: Duration) {
-        self.consumer.interval(&mut self.report, length);
+    fn interval(&mut self) {
+        if let Some(length) = self.intervals.ended() {
+            self.consumer.interval(&mut self.report, length);
+        }
     }
 
     fn is_done(&mut self) -> bool {
         self.broken.is_some() || self.report.has_failed()
     }
 
-    fn finish(self, object: &Object) -> Result<()> {
-        let result = self.report.finish(object);
-        self.broken.map_or(result, Err)
+    fn finish(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+        self.consumer.interval(&mut self.report, self.intervals.rest());
+        self.report.finish(kernel, done.and(self.broken.map_or(Ok(()), Err)))
     }
 }

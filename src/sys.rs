@@ -3,19 +3,22 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use libbpf_rs::libbpf_sys::{
-    BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts, bpf_obj_get_info_by_fd,
-    bpf_prog_info, perf_event_attr,
+    BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts,
+    bpf_map_lookup_and_delete_batch, bpf_obj_get_info_by_fd, bpf_prog_info, perf_event_attr,
 };
+use libbpf_rs::{Map, MapCore as _};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
+
+use crate::tables::Batch;
 
 /// How often the kernel skipped a program because it was running already on that CPU.
 /// Kernels before 5.12 do not count it: 0.
@@ -29,6 +32,54 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
     };
     if failed == 0 { info.recursion_misses } else { 0 }
 }
+
+/// Keys and values of a map, one after the other.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    pub(crate) keys: Vec<u8>,
+    pub(crate) values: Vec<u8>,
+}
+
+/// Reads and deletes up to `room` entries of a map, from the beginning or where an earlier batch
+/// says. libbpf-rs takes a batch that is not full for the last one.
+pub(crate) fn lookup_and_delete_batch(
+    map: &Map<'_>,
+    at: Option<&[u8]>,
+    room: usize,
+) -> Batch<Vec<u8>, Entries> {
+    let (key_size, value_size) = (map.key_size() as usize, map.value_size() as usize);
+    let mut entries =
+        Entries { keys: vec![0; key_size * room], values: vec![0; value_size * room] };
+    // A place is a number of a bucket, or else a key.
+    let mut next = vec![0; key_size.max(size_of::<u32>())];
+    let mut at = at.map(<[u8]>::to_vec);
+    let mut count = u32::try_from(room).unwrap_or(0);
+    // SAFETY: there is room for `count` keys and values of the map's sizes, and for a place at
+    // `next`; `at` is null or a place that an earlier call has given. The kernel writes no more.
+    let result = unsafe {
+        bpf_map_lookup_and_delete_batch(
+            map.as_fd().as_raw_fd(),
+            at.as_mut().map_or(std::ptr::null_mut(), |at| at.as_mut_ptr().cast()),
+            next.as_mut_ptr().cast(),
+            entries.keys.as_mut_ptr().cast(),
+            entries.values.as_mut_ptr().cast(),
+            &raw mut count,
+            std::ptr::null(),
+        )
+    };
+    let outcome = if result < 0 { Err(Errno::from_raw(-result)) } else { Ok(()) };
+    let count = match outcome {
+        // The others come before the kernel has set the count.
+        Err(error) if !COUNTED.contains(&error) => 0,
+        _ => count as usize,
+    };
+    entries.keys.truncate(count * key_size);
+    entries.values.truncate(count * value_size);
+    Batch { count, entries, next, outcome }
+}
+
+/// Errors that come with entries that were read before: `__htab_map_lookup_and_delete_batch()`.
+const COUNTED: [Errno; 4] = [Errno::ENOENT, Errno::ENOSPC, Errno::EBUSY, Errno::ENOMEM];
 
 /// The limits of open files that this process was started with: soft and hard.
 static FILES: OnceLock<(u64, u64)> = OnceLock::new();

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 use nix::fcntl::OFlag;
@@ -14,12 +15,14 @@ use crate::decode::{Header, Record};
 use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::Attached;
-use crate::loss;
-use crate::render::Column;
+use crate::loss::{self, InKernel};
+use crate::render::{Column, Lines};
 use crate::report::{Report, boottime_ns};
 
 /// How long a signal, or the end of the command, may go unnoticed, in milliseconds.
 const TICK_MS: u8 = 50;
+/// How long what is left in the pipe is read at the end.
+const PATIENCE: Duration = Duration::from_secs(1);
 const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"];
 
 /// What was printed.
@@ -34,34 +37,70 @@ pub(crate) fn messages<A: Attached>(
     mut report: Report,
     mut ending: Ending,
 ) -> Result<()> {
-    let mut pipe = open()?;
     report.lost_on_the_way(loss::TRACE_PIPE);
-    // What is in the pipe from before is not ours.
-    let start = boottime_ns();
-    let lines = report.lines("event", columns);
-    let mut text = Vec::new();
-    let mut attached = Some(attached);
-    loop {
-        let end = ending.reached() || report.has_failed();
-        if end {
-            attached = None;
+    let mut reader = Reader {
+        pipe: open()?,
+        // What is in the pipe from before is not ours.
+        start_ns: boottime_ns(),
+        lines: report.lines("event", columns),
+        text: Vec::new(),
+    };
+    let mut done = Ok(());
+    while done.is_ok() && !ending.reached() && !report.has_failed() {
+        reader.wait();
+        done = reader.read(&mut report).map(drop);
+        report.flush();
+    }
+    drop(attached);
+    let kernel = InKernel::of(object);
+    let mut is_more = done.is_ok();
+    let patience = Instant::now() + PATIENCE;
+    while is_more && !report.has_failed() && Instant::now() < patience {
+        match reader.read(&mut report) {
+            Ok(read) => is_more = read,
+            Err(error) => (is_more, done) = (false, Err(error)),
         }
+    }
+    report.finish(kernel, done)
+}
+
+/// What comes out of the pipe.
+struct Reader<'a> {
+    pipe: File,
+    start_ns: u64,
+    lines: Lines<'a, Message>,
+    /// A line that has begun.
+    text: Vec<u8>,
+}
+
+impl Reader<'_> {
+    fn wait(&self) {
         let events = PollFlags::POLLIN;
-        let _ = poll(&mut [PollFd::new(pipe.as_fd(), events)], PollTimeout::from(TICK_MS));
-        read(&mut pipe, &mut text)?;
-        while let Some(newline) = text.iter().position(|&byte| byte == b'\n') {
-            let line = text.drain(..=newline).collect::<Vec<_>>();
-            let Some((header, message)) = parse(&String::from_utf8_lossy(&line)) else { continue };
-            if header.time_ns >= start {
-                let record = Record::made(&header, &message);
-                report.row(&lines, &record, 1);
+        // A signal is no error, and any other one is met by reading.
+        let _ = poll(&mut [PollFd::new(self.pipe.as_fd(), events)], PollTimeout::from(TICK_MS));
+    }
+
+    /// Shows a piece of what is there; was there something? Others may print without end.
+    fn read(&mut self, report: &mut Report) -> Result<bool> {
+        let mut piece = [0; 1 << 16];
+        let len = match self.pipe.read(&mut piece) {
+            Ok(len) => len,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(true),
+            Err(error) => return Err(error).doing("reading trace_pipe"),
+        };
+        self.text.extend_from_slice(&piece[..len]);
+        let text = std::mem::take(&mut self.text);
+        let mut lines = text.split(|&byte| byte == b'\n');
+        // What is behind the last newline has not ended yet.
+        self.text = lines.next_back().unwrap_or_default().to_vec();
+        for line in lines {
+            let Some((header, message)) = parse(&String::from_utf8_lossy(line)) else { continue };
+            if header.time_ns >= self.start_ns {
+                report.row(&self.lines, &Record::made(&header, &message), 1);
             }
         }
-        report.flush();
-        if end {
-            drop(attached);
-            return report.finish(object);
-        }
+        Ok(len > 0)
     }
 }
 
@@ -80,20 +119,6 @@ fn open() -> Result<File> {
 
 fn is_busy(opened: &io::Result<File>) -> bool {
     opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
-}
-
-/// Everything that is there.
-fn read(pipe: &mut File, text: &mut Vec<u8>) -> Result<()> {
-    let mut piece = [0; 1 << 16];
-    loop {
-        match pipe.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(len) => text.extend_from_slice(&piece[..len]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).doing("reading trace_pipe"),
-        }
-    }
 }
 
 /// `comm-12 [000] d..21 1.5: bpf_trace_printk: Hello, World! pid 12 uid 0 at 15` as hello.bpf.c

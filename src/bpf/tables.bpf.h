@@ -10,6 +10,8 @@
 
 #include "ebtools.bpf.h"
 
+#define EBUSY 16
+
 #define TABLES(name, key_type, value_type, entries)                                                \
 	struct name##_s {                                                                          \
 		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
@@ -26,23 +28,24 @@
 
 /*
  * The value of a key in the table in use; a new one is a copy of none. NULL when there is no room,
- * which is counted.
+ * or the key's bucket is in use by what this has interrupted; both are counted.
  */
 static __always_inline void *table_entry(void *tables, const void *key, const void *none)
 {
+	void *table, *value = NULL;
 	__u32 zero = 0;
-	void *table = bpf_map_lookup_elem(tables, &zero), *value;
+	long error = 0;
 
-	if (!table)
-		return NULL;
-	value = bpf_map_lookup_elem(table, key);
-	if (!value) {
+	table = bpf_map_lookup_elem(tables, &zero);
+	if (table)
+		value = bpf_map_lookup_elem(table, key);
+	if (table && !value) {
 		/* Another CPU may be first: then its entry is used. */
-		bpf_map_update_elem(table, key, none, BPF_NOEXIST);
+		error = bpf_map_update_elem(table, key, none, BPF_NOEXIST);
 		value = bpf_map_lookup_elem(table, key);
 	}
 	if (!value)
-		count_lost(LOST_MAP_FULL);
+		count_lost(error == -EBUSY ? LOST_SCRATCH_BUSY : LOST_MAP_FULL);
 	return value;
 }
 

@@ -293,6 +293,7 @@ static __always_inline void count(const struct packet *p, bool dropped, __u64 by
 	/* Packets are received one after the other on a CPU. */
 	value->packets++;
 	value->bytes += bytes;
+	count_submitted();
 }
 
 SEC("xdp")

@@ -8,7 +8,6 @@ use glob::Pattern;
 use libbpf_rs::skel::Skel as _;
 
 use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
-use crate::counts::{self, Tables};
 use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Error, Result};
@@ -21,6 +20,7 @@ use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value, histogram, table};
 use crate::report::{Report, boottime_ns};
 use crate::session::{Session, Storage, Wants};
+use crate::tables::Tables;
 use crate::tool::Tool;
 
 /// Show how long functions take, of the kernel and of programs
@@ -166,10 +166,11 @@ impl Tool for Funclatency {
                 }
             },
         )?;
-        let mut tables = Tables::of(skel.object(), "latency_table")?;
+        let mut tables = Latencies::of(skel.object(), "latency_table")?;
         session.run_intervals(skel.object(), links, &columns, |report, lines, _| {
-            self.show(report, lines, merge(&mut tables, !self.ret)?);
-            Ok(())
+            let (rows, read) = merge(&mut tables, !self.ret);
+            self.show(report, lines, rows);
+            read
         })
     }
 }
@@ -291,12 +292,13 @@ fn too_many(wanted: &str, many: usize) -> Error {
     Error::usage("funclatency", cause)
 }
 
+type Latencies<'o> = Tables<'o, types::latency_key, types::latency_value>;
+
 /// Adds up the CPUs' entries; all together if they are not told apart.
-fn merge(tables: &mut Tables<'_>, is_time: bool) -> Result<Vec<Row>> {
+fn merge(tables: &mut Latencies<'_>, is_time: bool) -> (Vec<Row>, Result<()>) {
     let mut rows = BTreeMap::new();
-    for (key, value) in tables.turn()? {
-        let pid = counts::read::<types::latency_key>(&key)?.pid;
-        let value = counts::read::<types::latency_value>(&value)?;
+    let read = tables.turn(|key, value| {
+        let pid = key.pid;
         let slots = vec![0; value.slots.len()];
         let new = Row { pid, count: 0, total: 0, max: 0, errors: 0, slots, is_time };
         let row = rows.entry(pid).or_insert(new);
@@ -307,8 +309,8 @@ fn merge(tables: &mut Tables<'_>, is_time: bool) -> Result<Vec<Row>> {
         for (sum, count) in row.slots.iter_mut().zip(value.slots) {
             *sum = sum.saturating_add(count);
         }
-    }
+    });
     let mut rows = rows.into_values().collect::<Vec<_>>();
     rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));
-    Ok(rows)
+    (rows, read)
 }

@@ -177,7 +177,7 @@ fn print(found: &[&Found], columns: &[&Col], format: Format) -> Result<()> {
         Format::Json => Lines::json("probe", Probes::NAME, columns),
         Format::Table => Lines::table(columns),
     };
-    let mut output = Output::default();
+    let mut output = Output::new();
     output.lines(0, |out| lines.header(out));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {

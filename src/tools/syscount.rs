@@ -9,7 +9,6 @@ use libbpf_rs::skel::Skel as _;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
-use crate::counts::{self, Tables};
 use crate::decode::{self, Header, Record};
 use crate::error::{Context as _, Result};
 use crate::hist;
@@ -21,6 +20,7 @@ use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
 use crate::session::{Session, Storage, Wants};
 use crate::syscalls;
+use crate::tables::{self, Tables};
 use crate::tool::Tool;
 
 /// Count system calls: which, whose, how many fail, how long they take
@@ -209,15 +209,15 @@ impl Tool for Syscount {
         let mut source = if quick {
             Source::Array(Counts::of(skel.object())?)
         } else {
-            Source::Tables(Tables::of(skel.object(), "call_table")?)
+            Source::Tables(Calls::of(skel.object(), "call_table")?)
         };
         session.run_intervals(skel.object(), links, &columns, |report, lines, length| {
-            let rows = source.rows(by)?;
+            let (rows, read) = source.rows(by);
             if quick {
                 report.counted(rows.iter().map(|row| row.count).sum());
             }
             self.show(report, lines, rows, length);
-            Ok(())
+            read
         })
     }
 }
@@ -260,12 +260,14 @@ impl Syscount {
 /// Where the kernel side counts.
 enum Source<'o> {
     Array(Counts<'o>),
-    Tables(Tables<'o>),
+    Tables(Calls<'o>),
 }
 
+type Calls<'o> = Tables<'o, types::call_key, types::call_value>;
+
 impl Source<'_> {
-    /// What was counted since the last time.
-    fn rows(&mut self, by: By) -> Result<Vec<Row>> {
+    /// What was counted since the last time, as far as it could be read.
+    fn rows(&mut self, by: By) -> (Vec<Row>, Result<()>) {
         match self {
             Self::Array(counts) => counts.rows(),
             Self::Tables(tables) => merge(tables, by),
@@ -274,11 +276,9 @@ impl Source<'_> {
 }
 
 /// Adds up the CPUs' entries.
-fn merge(tables: &mut Tables<'_>, by: By) -> Result<Vec<Row>> {
+fn merge(tables: &mut Calls<'_>, by: By) -> (Vec<Row>, Result<()>) {
     let mut rows = HashMap::new();
-    for (key, value) in tables.turn()? {
-        let key = counts::read::<types::call_key>(&key)?;
-        let value = counts::read::<types::call_value>(&value)?;
+    let read = tables.turn(|key, value| {
         let id = (key.number, key.comm, key.compat);
         let row = rows.entry(id).or_insert_with(|| Row {
             by,
@@ -294,8 +294,8 @@ fn merge(tables: &mut Tables<'_>, by: By) -> Result<Vec<Row>> {
         for (sum, count) in row.slots.iter_mut().zip(value.slots) {
             *sum = sum.saturating_add(count);
         }
-    }
-    Ok(rows.into_values().collect())
+    });
+    (rows.into_values().collect(), read)
 }
 
 /// The quick way's counts, which go on and on.
@@ -311,18 +311,14 @@ impl<'o> Counts<'o> {
         Ok(Self { map, before })
     }
 
-    fn rows(&mut self) -> Result<Vec<Row>> {
-        let doing = "reading counts";
+    fn rows(&mut self) -> (Vec<Row>, Result<()>) {
         let half = self.before.len() / 2;
         let mut rows = Vec::new();
         for (slot, before) in self.before.iter_mut().enumerate() {
-            let key = u32::try_from(slot).unwrap_or(0).to_ne_bytes();
-            let cpus = self.map.lookup_percpu(&key, MapFlags::ANY).doing(doing)?;
-            let mut now = (0, 0);
-            for cpu in cpus.iter().flatten() {
-                let one = counts::read::<types::call_count>(cpu)?;
-                now = (now.0 + one.count, now.1 + one.errors);
-            }
+            let now = match sum_of_cpus(&self.map, slot) {
+                Ok(now) => now,
+                Err(error) => return (rows, Err(error)),
+            };
             if now.0 > before.0 {
                 rows.push(Row {
                     number: (slot % half) as u64,
@@ -335,8 +331,16 @@ impl<'o> Counts<'o> {
                 *before = now;
             }
         }
-        Ok(rows)
+        (rows, Ok(()))
     }
+}
+
+/// Calls and errors.
+fn sum_of_cpus(map: &libbpf_rs::Map<'_>, slot: usize) -> Result<(u64, u64)> {
+    let key = u32::try_from(slot).unwrap_or(0).to_ne_bytes();
+    let cpus = map.lookup_percpu(&key, MapFlags::ANY).doing("reading counts")?;
+    let cpus = cpus.iter().flatten().map(|cpu| tables::typed::<types::call_count>(cpu));
+    Ok(cpus.fold((0, 0), |sum, cpu| (sum.0 + cpu.count, sum.1 + cpu.errors)))
 }
 
 fn errno(text: &str) -> std::result::Result<u16, String> {

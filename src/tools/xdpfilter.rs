@@ -17,7 +17,6 @@ use nix::libc;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
-use crate::counts::{self, Tables};
 use crate::decode::{Header, Record};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, At, Attached, Hook, Probe};
@@ -30,6 +29,7 @@ use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
 use crate::session::{Session, Storage, Wants};
 use crate::sys;
+use crate::tables::Tables;
 use crate::tool::Tool;
 
 /// Count the packets that an interface receives, and drop some
@@ -267,13 +267,16 @@ impl Tool for Xdpfilter {
         )?;
         self.fill(skel.object())?;
         let attached = self.attach(&session, skel.object(), interface)?;
-        let mut tables = Tables::of(skel.object(), "packet_table")?;
+        let mut tables = Packets::of(skel.object(), "packet_table")?;
         session.run_intervals(skel.object(), (links, attached), &columns, |report, lines, _| {
-            show(report, lines, self.merge(&mut tables)?);
-            Ok(())
+            let (rows, read) = self.merge(&mut tables);
+            show(report, lines, rows);
+            read
         })
     }
 }
+
+type Packets<'o> = Tables<'o, types::packet_key, types::packet_value>;
 
 /// Attached to an interface as long as it lives.
 struct Attachment {
@@ -382,11 +385,9 @@ impl Xdpfilter {
     }
 
     /// Adds up the CPUs' entries.
-    fn merge(&self, tables: &mut Tables<'_>) -> Result<Vec<Row>> {
+    fn merge(&self, tables: &mut Packets<'_>) -> (Vec<Row>, Result<()>) {
         let mut rows = BTreeMap::new();
-        for (key, value) in tables.turn()? {
-            let key = counts::read::<types::packet_key>(&key)?;
-            let value = counts::read::<types::packet_value>(&value)?;
+        let read = tables.turn(|key, value| {
             let (protocol, address) = (protocol(&key), self.address(&key));
             let (port, dropped) = (key.port, key.dropped != 0);
             let id = (protocol.clone(), address.clone(), port, dropped);
@@ -395,11 +396,11 @@ impl Xdpfilter {
             let row = rows.entry(id).or_insert(new);
             row.packets += value.packets;
             row.bytes += value.bytes;
-        }
+        });
         let mut rows = rows.into_values().collect::<Vec<_>>();
         // Those of the same number stay in order.
         rows.sort_by_key(|row| Reverse(row.packets));
-        Ok(rows)
+        (rows, read)
     }
 
     fn address(&self, key: &types::packet_key) -> String {
@@ -462,7 +463,6 @@ fn index_of(interface: &str) -> Result<u32> {
 
 fn show(report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
     let header = Header::at(boottime_ns());
-    report.counted(rows.iter().map(|row| row.packets).sum());
     for row in rows {
         let record = Record::made(&header, &row);
         report.row(lines, &record, row.packets);

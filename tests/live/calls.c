@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -220,6 +221,21 @@ static int do_opens(char **argv)
 	return open("no such file", O_RDONLY) == -1 && open((char *)8, O_RDONLY) == -1 ? 0 : 1;
 }
 
+/* N: opens a file by so many names of a thread, each once. */
+static int do_names(char **argv)
+{
+	int i, fd, n = atoi(argv[0]);
+	char name[16];
+
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "name%d", i);
+		if (prctl(PR_SET_NAME, name) || (fd = open("/dev/null", O_RDONLY)) < 0)
+			return fail("open");
+		close(fd);
+	}
+	return 0;
+}
+
 /* --- functions ------------------------------------------------------------------------------- */
 
 static jmp_buf out;
@@ -332,6 +348,29 @@ static const char *const frames[] = {
 	ETHERNET "0800" "4500",
 	ETHERNET "1234" "00",
 };
+
+/* INTERFACE N: sends a frame from each of so many addresses, by one processor. */
+static int do_sources(char **argv)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(argv[0]) };
+	/* UDP; the address is the four bytes from 26 on. */
+	unsigned char bytes[42] = { [12] = 8, [14] = 0x45, [17] = 28, [22] = 64, [23] = 17, [26] = 10 };
+	int i, fd = socket(AF_PACKET, SOCK_RAW, 0), n = atoi(argv[1]);
+	cpu_set_t first;
+
+	CPU_ZERO(&first);
+	CPU_SET(0, &first);
+	if (sched_setaffinity(0, sizeof(first), &first))
+		return fail("sched_setaffinity");
+	for (i = 0; i < n; i++) {
+		bytes[27] = i >> 16;
+		bytes[28] = i >> 8;
+		bytes[29] = i;
+		if (sendto(fd, bytes, sizeof(bytes), 0, (void *)&to, sizeof(to)) < 0)
+			return fail("sendto");
+	}
+	return 0;
+}
 
 /* INTERFACE: sends frames of all kinds, each once. */
 static int do_frames(char **argv)
@@ -631,6 +670,8 @@ static const struct {
 	{ "unlink32", do_unlink32 },
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
+	{ "names", do_names },
+	{ "sources", do_sources },
 	{ "frames", do_frames },
 	{ "jit", do_jit },
 	{ "mysql", do_mysql },
