@@ -33,7 +33,6 @@ mod messages;
 mod options;
 mod output;
 mod paths;
-mod perf_map;
 mod privileges;
 mod processes;
 mod report;

@@ -42,18 +42,6 @@ pub fn without_escapes(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What is mapped at an address: a file's path, or something like `[vdso]`.
-pub fn mapping_of(maps: &[u8], address: u64) -> Option<&[u8]> {
-    maps.split(|&byte| byte == b'\n').find_map(|line| {
-        let mut words = line.splitn(6, |&byte| byte == b' ');
-        let (from, to) = std::str::from_utf8(words.next()?).ok()?.split_once('-')?;
-        let from = u64::from_str_radix(from, 16).ok()?;
-        let to = u64::from_str_radix(to, 16).ok()?;
-        let name = words.nth(4)?.trim_ascii_start();
-        ((from..to).contains(&address) && !name.is_empty()).then_some(name)
-    })
-}
-
 /// The paths of all files that are mapped to be run, each once.
 pub fn mapped_files(maps: &[u8]) -> Vec<&str> {
     let mut paths = Vec::new();

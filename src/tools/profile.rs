@@ -114,12 +114,16 @@ const TOTAL: Col = Col::new("TOTAL", "total", 8, "samples in it and in what it c
 const TOTAL_PERCENT: Col = Col::new("TOTAL%", "total_percent", 6, "the same, of a hundred", |r| {
     percent(r.event.total, r.event.all)
 });
-const MODULE: Col = Col::new("MODULE", "module", 0, "the file that it is in, or [kernel]", |r| {
-    match &r.event.module[..] {
+const MODULE: Col = Col::new(
+    "MODULE",
+    "module",
+    0,
+    "the file that it is in, [kernel], or its module",
+    |r| match &r.event.module[..] {
         b"" => Value::None,
         module => Value::Text(module),
-    }
-})
+    },
+)
 .user();
 
 const FUNCTIONS: &[Col] = &[
@@ -132,7 +136,7 @@ const FUNCTIONS: &[Col] = &[
         "FUNCTION",
         "function",
         40,
-        "its name; without symbols that of its file, [libc.so.6]",
+        "its name; without symbols its file and address, [server+0x1260]",
         |r| Value::Text(&r.event.function),
     )
     .user(),
@@ -294,6 +298,7 @@ impl Consumer<types::event> for Samples<'_> {
             }
         }
         self.stacks.clear();
+        self.symbols.forget();
     }
 }
 
@@ -346,7 +351,8 @@ impl Samples<'_> {
                 continue;
             }
             let Function { name, module, .. } = self.symbols.function(number).clone();
-            let row = Row { function: name, module, count, total, all, ..Row::default() };
+            let (function, module) = (name.to_vec(), module.to_vec());
+            let row = Row { function, module, count, total, all, ..Row::default() };
             self.row(report, &row, count);
         }
     }
@@ -369,7 +375,7 @@ impl Samples<'_> {
                 What::Thread(comm) => (comm.clone(), Vec::new()),
                 What::Function(number) => {
                     let Function { name, module, .. } = self.symbols.function(*number).clone();
-                    (name, module)
+                    (name.to_vec(), module.to_vec())
                 }
             };
             let row = Row { function, module, depth, count, total, all, ..Row::default() };

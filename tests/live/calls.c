@@ -615,6 +615,41 @@ static int do_jit(char **argv)
 	return 0;
 }
 
+static const char *cut;
+
+/* Cuts the file off, so that what is behind the code is gone, and makes it as long as before. */
+static void *cut_and_mend(void *keep)
+{
+	struct stat is;
+
+	if (stat(cut, &is))
+		return NULL;
+	while (!truncate(cut, (long)keep) && !truncate(cut, is.st_size))
+		;
+	return NULL;
+}
+
+/* FILE KEEP SECONDS: runs the code at 4096 in a file, which it cuts off to KEEP bytes again and again, if not 0. */
+static int do_mapped(char **argv)
+{
+	void (*code)(long times);
+	int fd = open(argv[0], O_RDONLY);
+	void *at = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 4096);
+	long keep = atol(argv[1]);
+	time_t end = time(NULL) + atol(argv[2]);
+	pthread_t thread;
+
+	if (at == MAP_FAILED)
+		return fail("mmap");
+	cut = argv[0];
+	if (keep && pthread_create(&thread, NULL, cut_and_mend, (void *)keep))
+		return fail("thread");
+	*(void **)&code = at;
+	while (time(NULL) <= end)
+		code(10000000);
+	return 0;
+}
+
 static void *mysql_connection(void *query)
 {
 	pthread_setname_np(pthread_self(), "one_connection");
@@ -674,6 +709,7 @@ static const struct {
 	{ "sources", do_sources },
 	{ "frames", do_frames },
 	{ "jit", do_jit },
+	{ "mapped", do_mapped },
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "busy", do_busy },

@@ -13,6 +13,7 @@ mod case;
 mod cases;
 mod helper;
 mod hostile;
+mod made;
 mod run;
 mod servers;
 

@@ -1,5 +1,130 @@
 //! Attacks by files, maps and stacks that are made to mislead `profile`.
 
-use crate::behaviours::Behaviour;
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-pub(crate) const CASES: &[(&str, Behaviour)] = &[];
+use serde_json::Value;
+
+use crate::behaviours::{Behaviour, check, text};
+use crate::made::{self, CODE_ADDRESS, CODE_END, SYMBOLS_SIZE_AT};
+use crate::run::{calls, ebtools, scratch_dir, this_program};
+
+pub(crate) const CASES: &[(&str, Behaviour)] = &[
+    ("profile_survives_files_that_are_cut_off", survives_files_that_are_cut_off),
+    ("profile_reads_so_much_of_a_file", reads_so_much_of_a_file),
+    ("profile_shows_no_versions_as_functions", shows_no_versions_as_functions),
+];
+
+const ATTACKER: u32 = 65534;
+const FUNCTION: u8 = 0x12;
+const OBJECT: u8 = 0x11;
+const ABSOLUTE: u16 = 0xfff1;
+
+/// Counts down from its argument.
+const CODE: &[u8] = if cfg!(target_arch = "x86_64") {
+    &[0x48, 0x83, 0xef, 0x01, 0x75, 0xfa, 0xc3]
+} else {
+    &[0x00, 0x04, 0x00, 0xf1, 0xe1, 0xff, 0xff, 0x54, 0xc0, 0x03, 0x5f, 0xd6]
+};
+
+/// A directory of the attacker's, with a file of his and the program that maps it.
+struct Lair {
+    dir: PathBuf,
+    file: String,
+    calls: String,
+}
+
+impl Lair {
+    fn with(name: &str, file: &[u8]) -> Result<Self, String> {
+        let dir = scratch_dir(name);
+        let (path, copy) = (dir.join("mapped"), dir.join("calls"));
+        fs::write(&path, file).map_err(text)?;
+        fs::copy(calls(), &copy).map_err(text)?;
+        for path in [&dir, &path] {
+            chown(path, Some(ATTACKER), Some(ATTACKER)).map_err(text)?;
+        }
+        let shown = |path: &Path| path.to_string_lossy().into_owned();
+        Ok(Self { file: shown(&path), calls: shown(&copy), dir })
+    }
+
+    /// Profiles, with no more memory than `limit` KiB, while the attacker runs the file's code for
+    /// some seconds, and cuts the file off meanwhile, if it is to `keep` bytes of it.
+    fn profile(&self, limit: u32, keep: u64) -> Result<Vec<Value>, String> {
+        let limited = format!("ulimit -v {limit}; exec \"$0\" \"$@\"");
+        let user = ATTACKER.to_string();
+        let output = Command::new("busybox")
+            .args(["timeout", "60", "sh", "-c", &limited, &ebtools(), "profile", "--json", "-U"])
+            .args(["--", &this_program(), "helper", "as", &user, &self.calls, "mapped"])
+            .args([&self.file, &keep.to_string(), "2"])
+            .output()
+            .map_err(text)?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let lines = printed.lines().map(serde_json::from_str::<Value>);
+        let lines = lines.collect::<Result<Vec<_>, _>>().map_err(text)?;
+        let is_done = lines.last().is_some_and(|line| line["type"] == "summary");
+        check(output.status.success() && is_done, || format!("{}: {said}", output.status))?;
+        Ok(lines)
+    }
+
+    /// The functions of the file, by their samples.
+    fn functions(&self, lines: &[Value]) -> Result<Vec<String>, String> {
+        let module = fs::canonicalize(&self.file).map_err(text)?.to_string_lossy().into_owned();
+        let of_file = lines.iter().filter(|line| line["module"] == module.as_str());
+        let names = of_file.filter_map(|line| line["function"].as_str().map(Into::into));
+        Ok(names.collect())
+    }
+}
+
+impl Drop for Lair {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A table of symbols that is there when it is looked for and gone when it is read.
+fn survives_files_that_are_cut_off() -> Result<(), String> {
+    let mut file = made::elf(&[("counts_down", FUNCTION, 1, CODE_ADDRESS, 16)], CODE);
+    let size = 64_u64 << 20;
+    file[SYMBOLS_SIZE_AT..][..8].copy_from_slice(&size.to_ne_bytes());
+    let lair = Lair::with("cut", &file)?;
+    let all = fs::OpenOptions::new().write(true).open(&lair.file).map_err(text)?;
+    all.set_len(2 * size).map_err(text)?;
+    for _ in 0..3 {
+        let lines = lair.profile(4 << 20, CODE_END)?;
+        let functions = lair.functions(&lines)?;
+        check(!functions.is_empty(), || format!("no samples: {lines:?}"))?;
+    }
+    Ok(())
+}
+
+/// Two hundred gigabytes of symbols, nearly all of which is a hole.
+fn reads_so_much_of_a_file() -> Result<(), String> {
+    let mut file = made::elf(&[("counts_down", FUNCTION, 1, CODE_ADDRESS, 16)], CODE);
+    let size = 200_u64 << 30;
+    file[SYMBOLS_SIZE_AT..][..8].copy_from_slice(&size.to_ne_bytes());
+    let lair = Lair::with("sparse", &file)?;
+    let all = fs::OpenOptions::new().write(true).open(&lair.file).map_err(text)?;
+    all.set_len(size + (1 << 20)).map_err(text)?;
+    let lines = lair.profile(600 << 10, 0)?;
+    let functions = lair.functions(&lines)?;
+    check(functions.iter().any(|name| name == "counts_down"), || format!("{functions:?}"))
+}
+
+/// Neither the names of versions and data nor a function that ends before are what runs. Without
+/// another name it is the address that the file gives to it.
+fn shows_no_versions_as_functions() -> Result<(), String> {
+    let symbols = [
+        ("GLIBC_PRIVATE", OBJECT, ABSOLUTE, 0, 0),
+        ("VERSION_1", OBJECT, ABSOLUTE, CODE_ADDRESS, 0),
+        ("data", OBJECT, 1, CODE_ADDRESS, 0x1000),
+        ("elsewhere", FUNCTION, 1, 0x10, 4),
+    ];
+    let lair = Lair::with("versions", &made::elf(&symbols, CODE))?;
+    let functions = lair.functions(&lair.profile(600 << 10, 0)?)?;
+    let prefix = format!("[mapped+{:#x}", CODE_ADDRESS >> 4);
+    let good = !functions.is_empty() && functions.iter().all(|name| name.starts_with(&prefix));
+    check(good, || format!("{functions:?}"))
+}

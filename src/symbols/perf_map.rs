@@ -17,7 +17,7 @@ const FUNCTIONS_MAX: usize = 1 << 19;
 
 /// What it says, and the functions in it by where they begin.
 #[derive(Debug, Default)]
-pub(crate) struct PerfMap {
+pub(super) struct PerfMap {
     text: Vec<u8>,
     functions: Vec<Function>,
 }
@@ -32,7 +32,7 @@ struct Function {
 
 impl PerfMap {
     /// Empty, where there is none.
-    pub(crate) fn read(pid: u32) -> Self {
+    pub(super) fn read(pid: u32) -> Self {
         let mut text = Vec::new();
         if let Some(file) = open(pid) {
             // What could be read is better than nothing.
@@ -42,7 +42,7 @@ impl PerfMap {
     }
 
     /// Any bytes; lines that are none are left out.
-    pub(crate) fn parse(text: Vec<u8>) -> Self {
+    pub(super) fn parse(text: Vec<u8>) -> Self {
         let mut end = 0;
         let function = |line: &[u8]| {
             end += line.len() + 1;
@@ -66,7 +66,7 @@ impl PerfMap {
     }
 
     /// The function that an address is in.
-    pub(crate) fn name_of(&self, address: u64) -> Option<&[u8]> {
+    pub(super) fn name_of(&self, address: u64) -> Option<&[u8]> {
         let behind = self.functions.partition_point(|function| function.start <= address);
         let Function { start, size, name } = self.functions.get(behind.checked_sub(1)?)?;
         let name = self.text.get(name.start as usize..name.end as usize)?;
@@ -74,7 +74,7 @@ impl PerfMap {
     }
 
     /// The memory that it takes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.text.capacity() + self.functions.capacity() * size_of::<Function>()
     }
 }
