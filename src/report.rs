@@ -30,6 +30,8 @@ pub(crate) struct Report {
     /// Events that the kernel let through, beyond those in its counters.
     counted: u64,
     error: Option<Error>,
+    /// What a tool says beside the accounts: lines for people, and values in JSON.
+    beside: (Vec<String>, Vec<(&'static str, u64)>),
 }
 
 impl Report {
@@ -45,6 +47,7 @@ impl Report {
             rest: loss::UNACCOUNTED,
             counted: 0,
             error: None,
+            beside: Default::default(),
         }
     }
 
@@ -118,6 +121,11 @@ impl Report {
         self.error = Some(error);
     }
 
+    /// To be said at the end beside the accounts: lines for people, and values in JSON.
+    pub(crate) fn beside(&mut self, lines: Vec<String>, values: Vec<(&'static str, u64)>) {
+        self.beside = (lines, values);
+    }
+
     /// Can nothing more be written?
     pub(crate) fn has_failed(&mut self) -> bool {
         self.output.failure().is_some()
@@ -174,13 +182,18 @@ impl Report {
         self.tell(accounts);
         if self.format == Format::Json {
             let tool = self.tool;
-            self.output.lines(0, |out| json::summary(out, tool, produced, delivered, &lost));
+            let beside = std::mem::take(&mut self.beside.1);
+            self.output
+                .lines(0, |out| json::summary(out, tool, produced, delivered, &lost, &beside));
             self.output.flush();
         }
         if self.pipe_is_closed() {
             return done;
         }
         say(format_args!("{}: {totals}", self.tool));
+        for line in &self.beside.0 {
+            say(format_args!("{}: {line}", self.tool));
+        }
         done.and_then(|()| match self.output.failure() {
             // A pipe may be closed at any time, just now too.
             None => self.error.map_or(Ok(()), Err),

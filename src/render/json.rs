@@ -89,13 +89,14 @@ pub fn lost(out: &mut Vec<u8>, tool: &str, clock: &Clock, time_ns: u64, reason: 
     row(out, &Keys::new("lost", tool, &columns), &columns, clock, &record);
 }
 
-/// Appends the last line: produced = delivered + the sum of lost.
+/// Appends the last line: produced = delivered + the sum of lost. `beside` is what a tool adds.
 pub fn summary(
     out: &mut Vec<u8>,
     tool: &str,
     produced: u64,
     delivered: u64,
     lost: &BTreeMap<&'static str, u64>,
+    beside: &[(&'static str, u64)],
 ) {
     out.push(b'{');
     entry(out, "type", "summary");
@@ -103,6 +104,9 @@ pub fn summary(
     entry(out, "produced", produced);
     entry(out, "delivered", delivered);
     entry(out, "lost", lost);
+    for (key, value) in beside {
+        entry(out, key, value);
+    }
     end(out);
 }
 

@@ -2,6 +2,7 @@
 //! while the process still runs. Processes may be hostile: what is read of them has limits, in
 //! memory and in time.
 
+mod begins;
 mod budget;
 mod bytes;
 mod elf;
@@ -57,8 +58,11 @@ impl Symbols {
     pub(crate) const NO_CODE: u32 = 2;
     /// An address of a process of which nothing is known any more.
     pub(crate) const UNKNOWN: u32 = 3;
+    /// In the place of the callers that a stack has lost.
+    pub(crate) const BROKEN: u32 = 4;
     /// Their names.
-    const FIRST: [&'static str; 4] = ["[other]", "[no stack]", "[no code]", "[unknown]"];
+    const FIRST: [&'static str; 5] =
+        ["[other]", "[no stack]", "[no code]", "[unknown]", "[broken stack]"];
 
     pub(crate) fn new() -> Self {
         Self {

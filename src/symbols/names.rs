@@ -6,7 +6,7 @@ use std::rc::Rc;
 /// The most functions that are told apart; beyond them there is `[other]`.
 const FUNCTIONS_MAX: usize = 1 << 19;
 /// The memory that they may take.
-const BYTES_MAX: usize = 64 << 20;
+const BYTES_MAX: usize = 32 << 20;
 
 /// A function.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

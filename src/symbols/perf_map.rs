@@ -4,10 +4,14 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::ops::Range;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
 
+use super::files;
+use crate::foreign::ForeignFile;
 use crate::procfs;
 
 /// The most that is read of it.
@@ -36,7 +40,7 @@ impl PerfMap {
         let mut text = Vec::new();
         if let Some(file) = open(pid) {
             // What could be read is better than nothing.
-            let _ = file.take(BYTES_MAX).read_to_end(&mut text);
+            let _ = file.reader(2 * BYTES_MAX).take(BYTES_MAX).read_to_end(&mut text);
         }
         Self::parse(text)
     }
@@ -79,15 +83,21 @@ impl PerfMap {
     }
 }
 
-/// In the process's own /tmp, by its own number. Opening what is no regular file could take
-/// forever.
-fn open(pid: u32) -> Option<File> {
+/// In the process's own /tmp, by its own number: a link there leads to no place outside of its
+/// root. As perf has it, what does not belong to the process's user or to root is not believed.
+fn open(pid: u32) -> Option<ForeignFile> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let own = procfs::status(&status, "NSpid")?.split_whitespace().next_back()?;
+    let user = procfs::status(&status, "Uid")?.split_whitespace().nth(1)?.parse::<u32>().ok()?;
     let mut options = File::options();
-    options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY);
-    let file = options.open(format!("/proc/{pid}/root/tmp/perf-{own}.map")).ok()?;
-    file.metadata().is_ok_and(|data| data.is_file()).then_some(file)
+    let root = options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
+    let root = root.open(format!("/proc/{pid}/root")).ok()?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let held = openat2(root, format!("tmp/perf-{own}.map").as_str(), how).ok()?;
+    let file = files::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref())?;
+    [0, user].contains(&file.metadata().uid()).then_some(file)
 }
 
 #[cfg(test)]

@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::hooks::{At, Counter, Hook, Probe};
 use crate::options::{self, Format, IntervalOptions};
 use crate::privileges;
-use crate::render::escape;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
@@ -25,6 +24,14 @@ use crate::session::{Session, Storage, Wants};
 use crate::stream::Consumer;
 use crate::symbols::{Function, Space, Symbols};
 use crate::tool::Tool;
+
+#[cfg(feature = "svg")]
+mod flames;
+mod folded;
+mod tree;
+
+use folded::Folded;
+use tree::{Tree, What};
 
 /// Show where the processors spend their time, by sampling stacks
 #[derive(Args, Debug)]
@@ -77,6 +84,11 @@ pub(crate) struct Profile {
 const TOP: usize = 40;
 /// The most stacks that are told apart in an interval; the rest of a program's are one.
 const STACKS_MAX: usize = 100_000;
+/// The most calls in them.
+const CALLS_MAX: usize = 10_000_000;
+/// The most calls that the kernel tells of a stack, and the most that there is room for.
+const DEPTH: &str = "/proc/sys/kernel/perf_event_max_stack";
+const DEPTH_MAX: usize = 127;
 /// A call that has fewer of a hundred samples is not in the tree.
 const LEAST_PERCENT: f64 = 1.0;
 
@@ -89,7 +101,7 @@ struct Row {
     comm: Vec<u8>,
     function: Vec<u8>,
     module: Vec<u8>,
-    /// Names of functions, each with a NUL behind it.
+    /// Names of functions, each with a NUL after it.
     stack: Vec<u8>,
     depth: usize,
     /// Samples in the function itself.
@@ -228,6 +240,10 @@ impl Tool for Profile {
                 time_ns: 0,
                 symbols: Symbols::new(),
                 stacks: HashMap::new(),
+                calls: 0,
+                of_programs: 0,
+                broken: 0,
+                depth_max: depth_max(),
                 #[cfg(feature = "svg")]
                 svg,
             }
@@ -267,6 +283,12 @@ struct Samples<'a> {
     time_ns: u64,
     symbols: Symbols,
     stacks: HashMap<Stack, u64>,
+    /// The calls in them.
+    calls: usize,
+    /// Stacks of programs, those that end before a thread's first call, and how deep they may be.
+    of_programs: u64,
+    broken: u64,
+    depth_max: usize,
     #[cfg(feature = "svg")]
     svg: Option<flames::Svg>,
 }
@@ -274,11 +296,12 @@ struct Samples<'a> {
 impl Consumer<types::event> for Samples<'_> {
     fn take(&mut self, _: &mut Report, record: Record<'_, types::event>) {
         let comm = c_str(&record.header.comm).to_vec();
-        let stack = match self.stacks.len() {
-            STACKS_MAX.. => vec![Symbols::OTHER],
-            _ => self.stack(&record),
-        };
+        let is_full = self.stacks.len() >= STACKS_MAX || self.calls >= CALLS_MAX;
+        let stack = if is_full { vec![Symbols::OTHER] } else { self.stack(&record) };
+        let calls = stack.len();
+        let known = self.stacks.len();
         *self.stacks.entry((comm, stack)).or_default() += 1;
+        self.calls += if self.stacks.len() > known { calls } else { 0 };
     }
 
     fn interval(&mut self, report: &mut Report, _: Duration) {
@@ -293,11 +316,13 @@ impl Consumer<types::event> for Samples<'_> {
         }
         #[cfg(feature = "svg")]
         if let Some(svg) = self.svg.take() {
-            if let Err(error) = svg.draw(self.folded_lines()) {
+            if let Err(error) = svg.draw(self.folded().lines()) {
                 report.fail(error);
             }
         }
+        self.say_what_is_broken(report);
         self.stacks.clear();
+        self.calls = 0;
         self.symbols.forget();
     }
 }
@@ -310,7 +335,7 @@ impl Samples<'_> {
         let (kernel, rest) = record.tail.split_at_checked(kernel_len as usize).unwrap_or_default();
         let user = rest.get(..user_len as usize).unwrap_or_default();
         let space = Space::User(record.event.pid, record.event.image);
-        let mut stack = self.symbols.numbers(space, &calls(user));
+        let mut stack = self.of_program(space, &calls(user));
         let mut of_kernel = self.symbols.numbers(Space::Kernel, &calls(kernel));
         stack.reverse();
         of_kernel.reverse();
@@ -319,6 +344,40 @@ impl Samples<'_> {
             stack.push(Symbols::NO_STACK);
         }
         stack
+    }
+
+    /// A program's, from the last call to the first, or to where it breaks.
+    fn of_program(&mut self, space: Space, addresses: &[u64]) -> Vec<u32> {
+        let mut stack = self.symbols.numbers(space, addresses);
+        let Some(&first) = stack.first() else { return stack };
+        self.of_programs += 1;
+        // What runs is code: this is another program by now.
+        if first == Symbols::NO_CODE {
+            return vec![Symbols::UNKNOWN];
+        }
+        let no_code = stack.iter().position(|&number| number == Symbols::NO_CODE);
+        stack.truncate(no_code.unwrap_or(stack.len()));
+        let last = stack.last().copied().unwrap_or(first);
+        // Where that cannot be known, it is whole.
+        let may_be_whole = || {
+            addresses.len() >= self.depth_max
+                || [Symbols::UNKNOWN, Symbols::OTHER].contains(&last)
+                || self.symbols.function(last).begins_thread(stack.len() > 1)
+        };
+        if no_code.is_some() || !may_be_whole() {
+            self.broken += 1;
+            stack.push(Symbols::BROKEN);
+        }
+        stack
+    }
+
+    fn say_what_is_broken(&self, report: &mut Report) {
+        let (all, broken) = (self.of_programs, self.broken);
+        let line = format!(
+            "{broken} of {all} stacks of programs end early: programs built without frame pointers"
+        );
+        let lines = if broken > 0 { vec![line] } else { Vec::new() };
+        report.beside(lines, vec![("stacks", all), ("broken_stacks", broken)]);
     }
 
     fn all(&self) -> u64 {
@@ -358,35 +417,33 @@ impl Samples<'_> {
     }
 
     fn show_tree(&self, report: &mut Report) {
-        let mut tree = Tree::default();
-        for ((comm, stack), count) in &self.stacks {
-            tree.add(comm, stack, *count);
-        }
+        let tree = Tree::new(self.stacks.iter().map(|(stack, count)| (stack, *count)));
         let all = self.all();
         let least = (all as f64 * LEAST_PERCENT / 100.0).ceil() as u64;
-        let mut waiting = tree.children(&tree.roots, 0);
-        while let Some((depth, call)) = waiting.pop() {
-            let Call { total, count, .. } = tree.calls[call];
+        let mut waiting = tree.roots();
+        while let Some(call) = waiting.pop() {
+            let (depth, total) = (call.depth, call.total);
             if total < least {
                 report.left_out(total);
                 continue;
             }
-            let (function, module) = match &tree.calls[call].what {
-                What::Thread(comm) => (comm.clone(), Vec::new()),
+            let (function, module) = match tree.what(&call) {
+                What::Thread(comm) => (comm.to_vec(), Vec::new()),
                 What::Function(number) => {
-                    let Function { name, module, .. } = self.symbols.function(*number).clone();
+                    let Function { name, module, .. } = self.symbols.function(number);
                     (name.to_vec(), module.to_vec())
                 }
             };
+            let count = tree.count(&call);
             let row = Row { function, module, depth, count, total, all, ..Row::default() };
             self.row(report, &row, count);
-            waiting.extend(tree.children(&tree.calls[call].children, depth + 1));
+            waiting.extend(tree.below(&call));
         }
     }
 
     fn show_stacks(&self, report: &mut Report) {
         if self.is_folded {
-            for (line, count) in self.folded_lines() {
+            for (line, count) in self.folded().lines() {
                 report.text(count, |out| out.extend_from_slice((line + "\n").as_bytes()));
             }
             return;
@@ -401,138 +458,21 @@ impl Samples<'_> {
         }
     }
 
-    /// `comm;first call;last call 12`, in order.
-    fn folded_lines(&self) -> Vec<(String, u64)> {
-        let frame = |bytes: &[u8]| escape::text(bytes).replace(';', ":");
-        let mut lines = HashMap::<String, u64>::new();
-        for ((comm, stack), count) in &self.stacks {
-            let mut line = frame(comm);
-            for number in stack {
-                let function = self.symbols.function(*number);
-                let mark = self.tool.annotations && function.is_kernel;
-                line += ";";
-                line += &frame(&function.name);
-                line += if mark { "_[k]" } else { "" };
-            }
-            *lines.entry(line).or_default() += count;
-        }
-        let mut lines = lines.into_iter().collect::<Vec<_>>();
-        lines.sort();
-        for (line, count) in &mut lines {
-            *line += &format!(" {count}");
-        }
-        lines
+    fn folded(&self) -> Folded {
+        Folded::new(&self.stacks, &self.symbols, self.tool.annotations)
     }
+}
+
+/// A stack of so many calls may have had more.
+fn depth_max() -> usize {
+    let most = fs::read_to_string(DEPTH).ok().and_then(|text| text.trim().parse().ok());
+    most.map_or(DEPTH_MAX, |most: usize| most.min(DEPTH_MAX))
 }
 
 /// Addresses of calls, the last one first.
 fn calls(stack: &[u8]) -> Vec<u64> {
     let address = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
     let addresses = stack.chunks_exact(8).map(address);
-    // Behind the first, they are where a call returns to: the call is before that.
+    // After the first, they are where a call returns to: the call is before that.
     addresses.enumerate().map(|(i, at)| at.saturating_sub((i > 0).into())).collect()
-}
-
-/// Calls below their callers.
-#[derive(Default)]
-struct Tree {
-    calls: Vec<Call>,
-    roots: Children,
-}
-
-type Children = HashMap<What, usize>;
-
-#[derive(Clone, Eq, Hash, PartialEq)]
-enum What {
-    Thread(Vec<u8>),
-    Function(u32),
-}
-
-struct Call {
-    what: What,
-    count: u64,
-    total: u64,
-    children: Children,
-}
-
-impl Tree {
-    fn add(&mut self, comm: &[u8], stack: &[u32], count: u64) {
-        let mut at = self.child(None, What::Thread(comm.to_vec()), count);
-        for number in stack {
-            at = self.child(Some(at), What::Function(*number), count);
-        }
-        self.calls[at].count += count;
-    }
-
-    fn child(&mut self, of: Option<usize>, what: What, count: u64) -> usize {
-        let new = self.calls.len();
-        let children = match of {
-            Some(call) => &mut self.calls[call].children,
-            None => &mut self.roots,
-        };
-        let call = *children.entry(what.clone()).or_insert(new);
-        if call == new {
-            self.calls.push(Call { what, count: 0, total: 0, children: Children::new() });
-        }
-        self.calls[call].total += count;
-        call
-    }
-
-    /// With their depth; the one with the most samples last.
-    fn children(&self, children: &Children, depth: usize) -> Vec<(usize, usize)> {
-        let mut calls = children.values().map(|&call| (depth, call)).collect::<Vec<_>>();
-        calls.sort_by_key(|&(_, call)| (self.calls[call].total, Reverse(call)));
-        calls
-    }
-}
-
-#[cfg(feature = "svg")]
-mod flames {
-    use std::fs::File;
-    use std::path::{Path, PathBuf};
-
-    use inferno::flamegraph::{self, Options};
-
-    use crate::error::{Context as _, Result};
-
-    /// A file for a flame graph. It is made before the run, so that a wrong name is told at once.
-    pub(super) struct Svg(File, PathBuf);
-
-    impl Svg {
-        pub(super) fn create(path: &Path) -> Result<Self> {
-            let file = File::create(path).doing(format!("writing {}", path.display()))?;
-            Ok(Self(file, path.into()))
-        }
-
-        pub(super) fn draw(self, lines: Vec<(String, u64)>) -> Result<()> {
-            let Self(file, path) = self;
-            let lines = lines.iter().map(|(line, _)| line.as_str());
-            let mut options = Options::default();
-            options.title = "profile".into();
-            options.count_name = "samples".into();
-            flamegraph::from_lines(&mut options, lines, file)
-                .doing(format!("drawing {}", path.display()))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tree_sums_up() {
-        let mut tree = Tree::default();
-        tree.add(b"sh", &[1, 2], 3);
-        tree.add(b"sh", &[1, 2, 2], 4);
-        tree.add(b"sh", &[1], 1);
-        tree.add(b"ls", &[], 9);
-        let mut lines = Vec::new();
-        let mut waiting = tree.children(&tree.roots, 0);
-        while let Some((depth, call)) = waiting.pop() {
-            lines.push((depth, tree.calls[call].total, tree.calls[call].count));
-            waiting.extend(tree.children(&tree.calls[call].children, depth + 1));
-        }
-        assert_eq!(lines, [(0, 9, 9), (0, 8, 0), (1, 8, 1), (2, 7, 3), (3, 4, 4)]);
-    }
 }

@@ -579,8 +579,8 @@ __attribute__((noinline)) int mysql_query(const char *query, long connection, co
 }
 
 /*
- * FILE: is what a hostile process could do to a profiler: code of its own making, told of in a map of names
- * that is a pipe until it is a file.
+ * UID: is what a hostile process could do to a profiler: code of its own making, told of in a map of names
+ * that is a pipe until it is a file, which it gives to this user.
  */
 static int do_jit(char **argv)
 {
@@ -595,7 +595,6 @@ static int do_jit(char **argv)
 	char name[64];
 	FILE *map;
 
-	(void)argv;
 	if (at == MAP_FAILED)
 		return fail("mmap");
 	memcpy(at, code, sizeof(code));
@@ -607,11 +606,35 @@ static int do_jit(char **argv)
 	compiled(300000000);
 	unlink(name);
 	map = fopen(name, "w");
+	if (fchown(fileno(map), atoi(argv[0]), -1))
+		return fail("chown");
 	fprintf(map, "%lx %lx compiled_function\n", (unsigned long)at, (unsigned long)sizeof(code));
 	fclose(map);
 	for (clock_t end = clock() + 2 * CLOCKS_PER_SEC; clock() < end;)
 		compiled(30000000);
 	unlink(name);
+	return 0;
+}
+
+/* Counts down with another frame pointer than the stack's. */
+long stray(unsigned long *frame, long times);
+#if defined(__x86_64__)
+__asm__(".text\n .type stray, @function\n"
+	"stray: push %rbp\n mov %rdi, %rbp\n 1: sub $1, %rsi\n jnz 1b\n pop %rbp\n ret\n .size stray, . - stray\n");
+#else
+__asm__(".text\n .type stray, %function\n"
+	"stray: stp x29, x30, [sp, #-16]!\n mov x29, x0\n 1: subs x1, x1, #1\n b.ne 1b\n ldp x29, x30, [sp], #16\n ret\n"
+	".size stray, . - stray\n");
+#endif
+
+/* SECONDS: runs as if it was called from the stack, like code without frame pointers. */
+static int do_stray(char **argv)
+{
+	unsigned long frame[2] = { 0, (unsigned long)frame };
+	time_t end = time(NULL) + atol(argv[0]);
+
+	while (time(NULL) <= end)
+		stray(frame, 10000000);
 	return 0;
 }
 
@@ -710,6 +733,7 @@ static const struct {
 	{ "frames", do_frames },
 	{ "jit", do_jit },
 	{ "mapped", do_mapped },
+	{ "stray", do_stray },
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "busy", do_busy },

@@ -1090,6 +1090,7 @@ pub(crate) const CASES: &[Case] = &[
                 let (stack, count) = line.rsplit_once(' ').unwrap_or_default();
                 stack.starts_with("calls;")
                     && stack.ends_with(";main;do_busy;spin")
+                    && !stack.contains("[broken stack]")
                     && count.parse::<u64>().is_ok_and(|count| count > 10)
             });
             if good { Ok(()) } else { Err("no such line".into()) }
@@ -1124,8 +1125,32 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_of_what_a_process_compiles",
         args: &["profile", "--json"],
-        command: &["$CALLS", "jit", "-"],
+        command: &["$CALLS", "jit", "0"],
         shows: &[r#"{"function": "compiled_function", "module": "[jit]"}"#],
+        ..CASE
+    },
+    Case {
+        name: "profile_does_not_believe_what_others_say_of_a_process",
+        args: &["profile", "--json"],
+        command: &["$CALLS", "jit", "65534"],
+        shows: &[r#"{"function": "[unknown]"}"#],
+        hides: &[r#"{"function": "compiled_function"}"#],
+        ..CASE
+    },
+    Case {
+        name: "profile_stops_at_what_is_no_code",
+        args: &["profile", "-f", "-U", "--json"],
+        command: &["$CALLS", "stray", "1"],
+        shows: &[r#"{"comm": "calls", "stack": ["[broken stack]", "stray"]}"#],
+        also: |run| {
+            let lines = run.json()?;
+            let summary = lines.last().ok_or("no line")?;
+            let broken = summary["broken_stacks"].as_u64().unwrap_or(0);
+            let said = run.stderr.contains(" stacks of programs end early: programs built without frame pointers\n");
+            let good = broken > 5 && summary["stacks"].as_u64() >= Some(broken) && said
+                && !run.stdout.contains("\"[stack]\"");
+            if good { Ok(()) } else { Err("not the broken stacks".into()) }
+        },
         ..CASE
     },
     Case {
