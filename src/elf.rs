@@ -1,63 +1,65 @@
-//! Where a function is in an ELF file, for a uprobe. Files may be hostile.
+//! Functions and USDT probes of an ELF file, for uprobes: where a symbol says that a function
+//! begins, in a part that is run, and nowhere else. Files may be hostile.
 
-use std::fs::File;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Seek};
+use std::path::Path;
 
-use object::elf::{
-    DT_NEEDED, FileHeader32, FileHeader64, PT_LOAD, SHT_DYNAMIC, SHT_DYNSYM, SHT_NOTE, SHT_STRTAB,
-    SHT_SYMTAB, STT_FUNC,
-};
-use object::read::elf::{
-    Dyn as _, FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable, Sym as _,
-};
-use object::{Endianness, FileKind, ReadCache, ReadRef};
+use object::elf::{PF_W, PF_X, SHT_DYNSYM, SHT_SYMTAB};
+use object::{Endian as _, Endianness};
 
-use crate::command;
 use crate::error::{Context as _, Error, Result};
 use crate::foreign::ForeignFile;
-use crate::kernel;
+use crate::image::{Failure, Image};
+use crate::kernel::Alike;
+use crate::libraries;
+use crate::names::{self, Wanted};
 
 /// What is looked for in one file.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Offsets in the file, in the order that was asked for.
     pub offsets: Vec<Option<u64>>,
-    /// File names of the libraries that it is linked to.
-    pub needed: Vec<String>,
+    /// The first library of the wanted name that it is linked to, if it has none of the functions.
+    pub needed: Option<String>,
+}
+
+/// Where functions are.
+#[derive(Debug)]
+pub(crate) enum Search {
+    /// In the file itself, or in this library: offsets in it, in the order that was asked for.
+    Found(Option<ForeignFile>, Vec<Option<u64>>),
+    /// Nowhere.
+    Absent(Error),
 }
 
 /// Finds functions and USDT probes in `program`, or in the library whose name starts with `library`
-/// if the program is linked to that: the file, and the offsets in it.
+/// if the program is linked to that.
 ///
 /// # Errors
 ///
-/// When the file cannot be read, is no ELF file, or has none of them.
-pub(crate) fn find(
-    program: &Path,
-    names: &[&str],
-    library: Option<&str>,
-) -> Result<(PathBuf, Vec<Option<u64>>)> {
-    let found = read(program, names)?;
+/// When the file cannot be read, or is no ELF file.
+pub(crate) fn find(program: &ForeignFile, names: &[&str], library: Option<&str>) -> Result<Search> {
+    let found = read(program, names, library)?;
     if found.has_any() {
-        return Ok((program.to_owned(), found.offsets));
+        return Ok(Search::Found(None, found.offsets));
     }
-    let doing = format!("looking for {} in {}", names.join(", "), program.display());
-    let Some(library) = library else { return Err(Error::new(doing, "it has no such function")) };
-    let Some(name) = found.needed.iter().find(|name| name.starts_with(library)) else {
-        let cause = format!("it has no such function and is not linked to {library}");
-        return Err(Error::new(doing, cause));
+    let doing = format!("looking for {} in {program}", names.join(", "));
+    let absent = |cause: String| Search::Absent(Error::new(&doing, cause));
+    let Some(library) = library else { return Ok(absent("it has no such function".into())) };
+    let Some(name) = found.needed else {
+        return Ok(absent(format!("it has no such function and is not linked to {library}")));
     };
-    let path = library_dirs().map(|dir| dir.join(name)).find(|path| path.is_file());
-    let path = path.ok_or_else(|| {
-        Error::new(&doing, format!("it is linked to {name}, which is in none of the usual places"))
-            .hint("name the library itself: -s PATH")
-    })?;
-    let found = read(&path, names)?;
+    let Some(path) = libraries::place_of(&name) else {
+        let cause = format!("it is linked to {name}, which is in none of the usual places");
+        let error = Error::new(&doing, cause).hint("name the library itself: -s PATH");
+        return Ok(Search::Absent(error));
+    };
+    let file = ForeignFile::open(&path).doing(format!("reading {}", path.display()))?;
+    let found = read(&file, names, None)?;
     if found.has_any() {
-        return Ok((path, found.offsets));
+        return Ok(Search::Found(Some(file), found.offsets));
     }
-    Err(Error::new(doing, format!("{} has no such function", path.display())))
+    Ok(absent(format!("{file} has no such function")))
 }
 
 impl Found {
@@ -66,131 +68,86 @@ impl Found {
     }
 }
 
-/// Files in the usual places whose name begins with `library`.
-pub(crate) fn libraries(library: &str) -> Vec<PathBuf> {
-    let entries = library_dirs().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
-    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(library));
-    let mut paths = named.map(|entry| entry.path()).collect::<Vec<_>>();
-    paths.sort();
-    paths
-}
-
-/// The library that programs are linked to by this name: a linker's script may have it too.
-pub(crate) fn library(name: &str) -> Option<PathBuf> {
-    let is_elf = |path: &PathBuf| {
-        let mut magic = [0; 4];
-        let read = path.is_file().then(|| File::open(path)?.read_exact(&mut magic));
-        matches!(read, Some(Ok(()))) && magic == object::elf::ELFMAG
-    };
-    libraries(name).into_iter().find(is_elf)
-}
-
-/// What a user means by a file: a path, the short name of a library, like `c` for libc.so.6, or the
-/// name of a program.
-///
-/// # Errors
-///
-/// When there is no such library and no such program. A path is not looked for.
-pub(crate) fn named(name: &str) -> Result<PathBuf> {
-    if name.contains('/') {
-        return Ok(name.into());
-    }
-    let short = name.trim_start_matches("lib");
-    let program = || command::find(name.as_ref());
-    library(&format!("lib{short}.so")).or_else(program).ok_or_else(|| {
-        let cause = format!("there is no library lib{short}.so and no program of that name");
-        Error::new(format!("looking for '{name}'"), cause)
-            .hint("a file is named by its path, here too: ./app")
-    })
-}
-
-/// Where the dynamic linker looks by default, on the distributions there are.
-fn library_dirs() -> impl Iterator<Item = PathBuf> {
-    let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let dirs = ["/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64"];
-    dirs.into_iter().flat_map(move |dir| [Path::new(dir).join(&triplet), dir.into()])
-}
-
-fn read(path: &Path, names: &[&str]) -> Result<Found> {
-    let doing = || format!("reading {}", path.display());
-    let file = ForeignFile::open(path).doing(doing())?;
-    search(&ReadCache::new(file.reader(READ_MAX)), names).doing(doing())
-}
-
-/// Looks for functions, and USDT probes like `postgresql:query__start`, in the bytes of an ELF
-/// file.
-///
-/// # Errors
-///
-/// When it is none, or is broken where it is looked at.
-pub fn search<'d, R: ReadRef<'d>>(
-    data: R,
-    names: &[&str],
-) -> std::result::Result<Found, Box<dyn std::error::Error>> {
-    match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => search_class::<FileHeader64<Endianness>, _>(data, names),
-        Ok(FileKind::Elf32) => search_class::<FileHeader32<Endianness>, _>(data, names),
-        _ => Err("it is not an ELF file".into()),
-    }
-}
-
 /// The most that is read of a file.
 const READ_MAX: u64 = 1 << 30;
 
-/// The largest table of symbols that is read; those of the largest programs take a quarter of it.
-const TABLE_MAX: u64 = 256 << 20;
-
-/// The sections, unless they would take too much memory.
-fn sections_of<'d, E: FileHeader, R: ReadRef<'d>>(
-    header: &E,
-    endian: E::Endian,
-    data: R,
-) -> std::result::Result<SectionTable<'d, E, R>, Box<dyn std::error::Error>> {
-    let sections = header.sections(endian, data)?;
-    let is_read =
-        |kind| matches!(kind, SHT_SYMTAB | SHT_DYNSYM | SHT_STRTAB | SHT_DYNAMIC | SHT_NOTE);
-    let mut sizes = sections.iter().filter(|section| is_read(section.sh_type(endian)));
-    if sizes.any(|section| section.sh_size(endian).into() > TABLE_MAX) {
-        return Err("it has a table of more than 256 MiB".into());
-    }
-    Ok(sections)
+fn read(file: &ForeignFile, names: &[&str], library: Option<&str>) -> Result<Found> {
+    search(file.reader(READ_MAX), names, library).doing(format!("reading {file}"))
 }
 
-fn search_class<'d, E: FileHeader, R: ReadRef<'d>>(
-    data: R,
+/// Looks for functions, and USDT probes like `postgresql:query__start`, in an ELF file, and for a
+/// library that it is linked to.
+///
+/// # Errors
+///
+/// When it is none, is broken where it is looked at, or has more of something than programs have.
+pub fn search<R: Read + Seek>(
+    from: R,
     names: &[&str],
+    library: Option<&str>,
 ) -> std::result::Result<Found, Box<dyn std::error::Error>> {
-    let header = E::parse(data)?;
-    let endian = header.endian()?;
-    let sections = sections_of(header, endian, data)?;
-    let mut found = Found { offsets: vec![None; names.len()], ..Found::default() };
+    let mut image = Image::parse(from)?;
+    let mut addresses = vec![None; names.len()];
     for kind in [SHT_DYNSYM, SHT_SYMTAB] {
-        let symbols = sections.symbols(endian, data, kind)?;
-        for symbol in symbols.iter().filter(|symbol| symbol.is_definition(endian)) {
-            let Ok(name) = symbol.name(endian, symbols.strings()) else { continue };
-            for (wanted, offset) in names.iter().zip(&mut found.offsets) {
-                if wanted.as_bytes() == name && offset.is_none() {
-                    *offset = file_offset(header, endian, data, symbol.st_value(endian).into())?;
-                }
+        image.functions(kind, |name, address| {
+            let wanted = names.iter().zip(&mut addresses);
+            for (_, found) in { wanted }.filter(|(wanted, _)| wanted.as_bytes() == name) {
+                found.get_or_insert(address);
             }
-        }
+        })?;
     }
+    let mut offsets = addresses
+        .iter()
+        .map(|address| address.and_then(|address| image.offset_of(address, PF_X)))
+        .collect::<Vec<_>>();
     if names.iter().any(|name| name.contains(':')) {
-        for place in probes(endian, &sections, data) {
-            for (wanted, offset) in names.iter().zip(&mut found.offsets) {
-                if *wanted == place.name {
-                    *offset = file_offset(header, endian, data, place.address)?;
-                }
-            }
-        }
+        offsets_of_probes(&mut image, names, &mut offsets)?;
     }
-    if let Some((entries, strings)) = sections.dynamic(endian, data)? {
-        let strings = sections.strings(endian, data, strings)?;
-        let needed = entries.iter().filter(|entry| entry.tag32(endian) == Some(DT_NEEDED));
-        let names = needed.filter_map(|entry| strings.get(entry.val32(endian)?).ok());
-        found.needed = names.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let mut found = Found { offsets, needed: None };
+    if let Some(library) = library.filter(|_| !found.has_any()) {
+        found.needed = image.needed(library)?;
     }
     Ok(found)
+}
+
+/// A USDT probe may be in many places. As many are told apart in the kernel: `BPF_USDT_MAX_SPEC_CNT`
+/// of usdt.bpf.h.
+const PROBE_PLACES_MAX: usize = 256;
+
+/// Of each USDT probe whose places are all good the offset of the first.
+fn offsets_of_probes<R: Read + Seek>(
+    image: &mut Image<R>,
+    names: &[&str],
+    offsets: &mut [Option<u64>],
+) -> std::result::Result<(), Failure> {
+    let mut wanted = Vec::new();
+    each_probe(image, |probe| {
+        if let Some(number) = names.iter().position(|name| *name == probe.name) {
+            wanted.push((number, probe));
+        }
+    })?;
+    if wanted.len() > PROBE_PLACES_MAX {
+        return Err(format!("it has {} of these probes", wanted.len()).into());
+    }
+    for (number, probe) in wanted {
+        let offset = image.offset_of(probe.address, PF_X).ok_or("a probe of it is not in code")?;
+        if !is_nop(image.bytes_at(offset)?) {
+            return Err("a probe of it is not where its author put one".into());
+        }
+        if probe.semaphore != 0 && image.offset_of(probe.semaphore, PF_W).is_none() {
+            return Err("a probe's counter of it is not in data".into());
+        }
+        offsets[number].get_or_insert(offset);
+    }
+    Ok(())
+}
+
+/// Where a probe is, nothing is done: one byte on x86, or five at once.
+fn is_nop(code: [u8; 5]) -> bool {
+    if cfg!(target_arch = "aarch64") {
+        return code[..4] == 0xd503_201f_u32.to_le_bytes();
+    }
+    code[0] == 0x90 || code == [0x0f, 0x1f, 0x44, 0, 0]
 }
 
 /// Something in a file that a program can be attached to.
@@ -200,21 +157,25 @@ pub struct Place {
     pub name: String,
     /// The address that the file gives it.
     pub address: u64,
-    /// Where that is in the file, if it is.
+    /// Where that is in the file, if it is, in code.
     pub offset: Option<u64>,
     /// A probe that the program's author put there.
     pub is_usdt: bool,
 }
 
-/// All functions and USDT probes of a file, by name.
+/// The most of a file's places that are kept: programs of a gigabyte have as many.
+const PLACES_MAX: usize = 1 << 20;
+
+/// Functions and USDT probes of a file whose names are `wanted`, by name.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, or is no ELF file.
-pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
-    let doing = || format!("reading {}", path.display());
-    let file = ForeignFile::open(path).doing(doing())?;
-    places(&ReadCache::new(file.reader(READ_MAX))).doing(doing())
+pub(crate) fn places_of(
+    file: &ForeignFile,
+    wanted: impl FnMut(&str) -> bool,
+) -> Result<Vec<Place>> {
+    places(file.reader(READ_MAX), wanted).doing(format!("reading {file}"))
 }
 
 /// Offsets in a file of the functions that match and are called.
@@ -222,25 +183,34 @@ pub(crate) fn places_of(path: &Path) -> Result<Vec<Place>> {
 /// # Errors
 ///
 /// When the file cannot be read, is no ELF file, or has no such function: with what is alike.
-pub(crate) fn offsets_of(path: &Path, pattern: &glob::Pattern) -> Result<Vec<u64>> {
-    let places = places_of(path)?;
-    let functions = places.iter().filter(|place| !place.is_usdt && is_called(&place.name));
-    let matching = functions.clone().filter(|place| pattern.matches(&place.name));
+pub(crate) fn offsets_of(file: &ForeignFile, wanted: &Wanted<'_>) -> Result<Vec<u64>> {
+    let places = places_of(file, |name| wanted.matches(name))?;
+    let called = places.iter().filter(|place| !place.is_usdt && is_called(&place.name));
     // A function may have several names, and several functions one name.
-    let mut offsets = matching.filter_map(|place| place.offset).collect::<Vec<_>>();
+    let mut offsets = called.filter_map(|place| place.offset).collect::<Vec<_>>();
     if offsets.is_empty() {
-        let doing = format!("looking in {}", path.display());
-        if let Some(place) = places.iter().find(|place| pattern.matches(&place.name)) {
+        let doing = format!("looking in {file}");
+        if let Some(place) = places.first() {
             let cause = format!("{} is there, but its return cannot be traced", place.name);
             return Err(Error::new(doing, cause)
                 .hint("functions can that are called, and that keep their return address"));
         }
-        let all = functions.map(|place| place.name.as_str());
-        return Err(kernel::unknown(&doing, pattern.as_str(), all));
+        let mut alike = Alike::new(wanted.text());
+        consider(file, &mut alike)?;
+        return Err(alike.unknown(&doing));
     }
     offsets.sort_unstable();
     offsets.dedup();
     Ok(offsets)
+}
+
+/// Looks among a file's functions and probes for those that are like one that is not there.
+pub(crate) fn consider(file: &ForeignFile, alike: &mut Alike<'_>) -> Result<()> {
+    let none = places_of(file, |name| {
+        alike.consider(&names::shown(name));
+        false
+    });
+    none.map(drop)
 }
 
 /// Is it called, so that the return address is on top of the stack when it is entered, and does
@@ -254,129 +224,165 @@ pub(crate) fn is_called(function: &str) -> bool {
         && !keeps.iter().any(|name| function.ends_with(name))
 }
 
-/// All functions and USDT probes in the bytes of an ELF file, by name.
+/// Functions and USDT probes of an ELF file whose names are `wanted`, by name.
 ///
 /// # Errors
 ///
-/// When it is none, or is broken where it is looked at.
-pub fn places<'d, R: ReadRef<'d>>(
-    data: R,
+/// When it is none, is broken where it is looked at, or has more of something than programs have.
+pub fn places<R: Read + Seek>(
+    from: R,
+    mut wanted: impl FnMut(&str) -> bool,
 ) -> std::result::Result<Vec<Place>, Box<dyn std::error::Error>> {
-    let mut places = match FileKind::parse(data) {
-        Ok(FileKind::Elf64) => places_class::<FileHeader64<Endianness>, _>(data)?,
-        Ok(FileKind::Elf32) => places_class::<FileHeader32<Endianness>, _>(data)?,
-        _ => return Err("it is not an ELF file".into()),
+    let mut image = Image::parse(from)?;
+    let mut places = Vec::new();
+    let mut add = |name: &str, address, is_usdt| {
+        if places.len() <= PLACES_MAX && wanted(name) {
+            places.push(Place { name: name.into(), address, offset: None, is_usdt });
+        }
     };
+    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
+        image.functions(kind, |name, address| {
+            add(&String::from_utf8_lossy(name), address, false);
+        })?;
+    }
+    each_probe(&mut image, |probe| add(&probe.name, probe.address, true))?;
+    if places.len() > PLACES_MAX {
+        return Err(format!("more than {PLACES_MAX} of its functions match").into());
+    }
+    for place in &mut places {
+        place.offset = image.offset_of(place.address, PF_X);
+    }
     places.sort_by(|a, b| a.name.cmp(&b.name).then(a.address.cmp(&b.address)));
     places.dedup();
     Ok(places)
 }
 
-fn places_class<'d, E: FileHeader, R: ReadRef<'d>>(
-    data: R,
-) -> std::result::Result<Vec<Place>, Box<dyn std::error::Error>> {
-    let header = E::parse(data)?;
-    let endian = header.endian()?;
-    let sections = sections_of(header, endian, data)?;
-    let mut places = Vec::new();
-    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
-        let symbols = sections.symbols(endian, data, kind)?;
-        let functions = symbols.iter().filter(|symbol| {
-            // An STT_GNU_IFUNC is no function, but chooses one when a program starts.
-            symbol.is_definition(endian) && symbol.st_type() == STT_FUNC
-        });
-        places.extend(functions.filter_map(|symbol| {
-            let name = symbol.name(endian, symbols.strings()).ok()?;
-            let name = String::from_utf8_lossy(name).into_owned();
-            let address = symbol.st_value(endian).into();
-            Some(Place { name, address, offset: None, is_usdt: false })
-        }));
-    }
-    places.extend(probes(endian, &sections, data));
-    for place in &mut places {
-        place.offset = file_offset(header, endian, data, place.address)?;
-    }
-    Ok(places)
+/// The most bytes of notes that are read: those of some hundred probes take some thousand.
+const NOTES_MAX: u64 = 16 << 20;
+
+/// A USDT probe, as its note has it.
+#[derive(Debug, PartialEq)]
+struct Probe {
+    name: String,
+    address: u64,
+    /// Where the number of those who trace it is counted; 0 where it is not.
+    semaphore: u64,
 }
 
-/// The USDT probes.
-fn probes<'d, E: FileHeader, R: ReadRef<'d>>(
-    endian: E::Endian,
-    sections: &SectionTable<'d, E, R>,
-    data: R,
-) -> Vec<Place> {
-    let mut places = Vec::new();
-    let notes = sections.section_by_name(endian, b".note.stapsdt");
-    if let Some(mut notes) = notes.and_then(|(_, section)| section.notes(endian, data).transpose())
-    {
-        while let Some(note) = notes.as_mut().ok().and_then(|notes| notes.next().ok().flatten()) {
-            places.extend(usdt(note.desc(), E::is_type_64_sized(), endian));
+/// Calls `each` for the USDT probes.
+fn each_probe<R: Read + Seek>(
+    image: &mut Image<R>,
+    mut each: impl FnMut(Probe),
+) -> std::result::Result<(), Failure> {
+    let Some(notes) = image.section(b".note.stapsdt")? else { return Ok(()) };
+    let notes = image.bytes_of(&notes, NOTES_MAX)?;
+    // A tool that moved the file's code moved this section with it, and not what is in notes.
+    let base = image.section(b".stapsdt.base")?.map(|section| section.address);
+    let mut rest = &notes[..];
+    while let Some((desc, behind)) = note(rest, image.endian) {
+        if let Some(probe) = usdt(desc, image.is_64, image.endian, base) {
+            each(probe);
         }
+        rest = behind;
     }
-    places
+    Ok(())
+}
+
+/// The first note's text, and what follows. Each part of it has a multiple of four bytes.
+fn note(notes: &[u8], endian: Endianness) -> Option<(&[u8], &[u8])> {
+    let (head, rest) = notes.split_at_checked(12)?;
+    let number = |at: usize| Some(endian.read_u32_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    let padded = |len: u32| usize::try_from(len).ok()?.checked_next_multiple_of(4);
+    let (name, desc) = (padded(number(0)?)?, number(4)? as usize);
+    let rest = rest.get(name..)?;
+    let behind = rest.get(padded(number(4)?)?..).unwrap_or_default();
+    Some((rest.get(..desc)?, behind))
 }
 
 /// A note of systemtap's format: three addresses, then provider, name and arguments, each with a
 /// NUL.
-fn usdt(desc: &[u8], is_64: bool, endian: impl object::Endian) -> Option<Place> {
+fn usdt(desc: &[u8], is_64: bool, endian: Endianness, base: Option<u64>) -> Option<Probe> {
     let size = if is_64 { 8 } else { 4 };
     let (addresses, strings) = desc.split_at_checked(3 * size)?;
-    let address = match is_64 {
-        true => endian.read_u64_bytes(addresses.get(..8)?.try_into().ok()?),
-        false => endian.read_u32_bytes(addresses.get(..4)?.try_into().ok()?).into(),
+    let number = |index: usize| {
+        let bytes = addresses.get(index * size..(index + 1) * size)?;
+        Some(match is_64 {
+            true => endian.read_u64_bytes(bytes.try_into().ok()?),
+            false => endian.read_u32_bytes(bytes.try_into().ok()?).into(),
+        })
+    };
+    let (address, own_base, semaphore) = (number(0)?, number(1)?, number(2)?);
+    let moved = match (own_base, base) {
+        (1.., Some(base)) => base.wrapping_sub(own_base),
+        _ => 0,
     };
     let mut strings = strings.split(|&byte| byte == 0).map(String::from_utf8_lossy);
     let name = format!("{}:{}", strings.next()?, strings.next()?);
-    Some(Place { name, address, offset: None, is_usdt: true })
+    let semaphore = if semaphore == 0 { 0 } else { semaphore.wrapping_add(moved) };
+    Some(Probe { name, address: address.wrapping_add(moved), semaphore })
 }
 
-/// From an address in the program to an offset in the file, by the segment that maps it.
-fn file_offset<'d, E: FileHeader, R: ReadRef<'d>>(
-    header: &E,
-    endian: E::Endian,
-    data: R,
-    address: u64,
-) -> object::read::Result<Option<u64>> {
-    let segments = header.program_headers(endian, data)?;
-    Ok(segments.iter().filter(|segment| segment.p_type(endian) == PT_LOAD).find_map(|segment| {
-        let into = address.checked_sub(segment.p_vaddr(endian).into())?;
-        let inside = into < segment.p_filesz(endian).into();
-        inside.then(|| into.checked_add(segment.p_offset(endian).into())).flatten()
-    }))
+/// Opens a file that is named by its path.
+///
+/// # Errors
+///
+/// When that is not possible now, or it is no regular file.
+pub(crate) fn open(path: &Path) -> Result<ForeignFile> {
+    ForeignFile::open(path).doing(format!("reading {}", path.display()))
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn libc() -> ForeignFile {
+        open(&libraries::place_of("libc.so.6").unwrap()).unwrap()
+    }
+
     #[test]
     fn finds_a_function_of_a_library() {
-        let libc = library_dirs().map(|dir| dir.join("libc.so.6"));
-        let libc = { libc }.find(|path| path.is_file()).unwrap();
-        let found = read(&libc, &["no_such_function", "getaddrinfo"]).unwrap();
+        let found = read(&libc(), &["no_such_function", "getaddrinfo"], None).unwrap();
         assert!(matches!(found.offsets[..], [None, Some(1..)]), "{found:?}");
-        let (file, _) = find(Path::new("/bin/sh"), &["getaddrinfo"], Some("libc.so")).unwrap();
-        assert!(file.ends_with("libc.so.6"), "{file:?}");
+        let shell = open(Path::new("/bin/sh")).unwrap();
+        let found = find(&shell, &["getaddrinfo"], Some("libc.so")).unwrap();
+        let Search::Found(Some(library), _) = found else { unreachable!("{found:?}") };
+        assert!(library.to_string().ends_with("libc.so.6"), "{library}");
     }
 
     #[test]
     fn lists_functions_and_probes() {
-        let libc = library_dirs().map(|dir| dir.join("libc.so.6"));
-        let libc = { libc }.find(|path| path.is_file()).unwrap();
-        let places = places_of(&libc).unwrap();
-        let find = |name: &str| places.iter().find(|place| place.name == name);
-        assert!(find("getaddrinfo").is_some_and(|place| !place.is_usdt && place.address > 0));
+        let places = places_of(&libc(), |name| name == "getaddrinfo").unwrap();
+        assert!(places.iter().all(|place| !place.is_usdt && place.address > 0));
+        assert!(!places.is_empty());
+    }
+
+    #[test]
+    fn takes_what_chooses_a_function_for_none() {
+        // STT_GNU_IFUNC in the C library.
+        let found = read(&libc(), &["strlen"], None).unwrap();
+        assert!(matches!(found.offsets[..], [None]), "{found:?}");
     }
 
     #[test]
     fn reads_notes_of_probes() {
-        let mut desc = [0x1234u64, 1, 2].map(u64::to_le_bytes).concat();
+        let endian = Endianness::Little;
+        let mut desc = [0x1234u64, 0x100, 2].map(u64::to_le_bytes).concat();
         desc.extend(b"postgresql\0query__start\0-8@%rdi\0");
-        let place = usdt(&desc, true, object::LittleEndian);
         let name = "postgresql:query__start".to_string();
-        assert_eq!(place, Some(Place { name, address: 0x1234, offset: None, is_usdt: true }));
-        assert_eq!(usdt(&desc[..20], true, object::LittleEndian), None);
-        assert_eq!(usdt(&desc[..28], true, object::LittleEndian), None);
+        for (base, moved) in [(None, 0), (Some(0x100), 0), (Some(0x180), 0x80)] {
+            let probe = Probe { name: name.clone(), address: 0x1234 + moved, semaphore: 2 + moved };
+            assert_eq!(usdt(&desc, true, endian, base), Some(probe));
+        }
+        assert_eq!(usdt(&desc[..20], true, endian, None), None);
+        assert_eq!(usdt(&desc[..28], true, endian, None), None);
+        let head = [8u32, desc.len() as u32, 3].map(u32::to_le_bytes).concat();
+        let padding = desc.len().next_multiple_of(4) - desc.len();
+        let notes = [&head[..], b"stapsdt\0", &desc, &[0; 4][..padding], b"rest"].concat();
+        let (text, rest) = note(&notes, endian).unwrap();
+        assert_eq!(text, desc);
+        assert_eq!(rest, b"rest");
+        for len in 0..head.len() + 8 + desc.len() {
+            assert_eq!(note(&notes[..len], endian), None);
+        }
     }
 
     #[test]
@@ -387,8 +393,9 @@ mod tests {
             ("/", "it is not a regular file"),
             ("/no/such/file", "No such file"),
         ] {
-            let error = find(Path::new(path), &["readline"], Some("libreadline.so")).unwrap_err();
-            assert!(error.to_string().contains(cause), "{error}");
+            let file = open(Path::new(path));
+            let found = file.and_then(|file| find(&file, &["readline"], Some("libreadline.so")));
+            assert!(found.as_ref().unwrap_err().to_string().contains(cause), "{found:?}");
         }
     }
 }

@@ -37,6 +37,11 @@ impl Error {
         self.hint.is_some()
     }
 
+    /// Why it failed.
+    pub(crate) fn cause(&self) -> &str {
+        &self.cause
+    }
+
     /// It without its hint.
     pub(crate) fn line(&self) -> String {
         let line = |text: &str| escape::text(text.as_bytes());

@@ -2,9 +2,10 @@
 //! Opened once and without waiting, known by what was opened, read within a limit, and attached to
 //! by the descriptor: a name is never looked up a second time.
 
-use std::fs::{File, Metadata};
+use std::fmt::{self, Display, Formatter};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,19 @@ pub(crate) type Identity = (u64, u64, (i64, i64), (i64, i64));
 pub(crate) struct ForeignFile {
     file: File,
     metadata: Metadata,
+    /// What it was opened by, to be shown: it may lead elsewhere by now.
+    name: PathBuf,
+}
+
+/// What a name leads to now. Nothing is opened.
+pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|data| identity(&data))
+}
+
+fn identity(data: &Metadata) -> Identity {
+    let (modified, changed) =
+        ((data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec()));
+    (data.ino(), data.size(), modified, changed)
 }
 
 impl ForeignFile {
@@ -31,20 +45,23 @@ impl ForeignFile {
     /// When it cannot be opened now, or is no regular file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = File::options();
-        let file = options.read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = options.read(true).custom_flags(flags).open(path).map_err(explain)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        Ok(Self { file, metadata })
+        Ok(Self { file, metadata, name: path.into() })
     }
 
     /// What tells it from other files.
     pub(crate) fn identity(&self) -> Identity {
-        let data = &self.metadata;
-        let (modified, changed) =
-            ((data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec()));
-        (data.ino(), data.size(), modified, changed)
+        identity(&self.metadata)
+    }
+
+    /// Device and number: no other file has them as long as this one is held.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        (self.metadata.dev(), self.metadata.ino())
     }
 
     /// As it was when it was opened.
@@ -60,6 +77,26 @@ impl ForeignFile {
     /// Its bytes, of which at most `limit` can be read in all.
     pub(crate) fn reader(&self, limit: u64) -> Reader<'_> {
         Reader { file: self, at: 0, left: limit }
+    }
+}
+
+/// Somebody holds a lease on the file, and the kernel would have us wait until he gives it up.
+fn explain(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(error.kind(), "somebody holds a lease on it"),
+        _ => error,
+    }
+}
+
+impl AsFd for ForeignFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Display for ForeignFile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.name.display().fmt(f)
     }
 }
 

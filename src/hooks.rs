@@ -17,6 +17,7 @@ use libbpf_rs::{
 };
 
 use crate::error::{Context as _, Error, Result};
+use crate::foreign::ForeignFile;
 use crate::kernel;
 use crate::sys;
 
@@ -147,25 +148,29 @@ pub(crate) enum At<'a> {
     /// The entries of user functions.
     Uprobes {
         /// Where they are.
-        file: &'a Path,
+        file: &'a ForeignFile,
         /// Where in the file.
         offsets: &'a [u64],
+        /// What tells the program which one it is, for each, where the kernel can.
+        cookies: &'a [u64],
         /// In these processes; in all, without any.
         pids: &'a [i32],
     },
     /// The returns of user functions.
     Uretprobes {
         /// Where they are.
-        file: &'a Path,
+        file: &'a ForeignFile,
         /// Where in the file.
         offsets: &'a [u64],
+        /// What tells the program which one it is, for each, where the kernel can.
+        cookies: &'a [u64],
         /// In these processes; in all, without any.
         pids: &'a [i32],
     },
     /// A probe that a program's author put there.
     Usdt {
         /// Where it is.
-        file: &'a Path,
+        file: &'a ForeignFile,
         /// Whose it is, like `postgresql`.
         provider: &'a str,
         /// What it is called.
@@ -217,14 +222,21 @@ impl<'a> Probe<'a> {
                 program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
             }
             At::Usdt { file, provider, name } => {
-                program.attach_usdt(ANY_PROCESS, file, provider, name)
+                // libbpf reads it in a mapping.
+                sys::survive_cut_files().doing(self.at)?;
+                program.attach_usdt(ANY_PROCESS, file.path(), provider, name)
             }
-            At::Uprobes { file, offsets, pids } | At::Uretprobes { file, offsets, pids } => {
-                let at_return = matches!(self.at, At::Uretprobes { .. });
-                let offsets = to_usize(offsets)?;
+            At::Uprobes { file, offsets, cookies, pids }
+            | At::Uretprobes { file, offsets, cookies, pids } => {
+                let options = UprobeMultiOpts {
+                    offsets: to_usize(offsets)?,
+                    cookies: cookies.to_vec(),
+                    retprobe: matches!(self.at, At::Uretprobes { .. }),
+                    ..UprobeMultiOpts::default()
+                };
                 let mut links = Vec::new();
                 for pid in if pids.is_empty() { &[ANY_PROCESS] } else { pids } {
-                    let attached = attach_uprobes(&program, *pid, file, &offsets, at_return);
+                    let attached = attach_uprobes(&program, *pid, &file.path(), options.clone());
                     links.extend(attached.map_err(|error| Error::new(self.at, cause(&error)))?);
                 }
                 return Ok(links);
@@ -270,22 +282,16 @@ fn attach_uprobes(
     program: &ProgramMut<'_>,
     pid: i32,
     file: &Path,
-    offsets: &[usize],
-    at_return: bool,
+    options: UprobeMultiOpts,
 ) -> libbpf_rs::Result<Vec<Link>> {
     if kernel::has_uprobe_multi() {
-        let options = UprobeMultiOpts {
-            offsets: offsets.to_vec(),
-            retprobe: at_return,
-            ..UprobeMultiOpts::default()
-        };
         return Ok(vec![program.attach_uprobe_multi_with_opts(pid, file, "", options)?]);
     }
-    if offsets.len() > FEW {
+    if options.offsets.len() > FEW {
         sys::open_more_files();
     }
-    let attach = |offset: &usize| program.attach_uprobe(at_return, pid, file, *offset);
-    offsets.iter().map(attach).collect()
+    let attach = |offset: &usize| program.attach_uprobe(options.retprobe, pid, file, *offset);
+    options.offsets.iter().map(attach).collect()
 }
 
 fn samples(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
@@ -332,7 +338,7 @@ impl Display for At<'_> {
             At::Samples { of: Counter::Cycles, .. } => f.write_str("samples by the cycle counter"),
             At::Samples { of: Counter::Clock, .. } => f.write_str("samples by the kernel's clock"),
             At::Usdt { file, provider, name } => {
-                write!(f, "USDT {provider}:{name} of {}", file.display())
+                write!(f, "USDT {provider}:{name} of {file}")
             }
             At::Uprobes { file, offsets, .. } => write_uprobes(f, "uprobe", file, offsets),
             At::Uretprobes { file, offsets, .. } => write_uprobes(f, "uretprobe", file, offsets),
@@ -340,10 +346,15 @@ impl Display for At<'_> {
     }
 }
 
-fn write_uprobes(f: &mut Formatter<'_>, kind: &str, file: &Path, offsets: &[u64]) -> fmt::Result {
+fn write_uprobes(
+    f: &mut Formatter<'_>,
+    kind: &str,
+    file: &ForeignFile,
+    offsets: &[u64],
+) -> fmt::Result {
     match offsets {
-        [offset] => write!(f, "{kind} {} at offset {offset:#x}", file.display()),
-        many => write!(f, "{kind} {} at {} offsets", file.display(), many.len()),
+        [offset] => write!(f, "{kind} {file} at offset {offset:#x}"),
+        many => write!(f, "{kind} {file} at {} offsets", many.len()),
     }
 }
 

@@ -111,23 +111,73 @@ fn parse_cpus(text: &str) -> Vec<u32> {
 
 /// How like a name must be to be named beside an unknown one: 1 is the same.
 const LIKENESS: f64 = 0.85;
+/// How much shorter one of two names may be that are so like: Jaro's measure has a third of this
+/// ratio, and Winkler's adds four tenths of what is missing at the most.
+const LENGTHS: f64 = 0.25;
+/// Longer names are not compared: that takes the product of their lengths.
+const COMPARED_MAX: usize = 256;
+/// As many are named.
+const NAMED: usize = 5;
+
+/// Names that are like one that is not there.
+#[derive(Debug)]
+pub(crate) struct Alike<'p> {
+    pattern: &'p str,
+    /// The best ones, the most alike first.
+    names: Vec<(f64, String)>,
+}
+
+impl<'p> Alike<'p> {
+    pub(crate) fn new(pattern: &'p str) -> Self {
+        Self { pattern, names: Vec::new() }
+    }
+
+    /// Is it one of the most alike?
+    pub(crate) fn consider(&mut self, name: &str) {
+        let plain = self.pattern.trim_matches('*');
+        let (short, long) = (plain.len().min(name.len()), plain.len().max(name.len()));
+        if long > COMPARED_MAX || (short as f64) < LENGTHS * long as f64 {
+            return;
+        }
+        let likeness = strsim::jaro_winkler(plain, name);
+        if likeness >= LIKENESS {
+            self.add(likeness, name);
+        }
+    }
+
+    /// Those that another one of the same pattern found, too.
+    pub(crate) fn merge(&mut self, other: Self) {
+        other.names.iter().for_each(|(likeness, name)| self.add(*likeness, name));
+    }
+
+    fn add(&mut self, likeness: f64, name: &str) {
+        let is_better = |(other, text): &(f64, String)| {
+            *other > likeness || (*other == likeness && text.as_str() < name)
+        };
+        let at = self.names.partition_point(is_better);
+        if at < NAMED && self.names.get(at).is_none_or(|(_, other)| other != name) {
+            self.names.insert(at, (likeness, name.into()));
+            self.names.truncate(NAMED);
+        }
+    }
+
+    /// No name matches: what is alike.
+    pub(crate) fn unknown(self, doing: &str) -> Error {
+        let error = Error::new(doing, format!("nothing matches '{}'", self.pattern));
+        let names = self.names.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>();
+        if names.is_empty() { error } else { error.hint(format!("there are {}", names.join(", "))) }
+    }
+}
 
 /// No name matches: what is alike.
 pub(crate) fn unknown<'n>(
-    tool: &str,
+    doing: &str,
     pattern: &str,
     names: impl Iterator<Item = &'n str>,
 ) -> Error {
-    let plain = pattern.trim_matches('*');
-    let mut alike = names
-        .map(|name| (strsim::jaro_winkler(plain, name), name))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .collect::<Vec<_>>();
-    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    alike.dedup_by_key(|(_, name)| *name);
-    let names = alike.iter().take(5).map(|(_, name)| *name).collect::<Vec<_>>();
-    let error = Error::new(tool, format!("nothing matches '{pattern}'"));
-    if names.is_empty() { error } else { error.hint(format!("there are {}", names.join(", "))) }
+    let mut alike = Alike::new(pattern);
+    names.for_each(|name| alike.consider(name));
+    alike.unknown(doing)
 }
 
 #[cfg(test)]
@@ -140,6 +190,32 @@ mod tests {
         let error = unknown("probes", "vfs_raed", names.into_iter()).to_string();
         assert!(error.contains("hint: there are vfs_read, "), "{error}");
         assert!(!unknown("probes", "nothing*", names.into_iter()).to_string().contains("hint"));
+    }
+
+    #[test]
+    fn names_the_most_alike_once() {
+        let names = ["b", "vfs_readv", "vfs_read", "vfs_readx", "vfs_read", "vfs_re", "vfs_rea"];
+        let error = unknown("probes", "vfs_readi", names.into_iter()).to_string();
+        let alike = "hint: there are vfs_read, vfs_readv, vfs_readx, vfs_rea, vfs_re";
+        assert!(error.ends_with(alike), "{error}");
+    }
+
+    #[test]
+    fn compares_no_long_names() {
+        // By itself this would take minutes.
+        let long = "a".repeat(100_000);
+        for (pattern, name) in [(&long[..], "a"), ("a", &long), (&long, &long)] {
+            assert!(!unknown("probes", pattern, [name; 100].into_iter()).has_hint());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn passes_over_none_that_is_alike(a in "[ab]{1,12}", b in "[ab]{1,12}") {
+            let ratio = a.len().min(b.len()) as f64 / a.len().max(b.len()) as f64;
+            let is_alike = strsim::jaro_winkler(&a, &b) >= LIKENESS;
+            proptest::prop_assert!(!is_alike || ratio >= LENGTHS);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The texts of /proc. Names in them have any bytes, so these readers take whatever comes.
 
 use std::ffi::OsString;
+use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
@@ -19,15 +20,56 @@ pub fn status<'s>(status: &'s [u8], key: &str) -> Option<&'s str> {
     std::str::from_utf8(found).ok().map(str::trim)
 }
 
-/// A mapped file in /proc/PID/maps whose name begins with `library`: the addresses, as in
-/// /proc/PID/map_files, and the path as it stands there.
-pub fn mapped<'m>(maps: &'m [u8], library: &str) -> Option<(&'m str, &'m [u8])> {
-    maps.split(|&byte| byte == b'\n').find_map(|line| {
-        let (head, path) = line.split_at(line.iter().position(|&byte| byte == b'/')?);
-        let addresses = std::str::from_utf8(head.split(|&byte| byte == b' ').next()?).ok()?;
-        let name = path.rsplit(|&byte| byte == b'/').next()?;
-        name.starts_with(library.as_bytes()).then_some((addresses, path))
-    })
+/// A file that is mapped, as /proc/PID/maps has it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mapping<'m> {
+    /// The name of the link in /proc/PID/map_files that opens the very file.
+    pub addresses: &'m str,
+    /// May be run.
+    pub is_run: bool,
+    /// Device and number.
+    pub file: (&'m [u8], &'m [u8]),
+    /// Where it is, or was, seen from here: not to be opened, it may be another by now.
+    pub path: &'m [u8],
+}
+
+impl<'m> Mapping<'m> {
+    fn of(line: &'m [u8]) -> Option<Self> {
+        let mut words = line.splitn(6, |&byte| byte == b' ');
+        let addresses = std::str::from_utf8(words.next()?).ok()?;
+        let is_run = words.next()?.contains(&b'x');
+        let file = (words.nth(1)?, words.next()?);
+        let path = words.next()?.trim_ascii_start();
+        path.starts_with(b"/").then_some(Self { addresses, is_run, file, path })
+    }
+
+    /// The last part of its path.
+    pub fn name(&self) -> &'m [u8] {
+        self.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default()
+    }
+}
+
+/// The most of /proc/PID/maps that is read: a process may have a million mappings with long names.
+const MAPS_MAX: u64 = 64 << 20;
+
+/// Calls `each` for the files in /proc/PID/maps, line by line.
+///
+/// # Errors
+///
+/// When it cannot be read, or is too long.
+pub fn mappings(maps: impl BufRead, mut each: impl FnMut(Mapping<'_>)) -> io::Result<()> {
+    let mut maps = maps.take(MAPS_MAX);
+    let mut line = Vec::new();
+    while maps.read_until(b'\n', &mut line)? > 0 {
+        if let Some(mapping) = Mapping::of(line.trim_ascii_end()) {
+            each(mapping);
+        }
+        line.clear();
+    }
+    if maps.limit() == 0 {
+        return Err(io::Error::other("it has more mappings than are read"));
+    }
+    Ok(())
 }
 
 /// A path of /proc/PID/maps: a newline in it stands there as `\012`, and so may these characters.
@@ -40,21 +82,6 @@ pub fn without_escapes(path: &[u8]) -> Vec<u8> {
         rest = newline.unwrap_or(behind);
     }
     out
-}
-
-/// The paths of all files that are mapped to be run, each once.
-pub fn mapped_files(maps: &[u8]) -> Vec<&str> {
-    let mut paths = Vec::new();
-    for line in maps.split(|&byte| byte == b'\n') {
-        let at = line.iter().position(|&byte| byte == b'/').unwrap_or(line.len());
-        let (head, path) = line.split_at(at);
-        let runs = head.split(|&byte| byte == b' ').nth(1).is_some_and(|mode| mode.contains(&b'x'));
-        let Ok(path) = std::str::from_utf8(path) else { continue };
-        if runs && !path.is_empty() && !paths.contains(&path) {
-            paths.push(path);
-        }
-    }
-    paths
 }
 
 /// Where the first file system of type `kind` in /proc/PID/mounts is mounted.
@@ -110,24 +137,27 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_library_that_is_mapped() {
-        let maps = b"7f00-7f01 r-xp 00000000 fe:00 12  /lib/libc.so.6\n\
-                     7f02-7f03 r-xp 00000000 fe:00 13  /usr/lib/libreadline.so.8.2\n";
-        let found = Some(("7f02-7f03", &b"/usr/lib/libreadline.so.8.2"[..]));
-        assert_eq!(mapped(maps, "libreadline.so"), found);
-        assert_eq!(mapped(b"7f0-7f1 r-xp 0 fe:0 1 /lib/libreadline.so/x\n\n", "libreadline"), None);
+    fn lists_what_is_mapped() {
+        let maps = b"7f00-7f01 r-xp 00000000 fe:00 12      /lib/a b\n\
+                     7f02-7f03 rw-p 00000000 00:00 0 [anon:/lib/c]\n7f02-7f03 r-xp 0 00:00 0\n\
+                     7f04-7f05 r--p 00000000 fe:00 13 /usr/lib/c (deleted)\nnonsense\n";
+        let mut found = Vec::new();
+        let name = |mapping: Mapping<'_>| mapping.name().to_vec();
+        mappings(&maps[..], |m| found.push((m.addresses.to_string(), m.is_run, name(m)))).unwrap();
+        let expected = [("7f00-7f01", true, "a b"), ("7f04-7f05", false, "c (deleted)")];
+        let expected = expected.map(|(at, is_run, name)| (at.into(), is_run, name.into()));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn reads_no_endless_maps() {
+        let mut endless = io::BufReader::new(io::repeat(b'x'));
+        assert!(mappings(&mut endless, |_| {}).is_err());
     }
 
     #[test]
     fn knows_newlines_in_paths() {
         assert_eq!(without_escapes(br"/a\012b\013\"), b"/a\nb\\013\\");
-    }
-
-    #[test]
-    fn lists_what_is_mapped_to_be_run() {
-        let maps = b"7f00-7f01 r--p 0 fe:00 12 /bin/a b\n7f01-7f02 r-xp 0 fe:00 12 /bin/a b\n\
-                     7f02-7f03 r-xp 0 00:00 0 [vdso]\n7f04-7f05 rw-p 0 fe:00 14 /lib/c\n";
-        assert_eq!(mapped_files(maps), ["/bin/a b"]);
     }
 
     #[test]
@@ -140,8 +170,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_without_harm(text: Vec<u8>) {
-            let _ = (parent(&text), mapped(&text, "lib"), mount_point(&text, "x"));
-            let _ = (mapped_files(&text), status(&text, "Tgid"));
+            let _ = (parent(&text), mount_point(&text, "x"), status(&text, "Tgid"));
+            prop_assert!(mappings(&text[..], |mapping| assert!(!mapping.path.is_empty())).is_ok());
         }
     }
 }

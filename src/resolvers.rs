@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
+use crate::libraries;
 use crate::uprobes::{Files, Way, mapped_libraries};
 
 /// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
@@ -54,5 +54,5 @@ impl Attached for Resolvers {
 
 /// What a process that starts later would map here.
 fn installed() -> impl Iterator<Item = PathBuf> {
-    LIBRARIES.iter().flat_map(|library| elf::libraries(library))
+    LIBRARIES.iter().flat_map(|library| libraries::installed(library))
 }

@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::Attached;
 use crate::messages::say;
-use crate::uprobes::{Files, Way};
+use crate::uprobes::{Files, Way, executable};
 
 /// How servers' programs are called.
 const PROGRAMS: [&str; 3] = ["postgres", "mysqld", "mariadbd"];
@@ -61,8 +61,7 @@ impl Attached for Servers {
             return Ok(());
         }
         self.files.attach_to_processes(object, |pid, name| {
-            let exe = PROGRAMS.contains(&name).then(|| format!("/proc/{pid}/exe").into());
-            exe.into_iter().collect()
+            Ok(PROGRAMS.contains(&name).then(|| executable(pid)).into_iter().collect())
         });
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::elf;
 use crate::error::{Error, Result};
 use crate::hooks::Attached;
-use crate::uprobes::{Files, Way, mapped_libraries};
+use crate::libraries;
+use crate::uprobes::{Files, Way, executable, mapped_libraries};
 
 const LIBRARY: &str = "libreadline.so";
 
@@ -74,7 +74,7 @@ impl Shells {
         let dirs = usual.into_iter().chain(std::env::split_paths(&path));
         let mut files = dirs.map(|dir| dir.join("bash")).collect::<Vec<_>>();
         if matches!(self.which, Which::AllPrograms) {
-            files.extend(elf::libraries(LIBRARY));
+            files.extend(libraries::installed(LIBRARY));
         }
         files.retain(|file| file.is_file());
         files
@@ -89,10 +89,10 @@ impl Attached for Shells {
         let all = matches!(self.which, Which::AllPrograms);
         self.files.attach_to_processes(object, |pid, name| {
             if !(all || name == "bash" || name == "rbash") {
-                return Vec::new();
+                return Ok(Vec::new());
             }
-            let exe = PathBuf::from(format!("/proc/{pid}/exe"));
-            [exe].into_iter().chain(mapped_libraries(pid, &[LIBRARY])).collect()
+            let libraries = mapped_libraries(pid, &[LIBRARY])?;
+            Ok([executable(pid)].into_iter().chain(libraries).collect())
         });
         // New installations, and upgrades that no process runs yet.
         for file in self.installed() {

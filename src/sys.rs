@@ -7,6 +7,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libbpf_rs::libbpf_sys::{
     BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts,
@@ -16,7 +17,8 @@ use libbpf_rs::{Map, MapCore as _};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
+use nix::unistd::{SysconfVar, sysconf};
 
 use crate::tables::Batch;
 
@@ -81,6 +83,9 @@ pub(crate) fn lookup_and_delete_batch(
 /// Errors that come with entries that were read before: `__htab_map_lookup_and_delete_batch()`.
 const COUNTED: [Errno; 4] = [Errno::ENOENT, Errno::ENOSPC, Errno::EBUSY, Errno::ENOMEM];
 
+/// What looks for new processes and reads their maps needs some.
+const FILES_RESERVED: u64 = 32;
+
 /// The limits of open files that this process was started with: soft and hard.
 static FILES: OnceLock<(u64, u64)> = OnceLock::new();
 
@@ -89,6 +94,13 @@ pub(crate) fn open_more_files() {
     let limits = FILES.get_or_init(|| getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0)));
     // With fewer, opening the next one fails and says so.
     let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.1, limits.1);
+}
+
+/// May this process open files beyond this one, or are there only a few left for what it must read?
+pub(crate) fn has_files_left(newest: BorrowedFd<'_>) -> bool {
+    // The lowest number that is free is taken: below the newest all are in use.
+    let used = u64::try_from(newest.as_raw_fd()).unwrap_or(0);
+    getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| used + FILES_RESERVED < soft)
 }
 
 /// Gives the command the limits that this process was started with.
@@ -168,9 +180,68 @@ pub(crate) fn ignore(which: Signal) -> nix::Result<()> {
     unsafe { signal(which, SigHandler::SigIgn) }.map(drop)
 }
 
+/// From now on, what a file's owner cuts off while it is mapped here reads as zeros, where the kernel
+/// would end this process by SIGBUS.
+pub(crate) fn survive_cut_files() -> nix::Result<()> {
+    static DONE: OnceLock<nix::Result<()>> = OnceLock::new();
+    *DONE.get_or_init(|| {
+        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok());
+        PAGE_SIZE.store(page.unwrap_or(4096), Ordering::Relaxed);
+        let handler = SigHandler::SigAction(on_bus_error);
+        let action = SigAction::new(handler, SaFlags::SA_SIGINFO, SigSet::empty());
+        // SAFETY: the handler makes system calls and reads an atomic, no more.
+        unsafe { sigaction(Signal::SIGBUS, &action) }.map(drop)
+    })
+}
+
+static PAGE_SIZE: AtomicUsize = AtomicUsize::new(4096);
+
+/// A page that the file does not have any more becomes one of zeros, and the instruction is tried
+/// again; anything else ends this process as it would have.
+extern "C" fn on_bus_error(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let page = PAGE_SIZE.load(Ordering::Relaxed);
+    // SAFETY: the kernel gives a handler with SA_SIGINFO a valid one, and BUS_ADRERR has an address.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().addr()) };
+    let flags = libc::MAP_FIXED | libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    let at = std::ptr::without_provenance_mut(address & !(page - 1));
+    // SAFETY: the page is mapped and cannot be read, so nobody refers to what is in it; the call
+    // takes no lock of ours.
+    let is_mended = code == libc::BUS_ADRERR
+        && unsafe { libc::mmap(at, page, libc::PROT_READ, flags, -1, 0) } != libc::MAP_FAILED;
+    if !is_mended {
+        // SAFETY: the default runs no code of ours.
+        let _ = unsafe { signal(Signal::SIGBUS, SigHandler::SigDfl) };
+    }
+}
+
 /// The bytes of a value that has no padding.
 pub(crate) fn bytes_of<T: plain::Plain>(value: &T) -> &[u8] {
     // SAFETY: the types that are Plain here have no padding (shared.bpf.h), so all their bytes
     // are initialised, and the slice lives as long as the value.
     unsafe { plain::as_bytes(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_a_file_that_is_cut_while_it_is_mapped() {
+        survive_cut_files().unwrap();
+        let path = std::env::temp_dir().join(format!("ebtools-cut-{}", std::process::id()));
+        std::fs::write(&path, [7; 10_000]).unwrap();
+        let file = std::fs::File::options().write(true).read(true).open(&path).unwrap();
+        let (len, null) = (10_000, std::ptr::null_mut());
+        // SAFETY: a new mapping, which nobody else has.
+        let map = unsafe {
+            libc::mmap(null, len, libc::PROT_READ, libc::MAP_PRIVATE, file.as_raw_fd(), 0)
+        };
+        assert_ne!(map, libc::MAP_FAILED);
+        // SAFETY: inside the mapping.
+        let read = |at: usize| unsafe { map.cast::<u8>().add(at).read_volatile() };
+        assert_eq!(read(9_000), 7);
+        file.set_len(0).unwrap();
+        assert_eq!((read(0), read(9_000)), (0, 0));
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -1,21 +1,25 @@
 //! Functions of programs and libraries, attached to once a file, whatever its names are. Files and
-//! processes come and go.
+//! processes come and go, and may be hostile: each file is opened once, and what is attached is put
+//! into the very file that was read.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
-use crate::elf;
-use crate::error::Result;
+use crate::elf::{self, Search};
+use crate::error::{Error, Result};
+use crate::foreign::{ForeignFile, Identity, identity_at};
 use crate::hooks::{At, Links, Probe};
 use crate::messages::say;
 use crate::processes;
 use crate::procfs;
 use crate::render::escape;
+use crate::sys;
 
 /// A program, and the function or the USDT probe that it is attached to.
 #[derive(Debug)]
@@ -42,14 +46,6 @@ pub(crate) enum When {
 /// Probes that go together. A file need not have them all.
 pub(crate) type Way = &'static [Uprobe];
 
-/// A way, the file that it is for, and where the way's names are in it.
-type Found = (Way, PathBuf, Vec<Option<u64>>);
-
-/// One file, whatever its names are, and however it is mounted: two overlays show the same file of
-/// their lower layer with two devices, but the kernel puts probes into that file. So it is known by
-/// its number, size and times.
-type Inode = (u64, u64, (i64, i64), (i64, i64));
-
 /// The files, each with its probes.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -60,9 +56,17 @@ pub(crate) struct Files {
     library: Option<&'static str>,
     verbose: bool,
     /// Files that were looked at.
-    seen: HashMap<Inode, Seen>,
-    /// Processes that were looked at, by number: their executable, and the files that they use.
-    processes: HashMap<u32, (Inode, Vec<Inode>)>,
+    seen: HashMap<Identity, Seen>,
+    /// Files that could not be looked at, or attached to.
+    failed: HashMap<Identity, Failed>,
+    /// So many more of them that nobody uses any more.
+    missed: u64,
+    /// Why; each reason is said once.
+    causes: HashSet<String>,
+    /// Processes that were looked at, by number.
+    processes: HashMap<u32, Process>,
+    /// Where the next look at processes begins.
+    next: u32,
 }
 
 /// What was done with a file.
@@ -70,17 +74,60 @@ pub(crate) struct Files {
 struct Seen {
     /// The probes; none in one that has not the functions.
     links: Links,
-    /// The library that has the functions, with its own entry.
-    library: Option<Inode>,
+    /// What has the functions and an entry of its own: the library, or the file as it was before it
+    /// got another name or other rights.
+    holder: Option<Identity>,
+    /// Device and number of the file that the probes are in. They hold it, so that no other file
+    /// can get them.
+    place: (u64, u64),
     /// It is traced whether a process uses it or not.
     stays: bool,
     /// When no process used it any more, at the latest.
     unused_since: Option<Instant>,
 }
 
+/// What could not be done with a file.
+#[derive(Debug)]
+struct Failed {
+    /// When it is tried again, and how long that is after the last time.
+    next: Instant,
+    wait: Duration,
+    stays: bool,
+}
+
+/// A process: its executable, and the files that it uses.
+#[derive(Debug)]
+struct Process {
+    exe: Identity,
+    files: Vec<Identity>,
+    /// When to look at it again, if a file failed.
+    again: Option<Instant>,
+}
+
+/// Why nothing was attached.
+enum Failure {
+    /// There is nothing to attach to.
+    Absent(Error),
+    /// It may work later.
+    Failed(Error),
+}
+
 /// Probes keep a file, and the file system that it is on, though nobody else may use it any more.
 /// After this time they are taken away: containers may start again before.
 const UNUSED: Duration = Duration::from_secs(30);
+
+/// The time between two tries, at the least and at the most.
+const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long processes that are new are looked at in one go. Events wait meanwhile, and a process
+/// may have files that take long to read.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// The same for those that run when tracing begins: nothing waits yet.
+const AT_FIRST: Duration = Duration::from_secs(10);
+
+/// As many different reasons are said.
+const CAUSES_MAX: usize = 8;
 
 impl Files {
     pub(crate) fn new(
@@ -89,14 +136,30 @@ impl Files {
         library: Option<&'static str>,
         verbose: bool,
     ) -> Self {
-        Self { tool, ways, library, verbose, seen: HashMap::new(), processes: HashMap::new() }
+        sys::open_more_files();
+        Self {
+            tool,
+            ways,
+            library,
+            verbose,
+            seen: HashMap::new(),
+            failed: HashMap::new(),
+            missed: 0,
+            causes: HashSet::new(),
+            processes: HashMap::new(),
+            next: 0,
+        }
     }
 
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: &str) {
         if self.verbose {
-            say(format_args!("{}: {}", self.tool, escape::text(text.as_bytes())));
+            self.say(text);
         }
+    }
+
+    fn say(&self, text: &str) {
+        say(format_args!("{}: {}", self.tool, escape::text(text.as_bytes())));
     }
 
     /// Is anything attached?
@@ -104,88 +167,164 @@ impl Files {
         self.seen.values().all(|seen| seen.links.is_empty())
     }
 
-    /// The ways to see a file's events: the file itself or its library, and where the way's names
-    /// are in it.
-    fn ways(&self, path: &Path) -> Result<Vec<Found>> {
-        let find = |way: &Way| {
-            let names = way.iter().map(|probe| probe.name).collect::<Vec<_>>();
-            elf::find(path, &names, self.library).map(|(file, offsets)| (*way, file, offsets))
-        };
-        let (found, failures): (Vec<_>, Vec<_>) =
-            self.ways.iter().map(find).partition(Result::is_ok);
-        match failures.into_iter().find_map(Result::err) {
-            Some(failure) if found.is_empty() => Err(failure),
-            _ => Ok(found.into_iter().flatten().collect()),
-        }
+    /// How many files could not be attached to, though they may have the functions.
+    pub(crate) fn unattached(&self) -> u64 {
+        self.failed.len() as u64 + self.missed
+    }
+
+    /// Where the functions are, those of all ways in their order.
+    fn find(&self, file: &ForeignFile) -> Result<Search> {
+        let probes = self.ways.iter().flat_map(|way| way.iter());
+        let names = probes.map(|probe| probe.name).collect::<Vec<_>>();
+        elf::find(file, &names, self.library)
     }
 
     /// Can something of a file be attached to?
     pub(crate) fn check(&self, path: &Path) -> Result<()> {
-        self.ways(path).map(drop)
+        match self.find(&elf::open(path)?)? {
+            Search::Found(..) => Ok(()),
+            Search::Absent(error) => Err(error),
+        }
     }
 
     /// Attaches to what a file has, or the library that it is linked to, in the first way that
     /// works, for as long as this lives; a file that was looked at before is left alone.
     pub(crate) fn attach(&mut self, object: &Object, path: &Path) -> Result<()> {
-        let Some(inode) = inode(path) else { return Ok(()) };
-        let done = self.attach_once(object, path, inode);
-        let library = self.seen.get(&inode).and_then(|seen| seen.library);
-        for inode in [Some(inode), library].into_iter().flatten() {
-            if let Some(seen) = self.seen.get_mut(&inode) {
+        let Ok(identity) = identity_at(path) else { return Ok(()) };
+        let done = self.attach_in_time(object, path, identity);
+        let holder = self.seen.get(&identity).and_then(|seen| seen.holder);
+        for identity in [Some(identity), holder].into_iter().flatten() {
+            if let Some(seen) = self.seen.get_mut(&identity) {
                 seen.stays = true;
             }
         }
-        done
+        if let Some(failed) = self.failed.get_mut(&identity) {
+            failed.stays = true;
+        }
+        match done {
+            Err(Failure::Absent(error) | Failure::Failed(error)) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
 
-    fn attach_once(&mut self, object: &Object, path: &Path, inode: Inode) -> Result<()> {
-        if self.seen.contains_key(&inode) {
+    /// Looks at a file, unless that was done, or failed just before: until when it is left alone
+    /// then.
+    fn attach_in_time(
+        &mut self,
+        object: &Object,
+        path: &Path,
+        identity: Identity,
+    ) -> std::result::Result<Option<Instant>, Failure> {
+        let now = Instant::now();
+        let failed = self.failed.get(&identity);
+        if let Some(failed) = failed.filter(|failed| now < failed.next) {
+            return Ok(Some(failed.next));
+        }
+        if self.seen.contains_key(&identity) {
+            return Ok(None);
+        }
+        match self.attach_once(object, path) {
+            Ok(()) => {
+                self.failed.remove(&identity);
+                Ok(None)
+            }
+            Err(Failure::Absent(error)) => {
+                self.failed.remove(&identity);
+                self.seen.insert(identity, Seen::default());
+                Err(Failure::Absent(error))
+            }
+            // A process that ended meanwhile says nothing of its file.
+            Err(Failure::Failed(_)) if identity_at(path).is_err() => Ok(None),
+            Err(Failure::Failed(error)) => {
+                self.fail(identity, &error);
+                Err(Failure::Failed(error))
+            }
+        }
+    }
+
+    /// Notes that a file is to be tried again, and says why, once.
+    fn fail(&mut self, identity: Identity, error: &Error) {
+        let wait = self.failed.get(&identity).map_or(WAITS.0, |failed| failed.wait * 2);
+        let wait = wait.min(WAITS.1);
+        let stays = self.failed.get(&identity).is_some_and(|failed| failed.stays);
+        let failed = Failed { next: Instant::now() + wait, wait, stays };
+        self.failed.insert(identity, failed);
+        let is_new = self.causes.len() < CAUSES_MAX && self.causes.insert(error.cause().into());
+        if is_new || self.verbose {
+            self.say(&format!("cannot attach: {}; it will be tried again", error.line()));
+        }
+    }
+
+    fn attach_once(&mut self, object: &Object, path: &Path) -> std::result::Result<(), Failure> {
+        let file = elf::open(path).map_err(Failure::Failed)?;
+        if !sys::has_files_left(file.as_fd()) {
+            let error = Error::new(format!("reading {file}"), "too many open files");
+            return Err(Failure::Failed(error));
+        }
+        let identity = file.identity();
+        if self.seen.contains_key(&identity) {
             return Ok(());
         }
-        self.seen.insert(inode, Seen::default());
-        let ways = match self.ways(path) {
-            Ok(ways) => ways,
-            Err(error) => {
-                // A process that ended meanwhile says nothing of its file.
-                if self::inode(path) != Some(inode) {
-                    self.seen.remove(&inode);
-                }
-                return Err(error);
+        let (library, offsets) = match self.find(&file).map_err(Failure::Failed)? {
+            Search::Found(library, offsets) => (library, offsets),
+            Search::Absent(error) => return Err(Failure::Absent(error)),
+        };
+        let target = library.as_ref().unwrap_or(&file);
+        let holder = match self.holder_of(target) {
+            Some(holder) => holder,
+            None => {
+                let links = self.attach_ways(object, target, &offsets).map_err(Failure::Failed)?;
+                let seen = self.seen.entry(target.identity()).or_default();
+                (seen.links, seen.place) = (links, target.place());
+                target.identity()
             }
         };
+        if holder != identity {
+            self.note(&format!("{file} has its probes already"));
+            self.seen.entry(identity).or_default().holder = Some(holder);
+        }
+        Ok(())
+    }
+
+    /// The entry of a file that has probes already.
+    fn holder_of(&self, file: &ForeignFile) -> Option<Identity> {
+        let mut held = self.seen.iter().filter(|(_, seen)| !seen.links.is_empty());
+        let same = |identity: &Identity, seen: &Seen| {
+            *identity == file.identity() || seen.place == file.place()
+        };
+        held.find(|(identity, seen)| same(identity, seen)).map(|(identity, _)| *identity)
+    }
+
+    /// Attaches in the first way of which the file has something, and that works.
+    fn attach_ways(
+        &self,
+        object: &Object,
+        file: &ForeignFile,
+        mut offsets: &[Option<u64>],
+    ) -> Result<Links> {
         let mut failure = None;
-        for (way, file, offsets) in ways {
-            // The library, if it is that.
-            let Some(holder) = self::inode(&file) else { return Ok(()) };
-            if holder != inode {
-                self.seen.entry(inode).or_default().library = Some(holder);
+        for way in self.ways {
+            let (own, rest) = offsets.split_at(way.len());
+            offsets = rest;
+            if own.iter().all(Option::is_none) {
+                continue;
             }
-            if self.seen.get(&holder).is_some_and(|seen| !seen.links.is_empty()) {
-                return Ok(());
-            }
-            match self.attach_way(object, way, &file, &offsets) {
-                Ok(links) => {
-                    self.seen.entry(holder).or_default().links = links;
-                    return Ok(());
-                }
-                Err(error) if self::inode(path).is_none() => {
-                    self.seen.remove(&inode);
-                    return Err(error);
-                }
+            match self.attach_way(object, way, file, own) {
+                Ok(links) => return Ok(links),
                 Err(error) => {
                     self.note(&format!("hook refused: {}", error.line()));
                     failure = failure.or(Some(error));
                 }
             }
         }
-        failure.map_or(Ok(()), Err)
+        Err(failure.unwrap_or_else(|| Error::new("attaching", "there is nothing")))
     }
 
     fn attach_way(
         &self,
         object: &Object,
         way: Way,
-        file: &Path,
+        file: &ForeignFile,
         offsets: &[Option<u64>],
     ) -> Result<Links> {
         let mut links = Links::default();
@@ -193,8 +332,10 @@ impl Files {
             let Some(offset) = *offset else { continue };
             let at = match (probe.when, probe.name.split_once(':')) {
                 (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
-                (When::Return, _) => At::Uretprobes { file, offsets: &[offset], pids: &[] },
-                _ => At::Uprobes { file, offsets: &[offset], pids: &[] },
+                (When::Return, _) => {
+                    At::Uretprobes { file, offsets: &[offset], cookies: &[], pids: &[] }
+                }
+                _ => At::Uprobes { file, offsets: &[offset], cookies: &[], pids: &[] },
             };
             links.add(Probe::new(probe.program, at).attach(object)?);
             self.note(&format!("hook in use: {at} ({})", probe.name));
@@ -208,45 +349,90 @@ impl Files {
     pub(crate) fn attach_to_processes(
         &mut self,
         object: &Object,
-        files_of: impl Fn(u32, &str) -> Vec<PathBuf>,
+        files_of: impl Fn(u32, &str) -> io::Result<Vec<PathBuf>>,
     ) {
+        let mut pids = processes::all().collect::<Vec<_>>();
+        // This process is always there: nothing can be read at the moment.
+        if pids.is_empty() {
+            return;
+        }
+        pids.sort_unstable();
+        // Where the time was not enough for all, the others come first.
+        let first = pids.partition_point(|pid| *pid < self.next) % pids.len();
+        pids.rotate_left(first);
+        self.next = 0;
+        let is_first = self.processes.is_empty();
+        let deadline = Instant::now() + if is_first { AT_FIRST } else { AT_ONCE };
+        let mut known = std::mem::take(&mut self.processes);
         let mut alive = HashMap::new();
-        for pid in processes::all() {
-            let exe = PathBuf::from(format!("/proc/{pid}/exe"));
+        for pid in pids {
             // Another executable: the process has become another program.
-            let Some(inode) = inode(&exe) else { continue };
-            if let Some(known) = self.processes.remove(&pid).filter(|(exe, _)| *exe == inode) {
-                alive.insert(pid, known);
-                continue;
+            let Ok(exe) = identity_at(&executable(pid)) else { continue };
+            let mut process = known.remove(&pid).filter(|known| known.exe == exe);
+            let now = Instant::now();
+            let is_due = process
+                .as_ref()
+                .is_none_or(|process| process.again.is_some_and(|again| again <= now));
+            if is_due && now < deadline {
+                process = Some(self.look_at(object, pid, exe, &files_of));
+            } else if is_due && self.next == 0 {
+                self.next = pid;
             }
-            let target = fs::read_link(&exe).unwrap_or_default();
-            let target = target.to_string_lossy();
-            let name = target.trim_end_matches(" (deleted)").rsplit('/').next();
-            let mut files = Vec::new();
-            for file in files_of(pid, name.unwrap_or_default()) {
-                let Some(inode) = self::inode(&file) else { continue };
-                files.push(inode);
-                if let Err(error) = self.attach_once(object, &file, inode) {
-                    self.note(&format!("process {pid}: {}", error.line()));
-                }
-            }
-            alive.insert(pid, (inode, files));
+            alive.extend(process.map(|process| (pid, process)));
         }
         self.processes = alive;
         self.let_go();
     }
 
+    fn look_at(
+        &mut self,
+        object: &Object,
+        pid: u32,
+        exe: Identity,
+        files_of: impl Fn(u32, &str) -> io::Result<Vec<PathBuf>>,
+    ) -> Process {
+        let mut process = Process { exe, files: Vec::new(), again: None };
+        let target = fs::read_link(executable(pid)).unwrap_or_default();
+        let target = target.to_string_lossy();
+        let name = target.trim_end_matches(" (deleted)").rsplit('/').next();
+        let paths = files_of(pid, name.unwrap_or_default()).unwrap_or_else(|error| {
+            if identity_at(&executable(pid)).is_ok() {
+                process.files.push(exe);
+                self.fail(exe, &Error::new(format!("reading the maps of process {pid}"), error));
+                process.again = self.failed.get(&exe).map(|failed| failed.next);
+            }
+            Vec::new()
+        });
+        for path in paths {
+            let Ok(identity) = identity_at(&path) else { continue };
+            process.files.push(identity);
+            match self.attach_in_time(object, &path, identity) {
+                Ok(next) => process.again = process.again.max(next),
+                Err(Failure::Absent(error)) => {
+                    self.note(&format!("process {pid}: {}", error.line()))
+                }
+                Err(Failure::Failed(_)) => {
+                    process.again = self.failed.get(&identity).map(|failed| failed.next);
+                }
+            }
+        }
+        process
+    }
+
     /// Takes the probes out of files that no process has used for a while.
     fn let_go(&mut self) {
-        let of_processes = self.processes.values().flat_map(|(_, files)| files);
+        let of_processes = self.processes.values().flat_map(|process| &process.files);
         let mut used = of_processes.copied().collect::<HashSet<_>>();
-        let library = |file: &Inode| self.seen.get(file).and_then(|seen| seen.library);
-        let libraries = used.iter().filter_map(library).collect::<Vec<_>>();
-        used.extend(libraries);
+        let holder = |file: &Identity| self.seen.get(file).and_then(|seen| seen.holder);
+        let holders = used.iter().filter_map(holder).collect::<Vec<_>>();
+        used.extend(holders);
+        let failed = self.failed.len();
+        self.failed.retain(|identity, failed| failed.stays || used.contains(identity));
+        self.missed += (failed - self.failed.len()) as u64;
         let mut gone = Links::default();
         let now = Instant::now();
-        self.seen.retain(|inode, seen| {
-            if seen.stays || used.contains(inode) {
+        self.seen.retain(|identity, seen| {
+            if seen.stays || used.contains(identity) {
                 seen.unused_since = None;
                 return true;
             }
@@ -272,23 +458,25 @@ impl Drop for Files {
     }
 }
 
-/// Those of these libraries that a process has mapped, by names that lead there from here.
-pub(crate) fn mapped_libraries(pid: u32, libraries: &[&str]) -> Vec<PathBuf> {
-    let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let mapped = libraries.iter().filter_map(|library| procfs::mapped(&maps, library));
-    let named = mapped.map(|(addresses, path)| match std::str::from_utf8(path) {
-        Ok(path) if !path.ends_with(" (deleted)") && !path.contains('\\') => {
-            format!("/proc/{pid}/root{path}").into()
-        }
-        // Deleted by an upgrade, or with an unusual name.
-        _ => format!("/proc/{pid}/map_files/{addresses}").into(),
-    });
-    named.collect()
+/// What opens a process's executable itself, wherever it is.
+pub(crate) fn executable(pid: u32) -> PathBuf {
+    format!("/proc/{pid}/exe").into()
 }
 
-fn inode(path: &Path) -> Option<Inode> {
-    let data = fs::metadata(path).ok()?;
-    let (modified, changed) =
-        ((data.mtime(), data.mtime_nsec()), (data.ctime(), data.ctime_nsec()));
-    Some((data.ino(), data.size(), modified, changed))
+/// What opens those of these libraries that a process has mapped, wherever they are.
+///
+/// # Errors
+///
+/// When its mappings cannot be read, or are too many.
+pub(crate) fn mapped_libraries(pid: u32, libraries: &[&str]) -> io::Result<Vec<PathBuf>> {
+    let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
+    let mut found = vec![None; libraries.len()];
+    procfs::mappings(maps, |mapping| {
+        let is_of = |library: &&str| mapping.name().starts_with(library.as_bytes());
+        if let Some(number) = libraries.iter().position(is_of) {
+            let path = || format!("/proc/{pid}/map_files/{}", mapping.addresses).into();
+            found[number].get_or_insert_with(path);
+        }
+    })?;
+    Ok(found.into_iter().flatten().collect())
 }

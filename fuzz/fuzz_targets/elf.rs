@@ -1,7 +1,10 @@
 //! Any bytes as an ELF file.
 #![no_main]
 
+use std::io::Cursor;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = ebtools::elf::places(bytes);
-    let _ = ebtools::elf::search(bytes, &["readline", "main"]);
+    let names = ["readline", "main", "mysql:query__start"];
+    let _ = ebtools::elf::places(Cursor::new(bytes), |name| name.len() < 100);
+    let _ = ebtools::elf::search(Cursor::new(bytes), &names, Some("lib"));
 });

@@ -1,7 +1,7 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use glob::Pattern;
@@ -11,9 +11,12 @@ use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
 use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Error, Result};
+use crate::foreign::ForeignFile;
 use crate::hist;
 use crate::hooks::{At, Hook, Probe};
 use crate::kernel::{self, Function};
+use crate::libraries;
+use crate::names::{self, Wanted};
 use crate::options::IntervalOptions;
 use crate::privileges;
 use crate::render::fields::Wish;
@@ -122,7 +125,7 @@ enum Target {
     Kernel(Vec<String>),
     /// A file, offsets of functions in it, and the only processes in which it is traced, if not in
     /// all.
-    User(PathBuf, Vec<u64>, Vec<i32>),
+    User(ForeignFile, Vec<u64>, Vec<i32>),
 }
 
 impl Tool for Funclatency {
@@ -177,11 +180,11 @@ impl Tool for Funclatency {
 
 impl Funclatency {
     fn target(&self) -> Result<Target> {
-        match self.function.rsplit_once(':') {
+        match names::split(&self.function, |path| Path::new(path).exists()) {
             None => Ok(Target::Kernel(kernel_functions(&self.function)?)),
             Some((file, function)) => {
-                let file = elf::named(file)?;
-                let offsets = elf::offsets_of(&file, &pattern(function)?)?;
+                let file = elf::open(&libraries::named(file)?)?;
+                let offsets = elf::offsets_of(&file, &Wanted::new(function))?;
                 if offsets.len() > FUNCTIONS_MAX {
                     return Err(too_many(&self.function, offsets.len()));
                 }
@@ -202,8 +205,11 @@ impl Funclatency {
         let functions = match target {
             Target::User(file, offsets, pids) => {
                 let probes = vec![
-                    Probe::new("on_user_return", At::Uretprobes { file, offsets, pids }),
-                    Probe::new("on_user_entry", At::Uprobes { file, offsets, pids }),
+                    Probe::new(
+                        "on_user_return",
+                        At::Uretprobes { file, offsets, cookies: &[], pids },
+                    ),
+                    Probe::new("on_user_entry", At::Uprobes { file, offsets, cookies: &[], pids }),
                     THREAD_END,
                 ];
                 return vec![("uprobes and uretprobes", probes)];

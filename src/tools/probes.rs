@@ -1,17 +1,20 @@
 //! probes: what can be traced.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
 
 use clap::Args;
-use glob::Pattern;
 
 use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Context as _, Error, Result};
-use crate::kernel;
+use crate::foreign::{ForeignFile, identity_at};
+use crate::kernel::{self, Alike};
+use crate::libraries;
 use crate::messages::say;
+use crate::names::{self, Wanted};
 use crate::options::{Format, OutputOptions};
 use crate::output::Output;
 use crate::procfs;
@@ -78,14 +81,18 @@ impl Tool for Probes {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
-        let (found, pattern) = self.find()?;
-        let matcher = Pattern::new(pattern)
-            .map_err(|error| Error::usage(format!("the pattern {pattern}"), error))?;
-        let matching =
-            found.iter().filter(|found| matcher.matches(&found.name)).collect::<Vec<_>>();
-        if matching.is_empty() {
-            let names = found.iter().map(|found| found.name.as_str());
-            let error = kernel::unknown(Self::NAME, pattern, names);
+        let (of, pattern) = self.asked();
+        let wanted = Wanted::new(pattern);
+        let (found, alike) = match of {
+            Of::Kernel => of_kernel(&wanted)?,
+            Of::Process(pid) => of_process(pid, &wanted)?,
+            Of::File(name) => {
+                let path = libraries::named(name)?;
+                of_file(&elf::open(&path)?, &path.to_string_lossy(), &wanted)?
+            }
+        };
+        if found.is_empty() {
+            let error = alike.unknown(Self::NAME);
             return Err(match pattern.split_once(':') {
                 Some((file, rest)) if self.pattern.is_none() && !pattern.contains('/') => {
                     error.hint(format!("functions of a file: ebtools probes {file} '{rest}'"))
@@ -93,35 +100,43 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(&matching, &columns, self.output.format())
+        print(&found, &columns, self.output.format())
     }
 }
 
+/// What is looked into.
+enum Of<'a> {
+    Kernel,
+    Process(u32),
+    File(&'a str),
+}
+
+/// What matches, and what is like it where nothing does.
+type Answer<'w> = (Vec<Found>, Alike<'w>);
+
 impl Probes {
-    /// Everything there is, and the pattern that is wanted of it.
-    fn find(&self) -> Result<(Vec<Found>, &str)> {
+    /// What is looked into, and the pattern that is wanted of it.
+    fn asked(&self) -> (Of<'_>, &str) {
         let of = self.of.as_deref().unwrap_or("*");
-        let (of, pattern) = match (&self.pattern, of.rsplit_once(':')) {
+        let is_file = |path: &str| Path::new(path).exists();
+        let (of, pattern) = match (&self.pattern, names::split(of, is_file)) {
             (Some(pattern), _) => (of, Some(pattern.as_str())),
             // As tools that trace it take it: /bin/bash:readline.
-            (None, Some((file, pattern))) if of.contains('/') && !Path::new(of).exists() => {
+            (None, Some((file, pattern))) if of.contains('/') && !is_file(of) => {
                 (file, Some(pattern))
             }
             (None, _) => (of, None),
         };
         let all = pattern.unwrap_or("*");
-        if let Ok(pid) = of.parse::<u32>() {
-            return Ok((of_process(pid)?, all));
+        match of.parse() {
+            Ok(pid) => (Of::Process(pid), all),
+            Err(_) if of.contains('/') || pattern.is_some() => (Of::File(of), all),
+            Err(_) => (Of::Kernel, of),
         }
-        if of.contains('/') || pattern.is_some() {
-            let path = elf::named(of)?;
-            return Ok((of_file(&path, &path.to_string_lossy())?, all));
-        }
-        Ok((of_kernel()?, of))
     }
 }
 
-fn of_kernel() -> Result<Vec<Found>> {
+fn of_kernel<'w>(wanted: &Wanted<'w>) -> Result<Answer<'w>> {
     let functions = kernel::functions()?.into_iter().map(|function| Found {
         kind: "kernel",
         address: function.address,
@@ -139,40 +154,74 @@ fn of_kernel() -> Result<Vec<Found>> {
         // Functions alone are better than nothing.
         Err(error) => say(format_args!("probes: {error}")),
     }
-    Ok(found)
+    let mut alike = Alike::new(wanted.text());
+    if !found.iter().any(|found| wanted.matches(&found.name)) {
+        found.iter().for_each(|found| alike.consider(&found.name));
+    }
+    found.retain(|found| wanted.matches(&found.name));
+    Ok((found, alike))
 }
 
 /// `shown`: the file's path as the user knows it.
-fn of_file(path: &Path, shown: &str) -> Result<Vec<Found>> {
-    let places = elf::places_of(path)?;
+fn of_file<'w>(file: &ForeignFile, shown: &str, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
+    let places = elf::places_of(file, |name| wanted.matches(name))?;
+    let mut alike = Alike::new(wanted.text());
+    if places.is_empty() {
+        elf::consider(file, &mut alike)?;
+    }
     let found = places.into_iter().map(|place| Found {
         kind: if place.is_usdt { "usdt" } else { "function" },
         address: place.address,
-        spec: format!("{shown}:{}", place.name),
+        spec: format!("{shown}:{}", names::shown(&place.name)),
         name: place.name,
     });
-    Ok(found.collect())
+    Ok((found.collect(), alike))
 }
 
-/// All files that a process has mapped to run them. In another mount namespace than ours, they have
-/// the path that leads there from here.
-fn of_process(pid: u32) -> Result<Vec<Found>> {
-    let maps = fs::read(format!("/proc/{pid}/maps")).doing(format!("reading process {pid}"))?;
-    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
-    let is_elsewhere = namespace(&pid.to_string()) != namespace("self");
+/// All files that a process has mapped to run them.
+fn of_process<'w>(pid: u32, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
+    let doing = || format!("reading process {pid}");
+    let maps = BufReader::new(File::open(format!("/proc/{pid}/maps")).doing(doing())?);
+    let mut files = BTreeMap::new();
+    procfs::mappings(maps, |mapping| {
+        if mapping.is_run && files.len() < FILES_MAX {
+            let (device, number) = mapping.file;
+            let path = || (mapping.addresses.to_string(), mapping.path.to_vec());
+            files.entry((device.to_vec(), number.to_vec())).or_insert_with(path);
+        }
+    })
+    .doing(doing())?;
     let mut found = Vec::new();
-    for file in procfs::mapped_files(&maps) {
-        let there = PathBuf::from(format!("/proc/{pid}/root{file}"));
-        let shown = if is_elsewhere { there.to_string_lossy().into_owned() } else { file.into() };
-        match of_file(&there, &shown) {
-            Ok(places) => found.extend(places),
+    let mut alike = Alike::new(wanted.text());
+    for (addresses, path) in files.values() {
+        // The very file, whatever is at its path by now.
+        let answer = elf::open(Path::new(&format!("/proc/{pid}/map_files/{addresses}")))
+            .and_then(|file| of_file(&file, &shown(pid, &file, path), wanted));
+        match answer {
+            Ok((places, others)) => {
+                found.extend(places);
+                alike.merge(others);
+            }
             Err(error) => say(format_args!("probes: {}", error.line())),
         }
     }
-    Ok(found)
+    Ok((found, alike))
 }
 
-fn print(found: &[&Found], columns: &[&Col], format: Format) -> Result<()> {
+/// Programs have some hundred at the most.
+const FILES_MAX: usize = 4096;
+
+/// A name that leads to a mapped file from here: its path, or that in the process's mount
+/// namespace, or the link that opened it.
+fn shown(pid: u32, file: &ForeignFile, path: &[u8]) -> String {
+    let path = String::from_utf8_lossy(&procfs::without_escapes(path)).into_owned();
+    let there = format!("/proc/{pid}/root{path}");
+    let leads_there =
+        |name: &String| identity_at(Path::new(name)).is_ok_and(|found| found == file.identity());
+    [path, there].into_iter().find(leads_there).unwrap_or_else(|| file.to_string())
+}
+
+fn print(found: &[Found], columns: &[&Col], format: Format) -> Result<()> {
     let lines = match format {
         Format::Json => Lines::json("probe", Probes::NAME, columns),
         Format::Table => Lines::table(columns),
@@ -181,7 +230,7 @@ fn print(found: &[&Found], columns: &[&Col], format: Format) -> Result<()> {
     output.lines(0, |out| lines.header(out));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {
-        let record = Record::made(&header, *found);
+        let record = Record::made(&header, found);
         output.lines(1, |out| lines.row(out, &clock, &record));
     }
     output.flush();

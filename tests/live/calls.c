@@ -11,12 +11,14 @@
 #include <linux/io_uring.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -688,6 +690,108 @@ static int do_mysql(char **argv)
 	return pthread_create(&thread, NULL, mysql_connection, argv[0]) || pthread_join(thread, NULL);
 }
 
+/* --- files of others ------------------------------------------------------------------------- */
+
+static void say_pid(void)
+{
+	printf("pid %d\n", getpid());
+	fflush(stdout);
+}
+
+/* Maps the beginning of a file as a library is mapped, and before all others. */
+static unsigned char *map_code(int fd)
+{
+	unsigned char *at = mmap((void *)0x10000000, 8192, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+
+	return fd < 0 || at == MAP_FAILED ? NULL : at;
+}
+
+static int wait_for_input(void)
+{
+	char byte;
+
+	return read(0, &byte, 1) >= 0 ? 0 : fail("read");
+}
+
+/* FILE: has it mapped until there is input. */
+static int do_map(char **argv)
+{
+	if (!map_code(open(argv[0], O_RDONLY)))
+		return fail("map");
+	say_pid();
+	return wait_for_input();
+}
+
+/* FILE: has it mapped, and holds a lease on it until there is input; then it waits for more. */
+static int do_lease(char **argv)
+{
+	int fd = open(argv[0], O_RDONLY);
+
+	signal(SIGIO, SIG_IGN);
+	if (!map_code(fd) || fcntl(fd, F_SETLEASE, F_WRLCK))
+		return fail("lease");
+	say_pid();
+	if (wait_for_input() || fcntl(fd, F_SETLEASE, F_UNLCK))
+		return fail("unlease");
+	return wait_for_input();
+}
+
+/*
+ * DIR FILE: has DIR/d/FILE mapped, and when somebody has read it puts DIR/e, which has another FILE, in the
+ * place of DIR/d.
+ */
+static int do_exchange_after_reading(char **argv)
+{
+	int notify = inotify_init();
+	char path[256], event[512];
+
+	if (chdir(argv[0]))
+		return fail("chdir");
+	snprintf(path, sizeof(path), "d/%s", argv[1]);
+	if (!map_code(open(path, O_RDONLY)) || inotify_add_watch(notify, path, IN_CLOSE_NOWRITE) < 0)
+		return fail("map");
+	say_pid();
+	if (read(notify, event, sizeof(event)) < 0 || renameat2(AT_FDCWD, "d", AT_FDCWD, "e", RENAME_EXCHANGE))
+		return fail("exchange");
+	say_pid();
+	return wait_for_input();
+}
+
+/* FILE: has it mapped as its program's code until there is input; 3 if a byte was ever another than in the file. */
+static int do_compare(char **argv)
+{
+	struct pollfd input = { .fd = 0, .events = POLLIN };
+	static unsigned char bytes[8192];
+	int changed = 0;
+	int fd = open(argv[0], O_RDONLY);
+	unsigned char *code = map_code(fd);
+
+	/* Every page is there, so that probes would be put in. */
+	if (!code || read(fd, bytes, sizeof(bytes)) != sizeof(bytes) || memcmp(code, bytes, sizeof(bytes)))
+		return fail("map");
+	say_pid();
+	while (!poll(&input, 1, 1))
+		changed |= memcmp(code, bytes, sizeof(bytes)) != 0;
+	return changed ? 3 : 0;
+}
+
+/* FILE: cuts it off and makes it whole again until there is input. */
+static int do_cut(char **argv)
+{
+	struct pollfd input = { .fd = 0, .events = POLLIN };
+	int fd = open(argv[0], O_RDWR);
+	struct stat stat;
+	char *bytes;
+
+	if (fstat(fd, &stat) || !(bytes = malloc(stat.st_size)) || read(fd, bytes, stat.st_size) != stat.st_size)
+		return fail("read");
+	say_pid();
+	while (!poll(&input, 1, 0))
+		if (ftruncate(fd, 4096) || pwrite(fd, bytes, stat.st_size, 0) != stat.st_size)
+			return fail("write");
+	return 0;
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -748,6 +852,11 @@ static const struct {
 	{ "getppids", do_getppids },
 	{ "unknown", do_unknown },
 	{ "interrupted", do_interrupted },
+	{ "map", do_map },
+	{ "lease", do_lease },
+	{ "exchange-after-reading", do_exchange_after_reading },
+	{ "compare", do_compare },
+	{ "cut", do_cut },
 	{ "readline", do_readline },
 };
 

@@ -1,5 +1,6 @@
 //! What workloads need and the usual programs do not do: `live helper WORD ARGS...`.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::personality::{self, Persona};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, chroot, setgid, setgroups, setuid};
 
 use crate::servers;
 
@@ -16,6 +17,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
     let done = match args[..] {
         // Runs a command as another user.
         ["as", uid, ref command @ ..] => as_user(uid, command),
+        // Becomes a command in another root directory.
+        ["in-chroot", dir, ref command @ ..] => in_chroot(dir, command),
         // Puts queries to a database server that runs meanwhile.
         ["serve", name, data, ref queries @ ..] => serve(name, data, queries),
         // Runs a command in a cgroup.
@@ -60,7 +63,13 @@ fn as_user(uid: &str, command: &[&str]) -> Done {
     setgroups(&[])?;
     setgid(Gid::from_raw(uid))?;
     setuid(Uid::from_raw(uid))?;
-    run(command)
+    Err(Command::new(command[0]).args(&command[1..]).exec().into())
+}
+
+fn in_chroot(dir: &str, command: &[&str]) -> Done {
+    chroot(dir)?;
+    std::env::set_current_dir("/")?;
+    Err(Command::new(command[0]).args(&command[1..]).exec().into())
 }
 
 fn without(path: &Path, command: &[&str]) -> Done {

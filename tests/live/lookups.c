@@ -25,10 +25,14 @@ int main(int argc, char **argv)
 	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
 	struct hostent host, *result;
 	char buffer[8192], name[] = "127.0.0.9";
+	char byte;
 	int error;
 
 	(void)argv;
-	ending = argc > 1;
+	ending = argc == 2;
+	/* With two arguments it waits for input, or its end. */
+	if (argc == 3 && read(0, &byte, 1) < 0)
+		return 1;
 	getaddrinfo(name, "80", &numeric, &found);
 	getaddrinfo("::7", NULL, &numeric, &found);
 	getaddrinfo("no name", NULL, &numeric, &found);

@@ -5,6 +5,7 @@ mod accounts;
 mod calls;
 mod ends;
 mod files;
+mod images;
 mod kernel;
 mod profiles;
 mod rights;
