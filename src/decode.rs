@@ -87,8 +87,9 @@ pub struct Args<'a> {
     bytes: &'a [u8],
     unreadable: u64,
     next: u32,
-    /// The file of a failed call, which people want to see rather than the first argument.
-    pub(crate) file: Option<&'a [u8]>,
+    /// The file of a failed call, which people want to see rather than the first argument; `None`
+    /// inside where it could not be read.
+    pub(crate) file: Option<Option<&'a [u8]>>,
 }
 
 impl<'a> Args<'a> {
@@ -99,7 +100,7 @@ impl<'a> Args<'a> {
 
     /// For people, `file` stands for the first argument; the arguments stay what they are.
     #[must_use]
-    pub fn shown_as(mut self, file: &'a [u8]) -> Self {
+    pub fn shown_as(mut self, file: Option<&'a [u8]>) -> Self {
         self.file = Some(file);
         self
     }
@@ -126,7 +127,7 @@ impl<'a> Iterator for Args<'a> {
 pub struct Place<'a> {
     names: &'a [u8],
     state: path_state,
-    name: &'a [u8],
+    name: Option<&'a [u8]>,
 }
 
 /// How much of a place is known.
@@ -146,58 +147,91 @@ impl<'a> Place<'a> {
     /// `names`: those of the directory, the last one first, each with a NUL, as path.bpf.h makes
     /// them; `name`: what the caller gave, or nothing.
     pub(crate) fn new(names: &'a [u8], state: u32, name: &'a [u8]) -> Self {
-        Self { names, state: path_state(state), name }
+        Self { names, state: path_state(state), name: Some(name) }
     }
 
     /// The next `struct name` of a tail that is read piece by piece.
     pub(crate) fn next(rest: &mut &'a [u8], len: u32, base_len: u32, base_state: u32) -> Self {
         let name = Record::<Header>::piece(rest, len);
-        Self::new(Record::<Header>::piece(rest, base_len), base_state, name)
+        let name = (!name.is_empty()).then(|| c_str(name));
+        let names = Record::<Header>::piece(rest, base_len);
+        Self { names, state: path_state(base_state), name }
     }
 
-    /// The name as the caller gave it.
-    pub fn name(&self) -> &'a [u8] {
+    /// The name as the caller gave it; `None` where it could not be read.
+    pub fn name(&self) -> Option<&'a [u8]> {
         self.name
     }
 
-    /// Has it no name besides its directory?
-    pub fn is_nameless(&self) -> bool {
-        self.name.is_empty()
+    fn is_absolute(&self) -> bool {
+        self.name.is_some_and(|name| name.first() == Some(&b'/'))
     }
 
     /// How much of it is known.
     pub fn known(&self) -> Known {
         match self.state {
-            path_state::PATH_WHOLE => Known::Whole,
+            path_state::PATH_WHOLE | path_state::PATH_CONFINED => Known::Whole,
             path_state::PATH_CUT => Known::Cut,
             path_state::PATH_DELETED => Known::Deleted,
             // An absolute name starts from the root, whichever that is.
-            _ if self.name.first() == Some(&b'/') => Known::Whole,
+            _ if self.is_absolute() => Known::Whole,
             _ => Known::Relative,
         }
     }
 
     /// The path: absolute where it is known whole, else as far as it is known.
     pub fn bytes(&self) -> Cow<'a, [u8]> {
-        if self.names.is_empty() && self.name.first() == Some(&b'/')
-            || self.known() == Known::Relative
-        {
-            return Cow::Borrowed(self.name);
+        let name = self.name.unwrap_or_default();
+        if self.known() == Known::Relative {
+            return Cow::Borrowed(name);
         }
-        let mut path = Vec::with_capacity(self.names.len() + self.name.len() + 1);
-        let names = self.names.strip_suffix(b"\0").unwrap_or(self.names);
-        for name in names.rsplit(|&byte| byte == 0).filter(|name| !name.is_empty()) {
+        let mut path = Vec::with_capacity(self.names.len() + name.len() + 1);
+        for name in self.directories() {
             path.push(b'/');
             path.extend_from_slice(name);
         }
-        if path.is_empty() || !(self.name.is_empty() || self.name.first() == Some(&b'/')) {
+        if !self.is_absolute() && (path.is_empty() || !name.is_empty()) {
             path.push(b'/');
         }
-        path.extend_from_slice(self.name);
+        path.extend_from_slice(name);
         if self.known() == Known::Cut {
             path.remove(0);
         }
         Cow::Owned(path)
+    }
+
+    /// The names of its directory, from the root down.
+    fn directories(&self) -> impl Iterator<Item = &'a [u8]> {
+        let names = self.names.strip_suffix(b"\0").unwrap_or(self.names);
+        names.rsplit(|&byte| byte == 0).filter(|name| !name.is_empty())
+    }
+
+    /// The path without empty parts, `.` and `..`, which are taken by their names: links are not
+    /// known here. Empty for an empty name; `None` where it cannot be told.
+    pub(crate) fn normal(&self) -> Option<Vec<u8>> {
+        let name = self.name?;
+        if name.is_empty() {
+            return Some(Vec::new());
+        }
+        let parts = || name.split(|&byte| byte == b'/').filter(|part| !part.is_empty());
+        let is_confined = self.state == path_state::PATH_CONFINED && !self.is_absolute();
+        match self.known() {
+            // Its own root may be anywhere above where it starts from.
+            Known::Whole if is_confined && parts().any(|part| part == b"..") => return None,
+            Known::Whole | Known::Deleted => {}
+            Known::Relative | Known::Cut => return None,
+        }
+        let mut path = self.directories().collect::<Vec<_>>();
+        // From a process's root `..` leads nowhere.
+        let root = if self.is_absolute() { path.len() } else { 0 };
+        for part in parts() {
+            match part {
+                b"." => {}
+                b".." => path.truncate(root.max(path.len().saturating_sub(1))),
+                part => path.push(part),
+            }
+        }
+        Some([b"/", path.join(&b'/').as_slice()].concat())
     }
 }
 
@@ -339,12 +373,39 @@ mod tests {
             (b"", s::PATH_WHOLE, b"x", "/x", Known::Whole),
             (b"", s::PATH_WHOLE, b"", "/", Known::Whole),
             (b"b\0a\0", s::PATH_CUT, b"x", "a/b/x", Known::Cut),
+            (b"", s::PATH_CUT, b"/x", "x", Known::Cut),
+            (b"", s::PATH_CUT, b"x", "x", Known::Cut),
             (b"b\0a\0", s::PATH_DELETED, b"x", "/a/b/x", Known::Deleted),
+            (b"b\0a\0", s::PATH_CONFINED, b"x", "/a/b/x", Known::Whole),
             (b"", s::PATH_NONE, b"x", "x", Known::Relative),
             (b"", s::PATH_NONE, b"/x", "/x", Known::Whole),
         ] {
             assert_eq!(path(names, state, name), (expected.into(), known), "{names:?} {name:?}");
         }
+    }
+
+    #[test]
+    fn takes_dots_out_of_paths() {
+        use path_state as s;
+        for (names, state, name, expected) in [
+            (&b"b\0a\0"[..], s::PATH_WHOLE, &b"./x"[..], Some("/a/b/x")),
+            (b"b\0a\0", s::PATH_WHOLE, b"../x//y/.", Some("/a/x/y")),
+            (b"b\0a\0", s::PATH_WHOLE, b"../../../..", Some("/")),
+            (b"", s::PATH_WHOLE, b"//etc/../x/", Some("/x")),
+            (b"b\0a\0", s::PATH_WHOLE, b"/../x", Some("/a/b/x")),
+            (b"b\0a\0", s::PATH_DELETED, b"x/...", Some("/a/b/x/...")),
+            (b"b\0a\0", s::PATH_CONFINED, b"/../x", Some("/a/b/x")),
+            (b"b\0a\0", s::PATH_CONFINED, b"x", Some("/a/b/x")),
+            (b"b\0a\0", s::PATH_CONFINED, b"../x", None),
+            (b"b\0a\0", s::PATH_CUT, b"x", None),
+            (b"b\0a\0", s::PATH_WHOLE, b"", Some("")),
+            (b"", s::PATH_NONE, b"x", None),
+        ] {
+            let normal = Place::new(names, state.0, name).normal();
+            let normal = normal.map(|path| String::from_utf8_lossy(&path).into_owned());
+            assert_eq!(normal.as_deref(), expected, "{names:?} {state:?} {name:?}");
+        }
+        assert_eq!(Place::next(&mut &b""[..], 0, 0, s::PATH_WHOLE.0).normal(), None);
     }
 
     #[test]
@@ -379,11 +440,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_place_has_a_path(names: Vec<u8>, state in 0..6u32, name: Vec<u8>) {
+        fn any_place_has_a_path(names: Vec<u8>, state in 0..7u32, name in "[a./\\PC]{0,9}") {
+            let name = name.into_bytes();
             let place = Place::new(&names, state, &name);
             let path = place.bytes();
             prop_assert!(place.known() != Known::Whole || path.first() == Some(&b'/'));
-            prop_assert!(path.ends_with(&name));
+            prop_assert!(path.ends_with(name.strip_prefix(b"/").unwrap_or(&name)));
+            let normal = place.normal().unwrap_or_default();
+            prop_assert!(!normal.windows(2).any(|pair| pair == b"//"));
+            prop_assert!(!normal.split(|&byte| byte == b'/').any(|part| part == b".."));
         }
 
         #[test]

@@ -28,8 +28,10 @@ const UNFINISHED: &str = "unfinished";
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
 
 /// Programs that see processes and threads end, and no events. Skipped, they leave an entry that is
-/// found out later, or a call that is unfinished; new kernels preempt them while others end.
-const ENDS: [&str; 2] = ["follow_exit", "on_thread_end"];
+/// found out later, or a call that is unfinished; new kernels preempt them while others end. And
+/// programs that see calls return whose entry was seen: those are missed, or unfinished.
+const ENDS: [&str; 5] =
+    ["follow_exit", "on_thread_end", "on_unlink_fexit", "on_rmdir_fexit", "on_rename_fexit"];
 
 /// What became of every event that the filters let through.
 #[derive(Clone, Debug, Default, PartialEq)]

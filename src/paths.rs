@@ -11,7 +11,8 @@ use crate::session::Wants;
 /// The options of tools that show paths.
 #[derive(Args, Debug)]
 pub(crate) struct PathFilter {
-    /// Only paths that match, like '/var/log/*'; * matches slashes too; may be repeated
+    /// Only paths that match, like '/var/log/*', and those that are not known; * matches slashes
+    /// too; may be repeated
     #[arg(long, value_name = "GLOB", conflicts_with = "count")]
     path: Vec<Pattern>,
 
@@ -25,17 +26,18 @@ impl PathFilter {
     pub(crate) fn wants<E>(&self, columns: &[&Column<E>]) -> Wants {
         let mut wants = Wants { prefix: self.prefix(), ..Wants::of(columns) };
         if self.has_patterns() {
-            wants.collect |= collect::COLLECT_BASE.0;
+            wants.collect |= collect::COLLECT_BASE.0 | collect::COLLECT_ROOT.0;
         }
         wants
     }
 
-    /// Is the path of an event wanted? It is put together only if that matters.
+    /// Is the path of an event wanted? It is put together only if that matters. One that is not
+    /// known is: it may be any.
     pub(crate) fn let_through<'a>(&self, place: impl FnOnce() -> Place<'a>) -> bool {
         if !self.has_patterns() {
             return true;
         }
-        let path = place().bytes();
+        let Some(path) = place().normal() else { return true };
         let path = String::from_utf8_lossy(&path);
         let matches = |pattern: &Pattern| pattern.matches(&path);
         (self.path.is_empty() || self.path.iter().any(matches))
@@ -77,6 +79,11 @@ mod tests {
         let some = filter(&["/var/*", "/etc/*"], &["*.log"]);
         for (path, wanted) in
             [("/var/x/y", true), ("/etc/a", true), ("/usr/a", false), ("/var/a.log", false)]
+        {
+            assert_eq!(lets_through(&some, path), wanted, "{path}");
+        }
+        for (path, wanted) in
+            [("/usr/../var//x", true), ("/var/./../usr/x", false), ("of where?", true)]
         {
             assert_eq!(lets_through(&some, path), wanted, "{path}");
         }

@@ -11,6 +11,11 @@
 
 #include "event.bpf.h"
 
+/* A tool may define it: is a call an event, as far as is known? Others are in no account. */
+#ifndef CALL_IS_EVENT
+#define CALL_IS_EVENT(call) true
+#endif
+
 /* Slots that a thread may use: those from its number on. */
 #define CALL_TRIES 8
 
@@ -32,7 +37,8 @@ static __always_inline struct record *call_find(void)
 /* Its end, whether it was reported or not. */
 static __always_inline void call_done(struct record *call)
 {
-	count_call(-1);
+	if (CALL_IS_EVENT(call))
+		count_call(-1);
 	/* The next to claim it is not yet the owner when others look. */
 	call->event.header.tid = 0;
 	record_release(call);
@@ -41,7 +47,8 @@ static __always_inline void call_done(struct record *call)
 /* A call that began, and whose return nobody will see. */
 static __always_inline void call_missed(struct record *call)
 {
-	count_lost(LOST_RETURN_MISSED);
+	if (CALL_IS_EVENT(call))
+		count_lost(LOST_RETURN_MISSED);
 	call_done(call);
 }
 

@@ -16,7 +16,7 @@
 struct event {
 	struct event_header header;
 	__s32 ret; /* 0, or -errno */
-	__u32 path_len; /* the file that was asked for, with a NUL */
+	__u32 path_len; /* the file that was asked for, with a NUL; 0 when it was not readable */
 	__u32 interp_len; /* what runs it, with a NUL; 0 for a program that needs nothing */
 	__u32 exe_len; /* names of the executable: path.bpf.h */
 	__u32 cwd_len; /* names of the working directory */
@@ -196,10 +196,8 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 		return;
 	event = &record->event;
 	n = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
-	if (n < 1 || n > PATH_MAX) {
-		record->tail[0] = 0;
-		n = 1;
-	}
+	if (n < 1 || n > PATH_MAX)
+		n = 0;
 	event->path_len = at = n;
 	event->interp_len = 0;
 	fill_places(record, NULL, &at);

@@ -10,6 +10,7 @@
 
 /* The kernel keeps MAX_ERRNO error numbers at the end of the address space. */
 #define MAX_ERRNO 4095
+#define ENOENT 2
 #define IS_ERR_OR_NULL(ptr) (!(ptr) || (unsigned long)(ptr) >= (unsigned long)-MAX_ERRNO)
 
 #define PATH_MAX 4096
@@ -72,19 +73,28 @@ static __always_inline bool is_user_address(const void *address)
  */
 #define RENAME_EXCHANGE (1 << 1)
 
-static __always_inline void vfs_rename_arguments(struct pt_regs *ctx, struct dentry **to,
-						 unsigned int *flags)
-{
-	struct renamedata *data = (void *)PT_REGS_PARM1_CORE(ctx);
+struct rename {
+	struct dentry *from;
+	struct dentry *to;
+	unsigned int flags;
+};
 
-	if (bpf_core_type_exists(struct renamedata)) {
-		*to = BPF_CORE_READ(data, new_dentry);
-		*flags = BPF_CORE_READ(data, flags);
-	} else {
-		*to = (void *)PT_REGS_PARM4_CORE(ctx);
-		*flags = PT_REGS_PARM6_CORE(ctx);
-	}
-}
+/* argument(n): argument n of vfs_rename, from 1. Only those that there are must be asked for. */
+#define RENAME_ARGUMENTS(argument)                                                                 \
+	({                                                                                         \
+		struct rename rename;                                                              \
+		if (bpf_core_type_exists(struct renamedata)) {                                     \
+			struct renamedata *data = (void *)argument(1);                             \
+			rename.from = BPF_CORE_READ(data, old_dentry);                             \
+			rename.to = BPF_CORE_READ(data, new_dentry);                               \
+			rename.flags = BPF_CORE_READ(data, flags);                                 \
+		} else {                                                                           \
+			rename.from = (void *)argument(2);                                         \
+			rename.to = (void *)argument(4);                                           \
+			rename.flags = argument(6);                                                \
+		}                                                                                  \
+		rename;                                                                            \
+	})
 
 /* Is the system call that the current task is in a 32-bit one? */
 static __always_inline bool is_compat_call(void)
@@ -156,7 +166,13 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
 #define IS_CREAT(number, compat) ((number) == ((compat) ? 8 : 85))
-/* One of those above, whatever the caller is: quickly, because every system call asks. */
+/* MAY_BE: whatever the caller is; quickly, because every system call asks. */
+#define IS_UNLINK(number, compat) ((number) == ((compat) ? 10 : 87))
+#define IS_RMDIR(number, compat) ((number) == ((compat) ? 40 : 84))
+#define IS_UNLINKAT(number, compat) ((number) == ((compat) ? 301 : 263))
+#define MAY_BE_UNLINK(number)                                                                      \
+	((number) == 263 || (number) == 87 || (number) == 84 || (number) == 301 ||                 \
+	 (number) == 10 || (number) == 40)
 #define MAY_BE_OPEN(number)                                                                        \
 	((number) == 257 || (number) == 437 || (number) == 2 || (number) == 85 ||                  \
 	 (number) == 295 || (number) == 5 || (number) == 8)
@@ -171,6 +187,11 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((compat) && (number) == 5)
 #define IS_CREAT(number, compat) ((compat) && (number) == 8)
+#define IS_UNLINK(number, compat) ((compat) && (number) == 10)
+#define IS_RMDIR(number, compat) ((compat) && (number) == 40)
+#define IS_UNLINKAT(number, compat) ((number) == ((compat) ? 328 : 35))
+#define MAY_BE_UNLINK(number)                                                                      \
+	((number) == 35 || (number) == 328 || (number) == 10 || (number) == 40)
 #define MAY_BE_OPEN(number)                                                                        \
 	((number) == 56 || (number) == 437 || (number) == 322 || (number) == 5 || (number) == 8)
 #endif

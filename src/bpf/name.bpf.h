@@ -5,24 +5,50 @@
 
 #include "path.bpf.h"
 
-/* Rules a name out as early as possible; what starts from a directory is left to user space. */
-static __always_inline bool name_wanted(const __u8 *name)
+/* The most of a name that is looked at. */
+#define NAME_LOOKED_AT 256
+
+/*
+ * Can the path that begins with the tail's name not begin with settings.prefix, whatever user space
+ * finds it to be? That is sure of an absolute name alone, of a task whose root is that of its mount
+ * namespace; no part of it is "..", and up to where it differs none is empty or ".". A global function:
+ * event.bpf.h says why.
+ */
+__noinline bool name_ruled_out(__u32 slot)
 {
+	struct record *record = record_at(slot);
+	__u8 before = 0, byte;
 	int i;
 
-	if (!settings.prefix_len || name[0] != '/')
-		return true;
+	if (!record || record->tail[0] != '/')
+		return false;
 	for (i = 0; i < PREFIX_MAX; i++) {
-		if (i >= settings.prefix_len)
+		byte = record->tail[i];
+		if (i >= settings.prefix_len || (before == '/' && (byte == '/' || byte == '.')))
+			return false;
+		if (byte != settings.prefix[i])
 			break;
-		if (name[i] != settings.prefix[i])
+		before = byte;
+	}
+	if (i == PREFIX_MAX)
+		return false;
+	for (i = 0; i < NAME_LOOKED_AT; i++) {
+		if (!record->tail[i])
+			return has_root_of_namespace();
+		if (record->tail[i] == '.' && record->tail[i + 1] == '.')
 			return false;
 	}
-	return true;
+	return false;
+}
+
+/* Rules the name at the beginning of the tail out as early as possible; the rest is left to user space. */
+static __always_inline bool name_wanted(struct record *record)
+{
+	return !settings.prefix_len || !name_ruled_out(record->slot);
 }
 
 /*
- * The name that begins at *at in the tail and has len bytes with its NUL, or an error: finds out
+ * The name that begins at *at in the tail and has len bytes with its NUL, or 0 or an error: finds out
  * where it starts, and moves *at behind it all. at_max: what *at is at most before.
  */
 static __always_inline void fill_name(struct name *name, struct record *record, __u64 *at,
@@ -37,11 +63,11 @@ static __always_inline void fill_name(struct name *name, struct record *record, 
 	name->base_state = PATH_NONE;
 	if (*at > at_max)
 		*at = at_max;
+	if (len < 1 || len > PATH_MAX)
+		return;
 	absolute = record->tail[*at] == '/';
-	if (len > 0 && len <= PATH_MAX) {
-		name->len = len - 1;
-		*at += len - 1;
-	}
+	name->len = len;
+	*at += len;
 	if (!(settings.collect & COLLECT_BASE))
 		return;
 	if (absolute)
@@ -53,6 +79,9 @@ static __always_inline void fill_name(struct name *name, struct record *record, 
 	start = *at;
 	name->base_state = names_of(place, record, at);
 	name->base_len = *at - start;
+	if (settings.collect & COLLECT_ROOT && name->base_state == PATH_WHOLE && !absolute &&
+	    !has_root_of_namespace())
+		name->base_state = PATH_CONFINED;
 }
 
 static __always_inline void no_name(struct name *name)

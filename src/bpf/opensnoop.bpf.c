@@ -44,7 +44,7 @@ static __always_inline void opened(long ret, int dfd, __u64 path, __u32 flags)
 		return;
 	record->tail[0] = 0;
 	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
-	if (!name_wanted(record->tail)) {
+	if (!name_wanted(record)) {
 		record_release(record);
 		return;
 	}

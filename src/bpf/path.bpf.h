@@ -75,6 +75,41 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 }
 
 /*
+ * Is this mount, which is on no other one, the first of the current task's mount namespace? One that
+ * was unmounted while it was in use is on no other one either, and in no namespace; what open_tree()
+ * makes is in a namespace that no task is in.
+ */
+static __always_inline bool is_first_mount(struct mount *mount)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mnt_namespace *namespace = BPF_CORE_READ(mount, mnt_ns);
+
+	return namespace && namespace == BPF_CORE_READ(task, nsproxy, mnt_ns);
+}
+
+/* How many mounts may lie on each other at the root of a namespace: a rootfs, and what is on it. */
+#define ROOT_MOUNTS_MAX 4
+
+/* Is the current task's root directory that of its mount namespace, so that absolute names are paths? */
+static __always_inline bool has_root_of_namespace(void)
+{
+	struct place root = root_directory();
+	struct mount *mount = mount_of(root.mnt), *upper;
+	int i;
+
+	for (i = 0; i < ROOT_MOUNTS_MAX; i++) {
+		if (root.dentry != BPF_CORE_READ(mount, mnt.mnt_root))
+			return false;
+		upper = BPF_CORE_READ(mount, mnt_parent);
+		if (mount == upper)
+			return is_first_mount(mount);
+		root.dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		mount = upper;
+	}
+	return false;
+}
+
+/*
  * One step up: writes a name at record->start + record->used, or crosses a mount. True if there is
  * more. A global function: event.bpf.h says why.
  */
@@ -94,7 +129,8 @@ __noinline bool write_name(__u32 slot)
 	if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
 		upper = BPF_CORE_READ(mount, mnt_parent);
 		if (mount == upper) {
-			record->state = PATH_WHOLE;
+			if (is_first_mount(mount))
+				record->state = PATH_WHOLE;
 			return false;
 		}
 		record->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);

@@ -43,6 +43,7 @@ enum path_state {
 	PATH_WHOLE, /* up to the root */
 	PATH_CUT, /* the upper part is missing */
 	PATH_DELETED, /* up to the root, but nobody can get there any more */
+	PATH_CONFINED, /* up to the root, of a process that has another root: COLLECT_ROOT */
 };
 
 /* What is collected only when it is shown: bits of settings.collect. */
@@ -56,6 +57,7 @@ enum collect {
 	COLLECT_PPID = 1 << 6, /* header.ppid */
 	COLLECT_BASE = 1 << 7, /* name.base_len: where a name starts from */
 	COLLECT_UID = 1 << 8, /* header.uid */
+	COLLECT_ROOT = 1 << 9, /* whether the process has a root of its own */
 };
 
 /* Set by user space before the load; the verifier drops code that they rule out. */
@@ -74,10 +76,7 @@ struct settings {
 	__u64 pidns_dev;
 	__u64 pidns_ino;
 	__u8 comm[COMM_LEN];
-	/*
-	 * An absolute name that does not begin with this is not wanted: --path up to its first
-	 * wildcard.
-	 */
+	/* A path that does not begin with this is not wanted: --path up to its first wildcard. */
 	__u32 prefix_len;
 	__u8 prefix[PREFIX_MAX];
 	__u8 reserved2[4];
@@ -99,7 +98,7 @@ struct event_header {
 
 /* A file name in a tail, as the caller gave it, and behind it where it starts from. */
 struct name {
-	__u32 len; /* without a NUL; 0 when it was not readable */
+	__u32 len; /* with its NUL; 0 when it was not readable */
 	__u32 base_len; /* names of the directory: path.bpf.h; of the root for an absolute name */
 	__u32 base_state; /* enum path_state */
 };

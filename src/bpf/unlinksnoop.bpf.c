@@ -10,6 +10,7 @@ enum kind {
 	KIND_FILE,
 	KIND_DIRECTORY,
 	KIND_REPLACED, /* by a rename of another file to its name */
+	KIND_RENAME, /* no event: of a rename nothing is known that it replaces */
 };
 
 /* Tail: the name and the names of its directory; for a rename, the same of the old name. */
@@ -21,6 +22,8 @@ struct event {
 	struct name from;
 };
 
+#define CALL_IS_EVENT(call) ((call)->event.kind != KIND_RENAME)
+
 #include "event.bpf.h"
 #include "calls.bpf.h"
 #include "name.bpf.h"
@@ -30,11 +33,19 @@ enum kind *export_kind;
 /* -x: only failures. */
 const volatile __u8 only_failed = 0;
 
-/* First way: kprobes. They see io_uring and 32-bit calls too. */
+/*
+ * Where the kernel's functions begin and return: first way by fentry and fexit, second by kprobes.
+ * They see io_uring and 32-bit calls too. The name is copied at the beginning, since the functions
+ * free it.
+ */
 
+/* How long the name is, with its NUL; 0 or an error where it is not known. */
 static __always_inline long read_filename(__u8 *to, struct filename *filename)
 {
 	to[0] = 0;
+	/* What getname() makes of "". */
+	if ((long)filename == -ENOENT)
+		return 1;
 	if (IS_ERR_OR_NULL(filename))
 		return 0;
 	if (is_user_address(filename)) /* renames, before Linux 5.11 */
@@ -54,16 +65,26 @@ static __always_inline struct record *begin(__u32 kind, int dfd, struct filename
 	call = call_begin();
 	if (!call)
 		return NULL;
+	call->event.kind = kind;
+	call->event.ret = 0;
+	if (kind == KIND_RENAME)
+		count_call(-1);
 	len = read_filename(call->tail, filename);
-	if (!name_wanted(call->tail)) {
+	if (!name_wanted(call)) {
 		call_done(call);
 		return NULL;
 	}
-	call->event.kind = kind;
-	call->event.ret = 0;
 	no_name(&call->event.from);
 	fill_name(&call->event.path, call, at, 0, dfd, len);
 	return call;
+}
+
+static __always_inline int begin_delete(__u32 kind, int dfd, struct filename *filename)
+{
+	__u64 at = 0;
+
+	begin(kind, dfd, filename, &at);
+	return 0;
 }
 
 static __always_inline int end(long ret)
@@ -84,42 +105,11 @@ static __always_inline int end(long ret)
 	return 0;
 }
 
-SEC("kprobe")
-int BPF_KPROBE(on_unlink_entry, int dfd, struct filename *filename)
+static __always_inline int begin_rename(int from_dfd, struct filename *from, int to_dfd,
+					struct filename *to)
 {
 	__u64 at = 0;
-
-	begin(KIND_FILE, dfd, filename, &at);
-	return 0;
-}
-
-SEC("kprobe")
-int BPF_KPROBE(on_rmdir_entry, int dfd, struct filename *filename)
-{
-	__u64 at = 0;
-
-	begin(KIND_DIRECTORY, dfd, filename, &at);
-	return 0;
-}
-
-SEC("kretprobe")
-int BPF_KRETPROBE(on_return, int ret)
-{
-	return end(ret);
-}
-
-/* Renames: until the return, .ret says whether there was a file of the new name. */
-
-#define REPLACES_UNKNOWN 0
-#define REPLACES_NOTHING 1
-#define REPLACES_A_FILE 2
-
-SEC("kprobe")
-int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
-	       struct filename *to)
-{
-	__u64 at = 0;
-	struct record *call = begin(KIND_REPLACED, to_dfd, to, &at);
+	struct record *call = begin(KIND_RENAME, to_dfd, to, &at);
 	long len;
 
 	if (!call)
@@ -131,35 +121,120 @@ int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
 	return 0;
 }
 
-/* In the kernel below a rename; overlayfs enters it again for its layers. */
-SEC("kprobe")
-int on_vfs_rename(struct pt_regs *ctx)
+/*
+ * In the kernel below a rename: now it is known whether there is a file of the new name, and another
+ * one. overlayfs comes here again for its layers: .ret is 1 from the first time on.
+ */
+static __always_inline int in_rename(struct rename rename)
 {
 	struct record *call = call_find();
-	struct dentry *to;
-	unsigned int flags;
+	struct inode *replaced = BPF_CORE_READ(rename.to, d_inode);
 
-	if (!call || call->event.kind != KIND_REPLACED || call->event.ret != REPLACES_UNKNOWN)
+	if (!call || call->event.kind != KIND_RENAME || call->event.ret)
 		return 0;
-	vfs_rename_arguments(ctx, &to, &flags);
-	call->event.ret = BPF_CORE_READ(to, d_inode) && !(flags & RENAME_EXCHANGE)
-				  ? REPLACES_A_FILE
-				  : REPLACES_NOTHING;
+	call->event.ret = 1;
+	if (!replaced || rename.flags & RENAME_EXCHANGE ||
+	    replaced == BPF_CORE_READ(rename.from, d_inode))
+		return 0;
+	call->event.kind = KIND_REPLACED;
+	count_call(1);
 	return 0;
 }
 
-SEC("kretprobe")
-int BPF_KRETPROBE(on_rename_return, int ret)
+static __always_inline int end_rename(long ret)
 {
 	struct record *call = call_find();
 
 	if (!call)
 		return 0;
-	if (call->event.ret != REPLACES_A_FILE || ret < 0) {
-		call_done(call);
-		return 0;
-	}
+	if (call->event.kind == KIND_REPLACED && ret == 0)
+		return end(ret);
+	call_done(call);
+	return 0;
+}
+
+SEC("fentry")
+int BPF_PROG(on_unlink_fentry, int dfd, struct filename *filename)
+{
+	return begin_delete(KIND_FILE, dfd, filename);
+}
+
+SEC("fentry")
+int BPF_PROG(on_rmdir_fentry, int dfd, struct filename *filename)
+{
+	return begin_delete(KIND_DIRECTORY, dfd, filename);
+}
+
+SEC("fexit")
+int BPF_PROG(on_unlink_fexit, int dfd, struct filename *filename, long ret)
+{
+	return end((int)ret);
+}
+
+SEC("fexit")
+int BPF_PROG(on_rmdir_fexit, int dfd, struct filename *filename, long ret)
+{
+	return end((int)ret);
+}
+
+SEC("fentry")
+int BPF_PROG(on_rename_fentry, int from_dfd, struct filename *from, int to_dfd, struct filename *to)
+{
+	return begin_rename(from_dfd, from, to_dfd, to);
+}
+
+#define FENTRY_ARGUMENT(n) (ctx[(n) - 1])
+
+SEC("fentry")
+int on_vfs_rename_fentry(__u64 *ctx)
+{
+	return in_rename(RENAME_ARGUMENTS(FENTRY_ARGUMENT));
+}
+
+SEC("fexit")
+int BPF_PROG(on_rename_fexit, int from_dfd, void *from, int to_dfd, void *to, unsigned int flags,
+	     long ret)
+{
+	return end_rename((int)ret);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(on_unlink_entry, int dfd, struct filename *filename)
+{
+	return begin_delete(KIND_FILE, dfd, filename);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(on_rmdir_entry, int dfd, struct filename *filename)
+{
+	return begin_delete(KIND_DIRECTORY, dfd, filename);
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(on_return, int ret)
+{
 	return end(ret);
+}
+
+SEC("kprobe")
+int BPF_KPROBE(on_rename_entry, int from_dfd, struct filename *from, int to_dfd,
+	       struct filename *to)
+{
+	return begin_rename(from_dfd, from, to_dfd, to);
+}
+
+#define KPROBE_ARGUMENT(n) PT_REGS_PARM##n##_CORE(ctx)
+
+SEC("kprobe")
+int on_vfs_rename(struct pt_regs *ctx)
+{
+	return in_rename(RENAME_ARGUMENTS(KPROBE_ARGUMENT));
+}
+
+SEC("kretprobe")
+int BPF_KRETPROBE(on_rename_return, int ret)
+{
+	return end_rename(ret);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -173,26 +248,27 @@ int BPF_PROG(on_thread_end, struct task_struct *task)
 }
 
 /*
- * Second way: when the system call ends, its arguments are still in the saved
- * registers, and the name is resident because the kernel has just read it.
+ * Third way: where all system calls end, 64-bit and 32-bit ones. The saved registers still have the
+ * arguments, and the name is resident because the kernel has just read it. What a rename has replaced
+ * is gone then, and nothing tells that it was there.
  */
 
-static __always_inline int ended(long ret, __u32 kind, int dfd, const char *path)
+static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
 {
 	struct record *record;
 	__u64 at = 0;
 	long len;
 
-	if ((only_failed && ret >= 0) || !task_wanted())
-		return 0;
+	if (!task_wanted() || count_only())
+		return;
 	record = record_begin();
 	if (!record)
-		return 0;
+		return;
 	record->tail[0] = 0;
-	len = bpf_probe_read_user_str(record->tail, PATH_MAX, path);
-	if (!name_wanted(record->tail) || count_only()) {
+	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
+	if (!name_wanted(record)) {
 		record_release(record);
-		return 0;
+		return;
 	}
 	record->event.kind = kind;
 	record->event.ret = ret;
@@ -201,31 +277,33 @@ static __always_inline int ended(long ret, __u32 kind, int dfd, const char *path
 	if (at > TAIL_MAX)
 		at = TAIL_MAX;
 	record_submit(record, at);
+}
+
+/* Not inline, and with a result that the compiler does not know: as in opensnoop.bpf.c. */
+static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
+{
+	bool compat = is_compat_call();
+	__u64 first = call_argument(regs, 0, compat);
+	int done = 0;
+
+	if (IS_UNLINKAT(number, compat))
+		ended(ret,
+		      call_argument(regs, 2, compat) & AT_REMOVEDIR ? KIND_DIRECTORY : KIND_FILE,
+		      first, call_argument(regs, 1, compat));
+	else if (IS_UNLINK(number, compat))
+		ended(ret, KIND_FILE, AT_FDCWD, first);
+	else if (IS_RMDIR(number, compat))
+		ended(ret, KIND_DIRECTORY, AT_FDCWD, first);
+	barrier_var(done);
+	return done;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_call_exit, struct pt_regs *regs, long ret)
+{
+	long number = call_number(regs);
+
+	if (MAY_BE_UNLINK(number) && (!only_failed || ret < 0))
+		return call_ended(regs, number, ret);
 	return 0;
-}
-
-SEC("tracepoint")
-int on_unlink_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs = user_regs();
-
-	return ended(ctx->ret, KIND_FILE, AT_FDCWD, (void *)PT_REGS_PARM1_CORE_SYSCALL(regs));
-}
-
-SEC("tracepoint")
-int on_rmdir_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs = user_regs();
-
-	return ended(ctx->ret, KIND_DIRECTORY, AT_FDCWD, (void *)PT_REGS_PARM1_CORE_SYSCALL(regs));
-}
-
-SEC("tracepoint")
-int on_unlinkat_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs = user_regs();
-	__u32 kind = PT_REGS_PARM3_CORE_SYSCALL(regs) & AT_REMOVEDIR ? KIND_DIRECTORY : KIND_FILE;
-
-	return ended(ctx->ret, kind, PT_REGS_PARM1_CORE_SYSCALL(regs),
-		     (void *)PT_REGS_PARM2_CORE_SYSCALL(regs));
 }

@@ -58,6 +58,8 @@ pub enum Source {
 pub enum Value<'a> {
     /// There is none: `-` in the table, no key in JSON.
     None,
+    /// There is one, but it could not be read: `[?]` in the table, null in JSON.
+    Unreadable,
     /// `CLOCK_BOOTTIME` in nanoseconds: local time in the table, RFC 3339 in UTC in JSON.
     Time(u64),
     /// A number.
@@ -191,6 +193,22 @@ impl<E> Column<E> {
         .collect(collect::COLLECT_CGROUP);
 }
 
+impl<'a> Value<'a> {
+    /// Text, if it could be read.
+    pub(crate) fn text(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Value::Unreadable, Value::Text)
+    }
+
+    /// A path, if its name could be read; an empty name leads nowhere.
+    pub(crate) fn path(place: Place<'a>) -> Self {
+        match place.name() {
+            None => Value::Unreadable,
+            Some(b"") => Value::Text(b""),
+            Some(_) => Value::Path(place),
+        }
+    }
+}
+
 impl Value<'_> {
     pub(super) fn is_none(&self) -> bool {
         match self {
@@ -216,7 +234,7 @@ impl Serialize for Value<'_> {
     /// [`Value::Time`] is the one that JSON writes otherwise: it needs a clock.
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Value::None | Value::EndOfFile => to.serialize_none(),
+            Value::None | Value::Unreadable | Value::EndOfFile => to.serialize_none(),
             Value::Time(number) | Value::Uint(number) | Value::Duration(number) => {
                 to.serialize_u64(*number)
             }

@@ -11,6 +11,40 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
+/// What stands in tables for what is no text.
+const MARKS: [&[u8]; 4] = [b"-", EMPTY, UNREADABLE, END_OF_FILE];
+
+/// A text that could not be read.
+pub(super) const UNREADABLE: &[u8] = b"[?]";
+
+/// No text, but the end of the input.
+pub(super) const END_OF_FILE: &[u8] = b"[end of file]";
+
+/// What an empty text is shown as.
+const EMPTY: &[u8] = b"''";
+
+/// What stands behind a text that was cut.
+pub(super) const CUT: &[u8] = b"[...]";
+
+/// [`text`] as a value, which no mark can be taken for: one that looks like a mark, or ends like one
+/// that was cut, has a backslash before the mark, and an empty one is `''`.
+pub(super) fn value_into(out: &mut Vec<u8>, bytes: &[u8]) {
+    match bytes.strip_suffix(CUT) {
+        Some(rest) => {
+            text_into(out, rest);
+            out.push(b'\\');
+            out.extend_from_slice(CUT);
+        }
+        None if bytes.is_empty() => out.extend_from_slice(EMPTY),
+        None => {
+            if MARKS.contains(&bytes) {
+                out.push(b'\\');
+            }
+            text_into(out, bytes);
+        }
+    }
+}
+
 /// [`text`], appended to `out`: UTF-8.
 pub fn text_into(out: &mut Vec<u8>, bytes: &[u8]) {
     // The most of what there is.
@@ -119,6 +153,26 @@ mod tests {
         ];
         for (bytes, expected) in cases {
             assert_eq!(text(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn values_are_told_from_marks() {
+        for (bytes, expected) in [
+            (&b""[..], "''"),
+            (b"''", "\\''"),
+            (b"-", "\\-"),
+            (b"--", "--"),
+            (b"[?]", "\\[?]"),
+            (b"[end of file]", "\\[end of file]"),
+            (b"[...]", "\\[...]"),
+            (b"a\n[...]", "a\\n\\[...]"),
+            (b"[...]a", "[...]a"),
+            (b"\\-", "\\\\-"),
+        ] {
+            let mut out = Vec::new();
+            value_into(&mut out, bytes);
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
 

@@ -43,6 +43,7 @@ fn width(text: &[u8]) -> usize {
 fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
     match value {
         Value::None => out.push(b'-'),
+        Value::Unreadable => out.extend_from_slice(escape::UNREADABLE),
         Value::Time(time_ns) => clock.local_into(out, time_ns),
         Value::Uint(number) => number_into(out, number),
         Value::Int(number) => number_into(out, number),
@@ -67,16 +68,16 @@ fn value_into(out: &mut Vec<u8>, value: Value<'_>, clock: &Clock) {
             Some(name) => out.extend_from_slice(name.as_bytes()),
             None => number_into(out, ret),
         },
-        Value::Text(bytes) => escape::text_into(out, bytes),
+        Value::Text(bytes) => escape::value_into(out, bytes),
         Value::Indented(steps, bytes) => {
             out.extend(std::iter::repeat_n(b' ', 2 * steps));
             escape::text_into(out, bytes);
         }
         Value::CutText(bytes) => {
             escape::text_into(out, bytes);
-            out.extend_from_slice(b"[...]");
+            out.extend_from_slice(escape::CUT);
         }
-        Value::EndOfFile => out.extend_from_slice(b"[end of file]"),
+        Value::EndOfFile => out.extend_from_slice(escape::END_OF_FILE),
         Value::Path(place) => {
             // A whole path begins with a slash, so these cannot be taken for names.
             out.extend_from_slice(match place.known() {
@@ -138,17 +139,18 @@ fn ancestors_into(out: &mut Vec<u8>, ancestors: Ancestors<'_>) {
 /// missing.
 fn args_into(out: &mut Vec<u8>, args: decode::Args<'_>, more: bool) {
     let file = args.file;
+    let word_into = |out: &mut Vec<u8>, word: Option<&[u8]>| match word {
+        Some(word) => escape::shell_word_into(out, word),
+        None => out.extend_from_slice(escape::UNREADABLE),
+    };
     if let (Some(file), None) = (file, { args }.next()) {
-        escape::shell_word_into(out, file);
+        word_into(out, file);
     }
     for (i, arg) in args.enumerate() {
         if i > 0 {
             out.push(b' ');
         }
-        match file.filter(|_| i == 0).or(arg) {
-            Some(arg) => escape::shell_word_into(out, arg),
-            None => out.extend_from_slice(b"[?]"),
-        }
+        word_into(out, file.filter(|_| i == 0).unwrap_or(arg));
     }
     if more {
         out.extend_from_slice(b"[...]");

@@ -51,7 +51,7 @@ pub(super) const COLUMNS: &[Col] = &[
     }),
     Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
         .json_only(),
-    Col::new("FILE", "path", 20, "the file that was asked for", |r| Value::Text(Tail::of(r).path))
+    Col::new("FILE", "path", 20, "the file that was asked for", |r| Value::text(Tail::of(r).path))
         .json_only(),
     Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
         match Tail::of(r).interp {
@@ -175,7 +175,8 @@ impl Execsnoop {
 
 /// The pieces of a record's tail.
 struct Tail<'a> {
-    path: &'a [u8],
+    /// `None`: it could not be read.
+    path: Option<&'a [u8]>,
     interp: &'a [u8],
     exe: &'a [u8],
     cwd: &'a [u8],
@@ -189,7 +190,7 @@ impl<'a> Tail<'a> {
         let rest = &mut record.tail.get(..).unwrap_or_default();
         let mut next = |len| Record::<types::event>::piece(rest, len);
         Self {
-            path: decode::c_str(next(event.path_len)),
+            path: Some(next(event.path_len)).filter(|path| !path.is_empty()).map(decode::c_str),
             interp: decode::c_str(next(event.interp_len)),
             exe: next(event.exe_len),
             cwd: next(event.cwd_len),
@@ -240,6 +241,10 @@ mod tests {
         let event = types::event { ret: -2, path_len: 3, args_bytes: 4, ..Default::default() };
         assert!(line(event, b"/a\0a\0b\0").ends_with(" ENOENT /a b\n"));
         assert!(line(event, b"/a\0").ends_with(" ENOENT /a[...]\n"));
+        let event = types::event { ret: -14, path_len: 0, args_bytes: 4, ..Default::default() };
+        assert!(line(event, b"a\0b\0").ends_with(" EFAULT [?] b\n"));
+        let event = types::event { ret: -2, path_len: 1, args_bytes: 2, ..Default::default() };
+        assert!(line(event, b"\0a\0").ends_with(" ENOENT ''\n"));
     }
 
     #[test]

@@ -80,8 +80,7 @@ pub(super) const COLUMNS: &[Col] = &[
 ];
 
 const PATH: Col = Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
-    let place = place(r);
-    if place.is_nameless() { Value::None } else { Value::Text(place.name()) }
+    Value::text(place(r).name())
 })
 .user();
 
@@ -90,10 +89,7 @@ const FULL_PATH: Col = Col::new(
     "full_path",
     0,
     "the file, from the root of its mount namespace; [?]/ where it starts from is not known",
-    |r| {
-        let place = place(r);
-        if place.is_nameless() { Value::None } else { Value::Path(place) }
-    },
+    |r| Value::path(place(r)),
 )
 .user()
 .shown(Shown::OnRequest)

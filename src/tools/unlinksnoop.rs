@@ -7,8 +7,7 @@ use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::{Error, Result};
-use crate::hooks::{self, At, Hook, Probe};
-use crate::messages::say;
+use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
 use crate::privileges;
@@ -41,10 +40,13 @@ pub(crate) struct Unlinksnoop {
 /// How deletes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
-    /// In the kernel's functions: 32-bit calls and io_uring too
+    /// Where the kernel's functions begin and return: io_uring too
+    Fexit,
+    /// The same by kprobes, which may miss returns
     Kprobe,
-    /// Where system calls end: 64-bit calls alone
-    Tracepoint,
+    /// Where system calls end: not those of io_uring
+    #[value(alias = "tracepoint")]
+    SysExit,
 }
 
 type Col = Column<types::event>;
@@ -74,7 +76,7 @@ pub(super) const COLUMNS: &[Col] = &[
     }),
     Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
         match types::kind(r.event.kind) {
-            types::kind::KIND_REPLACED => path_value(names(r).1),
+            types::kind::KIND_REPLACED => Value::path(names(r).1),
             _ => Value::None,
         }
     })
@@ -85,70 +87,82 @@ pub(super) const COLUMNS: &[Col] = &[
         "path",
         0,
         "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
-         With tracepoints the name is read from the process",
-        |r| path_value(names(r).0),
+         By the end of system calls the name is read from the process",
+        |r| Value::path(names(r).0),
     )
     .collect(collect::COLLECT_BASE),
 ];
 
 /// The functions that every delete goes through, whatever call it came by; renamed in Linux 7.0.
-const KPROBES: &[Hook] = &[
-    Hook { name: "kprobes do_unlinkat and do_rmdir", probes: &unlinks("do_unlinkat", "do_rmdir") },
-    Hook {
-        name: "kprobes filename_unlinkat and filename_rmdir",
-        probes: &unlinks("filename_unlinkat", "filename_rmdir"),
-    },
-];
-
-const KPROBES_WITH_RENAMES: &[Hook] = &[
-    Hook {
-        name: "kprobes do_unlinkat, do_rmdir, do_renameat2 and vfs_rename",
-        probes: &with_renames("do_unlinkat", "do_rmdir", "do_renameat2"),
-    },
-    Hook {
-        name: "kprobes filename_unlinkat, filename_rmdir, filename_renameat2 and vfs_rename",
-        probes: &with_renames("filename_unlinkat", "filename_rmdir", "filename_renameat2"),
-    },
-];
-
-const TRACEPOINTS: &[Hook] = &[Hook {
-    name: "tracepoints of the system calls: 32-bit calls and io_uring are not seen",
-    probes: &[
-        Probe::new("on_unlinkat_exit", At::Tracepoint("syscalls", "sys_exit_unlinkat")),
-        // arm64 has unlinkat alone.
-        Probe::optional("on_unlink_exit", At::Tracepoint("syscalls", "sys_exit_unlink")),
-        Probe::optional("on_rmdir_exit", At::Tracepoint("syscalls", "sys_exit_rmdir")),
-    ],
-}];
-
-/// Returns first: a call whose entry is seen must not lose its return.
-const fn unlinks(unlink: &'static str, rmdir: &'static str) -> [Probe<'static>; 5] {
-    [
-        Probe::new("on_thread_end", At::Declared),
-        Probe::new("on_return", At::Kretprobe(unlink)),
-        Probe::new("on_return", At::Kretprobe(rmdir)),
-        Probe::new("on_unlink_entry", At::Kprobe(unlink)),
-        Probe::new("on_rmdir_entry", At::Kprobe(rmdir)),
-    ]
+/// Returns are attached to first: a call whose entry is seen must not lose its return.
+macro_rules! ways {
+    ($unlink:literal, $rmdir:literal, $rename:literal) => {
+        Ways {
+            fexit: Hook {
+                name: concat!("fentry and fexit ", $unlink, " and ", $rmdir),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_unlink_fexit", At::Fexit($unlink)),
+                    Probe::new("on_rmdir_fexit", At::Fexit($rmdir)),
+                    Probe::new("on_unlink_fentry", At::Fentry($unlink)),
+                    Probe::new("on_rmdir_fentry", At::Fentry($rmdir)),
+                ],
+            },
+            fexit_with_renames: Hook {
+                name: concat!("fentry and fexit ", $unlink, ", ", $rmdir, " and ", $rename),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_unlink_fexit", At::Fexit($unlink)),
+                    Probe::new("on_rmdir_fexit", At::Fexit($rmdir)),
+                    Probe::new("on_rename_fexit", At::Fexit($rename)),
+                    Probe::new("on_unlink_fentry", At::Fentry($unlink)),
+                    Probe::new("on_rmdir_fentry", At::Fentry($rmdir)),
+                    Probe::new("on_vfs_rename_fentry", At::Fentry("vfs_rename")),
+                    Probe::new("on_rename_fentry", At::Fentry($rename)),
+                ],
+            },
+            kprobe: Hook {
+                name: concat!("kprobes ", $unlink, " and ", $rmdir),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_return", At::Kretprobe($unlink)),
+                    Probe::new("on_return", At::Kretprobe($rmdir)),
+                    Probe::new("on_unlink_entry", At::Kprobe($unlink)),
+                    Probe::new("on_rmdir_entry", At::Kprobe($rmdir)),
+                ],
+            },
+            kprobe_with_renames: Hook {
+                name: concat!("kprobes ", $unlink, ", ", $rmdir, " and ", $rename),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_return", At::Kretprobe($unlink)),
+                    Probe::new("on_return", At::Kretprobe($rmdir)),
+                    Probe::new("on_rename_return", At::Kretprobe($rename)),
+                    Probe::new("on_unlink_entry", At::Kprobe($unlink)),
+                    Probe::new("on_rmdir_entry", At::Kprobe($rmdir)),
+                    Probe::new("on_vfs_rename", At::Kprobe("vfs_rename")),
+                    Probe::new("on_rename_entry", At::Kprobe($rename)),
+                ],
+            },
+        }
+    };
 }
 
-const fn with_renames(
-    unlink: &'static str,
-    rmdir: &'static str,
-    rename: &'static str,
-) -> [Probe<'static>; 8] {
-    let [a, b, c, d, e] = unlinks(unlink, rmdir);
-    [
-        Probe::new("on_rename_return", At::Kretprobe(rename)),
-        Probe::new("on_vfs_rename", At::Kprobe("vfs_rename")),
-        Probe::new("on_rename_entry", At::Kprobe(rename)),
-        a,
-        b,
-        c,
-        d,
-        e,
-    ]
+/// The ways to see the functions of one kernel.
+struct Ways {
+    fexit: Hook<'static>,
+    fexit_with_renames: Hook<'static>,
+    kprobe: Hook<'static>,
+    kprobe_with_renames: Hook<'static>,
 }
+
+const OLD: &Ways = &ways!("do_unlinkat", "do_rmdir", "do_renameat2");
+const NEW: &Ways = &ways!("filename_unlinkat", "filename_rmdir", "filename_renameat2");
+
+const SYS_EXIT: &Hook<'_> = &Hook {
+    name: "tp_btf sys_exit: io_uring's deletes are not seen",
+    probes: &[Probe::new("on_call_exit", At::Declared)],
+};
 
 impl Tool for Unlinksnoop {
     const NAME: &'static str = "unlinksnoop";
@@ -163,8 +177,7 @@ impl Tool for Unlinksnoop {
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
         let hooks = self.hooks()?;
-        let needs = [privileges::BPF, privileges::TRACEFS];
-        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
         let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
         let attached =
@@ -174,13 +187,6 @@ impl Tool for Unlinksnoop {
                 }
             });
         let (skel, links) = attached?;
-        let by_tracepoints = hooks::program(skel.object(), "on_unlinkat_exit")?.autoload();
-        if by_tracepoints && self.hook.is_none() {
-            say(format_args!(
-                "{}: no kprobes here: deletes by 32-bit calls and io_uring are not seen",
-                Self::NAME
-            ));
-        }
         session.run(skel.object(), links, &columns, |record| {
             self.paths.let_through(|| names(record).0)
         })
@@ -189,15 +195,23 @@ impl Tool for Unlinksnoop {
 
 impl Unlinksnoop {
     fn hooks(&self) -> Result<Vec<&'static Hook<'static>>> {
-        let kprobes = if self.renames { KPROBES_WITH_RENAMES } else { KPROBES };
+        let (fexit, kprobe) = if self.renames {
+            let fexit = [&OLD.fexit_with_renames, &NEW.fexit_with_renames];
+            (fexit, [&OLD.kprobe_with_renames, &NEW.kprobe_with_renames])
+        } else {
+            ([&OLD.fexit, &NEW.fexit], [&OLD.kprobe, &NEW.kprobe])
+        };
         match self.hook {
-            Some(Way::Tracepoint) if self.renames => {
-                Err(Error::usage("--renames", "only kprobes see what a rename replaces"))
+            Some(Way::SysExit) if self.renames => {
+                let cause = "when a system call ends, what a rename has replaced is gone";
+                Err(Error::usage("--renames", cause)
+                    .hint("leave --hook out, or use fexit or kprobe"))
             }
-            Some(Way::Tracepoint) => Ok(TRACEPOINTS.iter().collect()),
-            Some(Way::Kprobe) => Ok(kprobes.iter().collect()),
-            None if self.renames => Ok(kprobes.iter().collect()),
-            None => Ok(kprobes.iter().chain(TRACEPOINTS).collect()),
+            Some(Way::Fexit) => Ok(fexit.to_vec()),
+            Some(Way::Kprobe) => Ok(kprobe.to_vec()),
+            Some(Way::SysExit) => Ok(vec![SYS_EXIT]),
+            None if self.renames => Ok([fexit, kprobe].concat()),
+            None => Ok([&fexit[..], &kprobe, &[SYS_EXIT]].concat()),
         }
     }
 }
@@ -207,11 +221,6 @@ fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
     let rest = &mut record.tail.get(..).unwrap_or_default();
     let mut next = |name: &types::name| Place::next(rest, name.len, name.base_len, name.base_state);
     (next(&record.event.path), next(&record.event.from))
-}
-
-/// A name that could not be read is none.
-fn path_value(place: Place<'_>) -> Value<'_> {
-    if place.is_nameless() { Value::None } else { Value::Path(place) }
 }
 
 #[cfg(test)]
@@ -238,10 +247,11 @@ mod tests {
 
     #[test]
     fn failures_have_their_name_and_paths_are_absolute() {
-        let failed = line(-2, types::kind::KIND_FILE, b"/tmp/a\n", b"");
+        let failed = line(-2, types::kind::KIND_FILE, b"/tmp/a\n\0", b"");
         assert!(failed.ends_with(" 2       ENOENT file /tmp/a\\n\n"), "{failed}");
-        let done = line(0, types::kind::KIND_DIRECTORY, b"d", b"b\0a\0");
+        let done = line(0, types::kind::KIND_DIRECTORY, b"d\0", b"b\0a\0");
         assert!(done.ends_with(" 2       0      dir  /a/b/d\n"), "{done}");
-        assert!(line(-14, types::kind::KIND_FILE, b"", b"a\0").ends_with(" EFAULT file -\n"));
+        assert!(line(-14, types::kind::KIND_FILE, b"", b"a\0").ends_with(" EFAULT file [?]\n"));
+        assert!(line(-2, types::kind::KIND_FILE, b"\0", b"a\0").ends_with(" ENOENT file ''\n"));
     }
 }

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -107,6 +108,40 @@ static int do_no_args(char **argv)
 
 	execve(argv[0], none, environ);
 	return fail("no args");
+}
+
+/* A bad address for the file's name. */
+static int do_bad_file(char **argv)
+{
+	syscall(SYS_execve, 16, argv, environ);
+	return errno == EFAULT ? 0 : fail("bad file");
+}
+
+/*
+ * FILE: becomes a program that cannot be loaded, which is found out when the old one is gone already: its
+ * only part is beyond all addresses.
+ */
+static int do_no_return(char **argv)
+{
+	Elf64_Ehdr header = { .e_ident = ELFMAG "\2\1\1", .e_type = ET_EXEC, .e_version = 1, .e_entry = 4096,
+			      .e_phoff = sizeof(header), .e_ehsize = sizeof(header), .e_phnum = 1,
+			      .e_phentsize = sizeof(Elf64_Phdr) };
+	Elf64_Phdr part = { .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 1UL << 62,
+			    .p_filesz = 4096, .p_memsz = 4096, .p_align = 4096 };
+	int fd = open(argv[0], O_RDWR | O_CREAT | O_TRUNC, 0700), status;
+
+#if defined(__x86_64__)
+	header.e_machine = EM_X86_64;
+#else
+	header.e_machine = EM_AARCH64;
+#endif
+	if (write(fd, &header, sizeof(header)) < 0 || write(fd, &part, sizeof(part)) < 0 ||
+	    ftruncate(fd, 8192) || close(fd))
+		return fail("no return");
+	if (!fork())
+		_exit(execv(argv[0], argv));
+	wait(&status);
+	return WIFSIGNALED(status) ? 0 : fail("it returned");
 }
 
 /* A bad address for argv, and for one argument. */
@@ -220,7 +255,35 @@ static int do_opens(char **argv)
 	if (syscall(SYS_open, argv[1], O_RDONLY | O_NONBLOCK) < 0 || syscall(SYS_creat, argv[1], 0600) < 0)
 		return fail("open");
 #endif
-	return open("no such file", O_RDONLY) == -1 && open((char *)8, O_RDONLY) == -1 ? 0 : 1;
+	return open("no such file", O_RDONLY) == -1 && open("", O_RDONLY) == -1 &&
+	       open((char *)8, O_RDONLY) == -1 ? 0 : 1;
+}
+
+/*
+ * FILE: openat2 that the kernel refuses before it opens anything, and open with flags that it does not know or
+ * leaves out, and below a directory that stands for the root.
+ */
+static int do_odd_opens(char **argv)
+{
+	struct { unsigned long long flags, mode, resolve, unknown; } how = { .flags = O_WRONLY, .unknown = 1 };
+	int dir = open("/", O_PATH | O_DIRECTORY);
+
+	/* Too short, with unknown bytes, not readable, and with a flag that there is not. */
+	if (syscall(SYS_openat2, AT_FDCWD, argv[0], &how, 8) != -1 || errno != EINVAL ||
+	    syscall(SYS_openat2, AT_FDCWD, argv[0], &how, sizeof(how)) != -1 || errno != E2BIG ||
+	    syscall(SYS_openat2, AT_FDCWD, argv[0], 16, 24) != -1 || errno != EFAULT)
+		return fail("openat2");
+	how.flags = 1ULL << 40;
+	if (syscall(SYS_openat2, AT_FDCWD, argv[0], &how, 24) != -1 || errno != EINVAL)
+		return fail("flags of openat2");
+	how.flags = O_RDONLY;
+	how.resolve = 0x10; /* RESOLVE_IN_ROOT */
+	if (syscall(SYS_openat2, dir, argv[0], &how, 24) < 0)
+		return fail("openat2 in a root");
+	if (syscall(SYS_openat, AT_FDCWD, argv[0], O_PATH | O_APPEND | O_NONBLOCK | 1 << 30) < 0 ||
+	    syscall(SYS_openat, AT_FDCWD, argv[0], O_RDWR | 1 << 29) < 0)
+		return fail("openat");
+	return 0;
 }
 
 /* N: opens a file by so many names of a thread, each once. */
@@ -409,6 +472,62 @@ static int do_chroot(char **argv)
 	return chroot(argv[0]) || chdir("/") || unlink(argv[1]) ? fail("chroot") : 0;
 }
 
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+
+/* DIR NAME: deletes a name below a copy of a directory that is mounted nowhere, and is the root. */
+static int do_detached(char **argv)
+{
+	int copy = syscall(SYS_open_tree, AT_FDCWD, argv[0], 1 /* OPEN_TREE_CLONE */);
+
+	return copy < 0 || fchdir(copy) || chroot(".") || unlink(argv[1]) ? fail("detached") : 0;
+}
+
+/* N: several processes delete N files each. */
+static int do_unlinks(char **argv)
+{
+	int child, i, n = atoi(argv[0]);
+	char name[64];
+
+	for (child = 0; child < 4; child++) {
+		if (fork())
+			continue;
+		for (i = 0; i < n; i++) {
+			snprintf(name, sizeof(name), "unlinks-%d-%d", child, i);
+			close(open(name, O_WRONLY | O_CREAT, 0600));
+			if (unlink(name))
+				_exit(1);
+		}
+		_exit(0);
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+/* N: several processes rename a file N times, to a name that is free. */
+static int do_renames(char **argv)
+{
+	int child, i, n = atoi(argv[0]);
+	char names[2][64];
+
+	for (child = 0; child < 4; child++) {
+		if (fork())
+			continue;
+		for (i = 0; i < 2; i++)
+			snprintf(names[i], sizeof(names[i]), "renames-%d-%d", child, i);
+		close(open(names[0], O_WRONLY | O_CREAT, 0600));
+		for (i = 0; i < n; i++)
+			if (rename(names[i & 1], names[~i & 1]))
+				_exit(1);
+		_exit(0);
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
 /* DIR: delete in a working directory that is deleted. */
 static int do_deleted_cwd(char **argv)
 {
@@ -418,7 +537,7 @@ static int do_deleted_cwd(char **argv)
 static int do_bad_name(char **argv)
 {
 	(void)argv;
-	return unlink((char *)16) && errno == EFAULT ? 0 : fail("bad name");
+	return unlink((char *)16) && errno == EFAULT && unlink("") && errno == ENOENT ? 0 : fail("bad name");
 }
 
 /* OLD NEW: rename, and exchange. */
@@ -827,6 +946,8 @@ static const struct {
 	{ "untouched", do_untouched },
 	{ "no-args", do_no_args },
 	{ "bad-address", do_bad_address },
+	{ "bad-file", do_bad_file },
+	{ "no-return", do_no_return },
 	{ "many", do_many },
 	{ "exec32", do_exec32 },
 	{ "unlink32", do_unlink32 },
@@ -834,6 +955,7 @@ static const struct {
 	{ "opens", do_opens },
 	{ "names", do_names },
 	{ "sources", do_sources },
+	{ "odd-opens", do_odd_opens },
 	{ "frames", do_frames },
 	{ "jit", do_jit },
 	{ "mapped", do_mapped },
@@ -845,6 +967,9 @@ static const struct {
 	{ "chroot", do_chroot },
 	{ "deleted-cwd", do_deleted_cwd },
 	{ "bad-name", do_bad_name },
+	{ "detached", do_detached },
+	{ "unlinks", do_unlinks },
+	{ "renames", do_renames },
 	{ "rename", do_rename },
 	{ "exchange", do_exchange },
 	{ "uring", do_uring },

@@ -11,6 +11,7 @@ const OPENS: Case = Case {
         r#"{"comm": "calls", "fd": 6, "flags": ["O_RDONLY", "O_NONBLOCK"], "path": "f", "full_path": "$DIR/f"}"#,
         r#"{"comm": "calls", "fd": 7, "flags": ["O_WRONLY", "O_CREAT", "O_TRUNC"], "path": "f"}"#,
         r#"{"comm": "calls", "fd": -1, "errno": "ENOENT", "path": "no such file", "full_path": "$DIR/no such file"}"#,
+        r#"{"comm": "calls", "fd": -1, "errno": "ENOENT", "path": "", "full_path": ""}"#,
         r#"{"comm": "calls", "fd": -1, "errno": "EFAULT", "path": null, "full_path": null}"#,
     ],
     ..CASE
@@ -221,6 +222,40 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "exec_of_an_unreadable_name",
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
+        command: &["$CALLS", "bad-file", "a", "b"],
+        shows: &[r#"{"errno": "EFAULT", "path": null, "args": ["a", "b"]}"#],
+        ..CASE
+    },
+    Case {
+        name: "exec_of_an_empty_name",
+        args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
+        command: &["$CALLS", "thread", ""],
+        shows: &[r#"{"errno": "ENOENT", "path": "", "args": [""]}"#],
+        ..CASE
+    },
+    Case {
+        name: "exec_that_fails_when_the_old_program_is_gone",
+        args: &["execsnoop", "-x", "--json", "--fields", "pid,ret,path,args"],
+        command: &["sh", "-c", "echo pid $$; exec $CALLS no-return $DIR/program"],
+        also: |run| {
+            let failed = run.json()?.into_iter().find(|line| line["ret"].as_i64() < Some(0));
+            let failed = failed.ok_or("no failure")?;
+            if failed["path"].is_null() { Ok(()) } else { Err(format!("{failed}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "exec_table_of_an_unreadable_name",
+        args: &["execsnoop", "-x"],
+        command: &["$CALLS", "bad-file", "a", "b"],
+        also: |run| {
+            if run.stdout.contains(" EFAULT [?] b\n") { Ok(()) } else { Err("no [?]".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "exec_with_bad_addresses",
         args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["$CALLS", "bad-address", "/bin/true"],
@@ -374,7 +409,6 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "count_of_another_tool",
-        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "--count=comm", "-i", "30", "--json"],
         command: &["sh", "-c", "cd $DIR; touch a b; rm a; rm b; rm -f c"],
         shows: &[r#"{"type": "interval", "tool": "unlinksnoop", "comm": "rm", "count": 3}"#],
@@ -431,20 +465,23 @@ pub(crate) const CASES: &[Case] = &[
         ..UNLINKS
     },
     Case {
-        name: "unlink_by_tracepoint",
-        needs: &[Need::Tracefs],
-        args: &["unlinksnoop", "--hook", "tracepoint", "--json"],
+        name: "unlink_by_fexit",
+        args: &["unlinksnoop", "--hook", "fexit", "--json"],
+        needs: &[Need::Fexit],
+        ..UNLINKS
+    },
+    Case {
+        name: "unlink_by_sys_exit",
+        args: &["unlinksnoop", "--hook", "sys-exit", "--json"],
         ..UNLINKS
     },
     Case {
         name: "unlink_by_what_there_is",
-        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "--json"],
         ..UNLINKS
     },
     Case {
         name: "unlink_failures_only",
-        needs: &[Need::Tracefs],
         args: &["unlinksnoop", "-x", "--json"],
         shows: &[r#"{"ret": -20, "errno": "ENOTDIR", "kind": "dir", "path": "$DIR/afile"}"#],
         hides: &[r#"{"ret": 0}"#],
@@ -452,13 +489,13 @@ pub(crate) const CASES: &[Case] = &[
         ..UNLINKS
     },
     Case {
-        name: "unlink_chooses_kprobes",
+        name: "unlink_chooses_fexit",
         args: &["unlinksnoop", "-v"],
         command: &["true"],
-        needs: &[Need::Kprobes],
+        needs: &[Need::Fexit],
         also: |run| {
-            let said = run.stderr.contains("hook in use: kprobes ");
-            if said { Ok(()) } else { Err("kprobes are not in use".into()) }
+            let said = run.stderr.contains("hook in use: fentry and fexit ");
+            if said { Ok(()) } else { Err("fexit is not in use".into()) }
         },
         ..CASE
     },
@@ -466,7 +503,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_table",
         args: &["unlinksnoop"],
         command: &["/bin/bash", "-c", r"cd $DIR; touch $'a\x1b[2J\n'; rm $'a\x1b[2J\n'"],
-        needs: &[Need::Tracefs, BASH],
+        needs: &[BASH],
         also: |run| {
             let lines = run.stdout.lines().collect::<Vec<_>>();
             let header = lines[0].split_whitespace().collect::<Vec<_>>();
@@ -480,44 +517,55 @@ pub(crate) const CASES: &[Case] = &[
 
     // unlinksnoop: the ways to delete
     Case {
+        name: "unlink_by_32_bit_calls_and_fexit",
+        args: &["unlinksnoop", "--hook", "fexit", "--json"],
+        needs: &[Need::Fexit, Need::Calls32],
+        ..UNLINKS32
+    },
+    Case {
         name: "unlink_by_32_bit_calls_and_kprobe",
         args: &["unlinksnoop", "--hook", "kprobe", "--json"],
-        command: &["sh", "-c", "cd $DIR; touch a b; mkdir d; exec $CALLS unlink32 $DIR/a b d"],
         needs: &[Need::Kprobes, Need::Calls32],
-        shows: &[
-            r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#,
-            r#"{"ret": 0, "kind": "file", "path": "$DIR/b"}"#,
-            r#"{"ret": 0, "kind": "dir", "path": "$DIR/d"}"#,
-        ],
-        events: Some(3),
-        ..CASE
+        ..UNLINKS32
+    },
+    Case {
+        name: "unlink_by_32_bit_calls_and_sys_exit",
+        args: &["unlinksnoop", "--hook", "sys-exit", "--json"],
+        ..UNLINKS32
+    },
+    Case {
+        name: "unlink_by_io_uring_and_fexit",
+        args: &["unlinksnoop", "--hook", "fexit", "--json"],
+        needs: &[Need::Fexit, Need::Uring],
+        ..UNLINK_URING
     },
     Case {
         name: "unlink_by_io_uring_and_kprobe",
         args: &["unlinksnoop", "--hook", "kprobe", "--json"],
-        command: &["sh", "-c", "cd $DIR; touch a; exec $CALLS uring a"],
         needs: &[Need::Kprobes, Need::Uring],
-        shows: &[r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#],
-        events: Some(1),
+        ..UNLINK_URING
+    },
+    Case {
+        name: "unlink_load_is_exact",
+        args: &["unlinksnoop", "--json", "-n", "calls"],
+        command: &["sh", "-c", "cd $DIR; exec $CALLS unlinks 500"],
+        shows: &[r#"{"type": "summary", "produced": 2000, "delivered": 2000, "lost": {}}"#],
         ..CASE
     },
     Case {
         name: "unlink_below_a_descriptor",
         args: &["unlinksnoop", "--json"],
-        needs: &[Need::Tracefs],
         ..UNLINKAT
     },
     Case {
-        name: "unlink_below_a_descriptor_by_tracepoint",
-        args: &["unlinksnoop", "--hook", "tracepoint", "--json"],
-        needs: &[Need::Tracefs],
+        name: "unlink_below_a_descriptor_by_sys_exit",
+        args: &["unlinksnoop", "--hook", "sys-exit", "--json"],
         ..UNLINKAT
     },
     Case {
         name: "unlink_in_a_chroot",
         args: &["unlinksnoop", "--json"],
         command: &["sh", "-c", "mkdir $DIR/root; touch $DIR/root/a; exec $CALLS chroot $DIR/root /a"],
-        needs: &[Need::Tracefs],
         shows: &[r#"{"ret": 0, "path": "$DIR/root/a", "path_known": null}"#],
         events: Some(1),
         ..CASE
@@ -526,7 +574,6 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_across_a_mount",
         args: &["unlinksnoop", "--json"],
         command: &["sh", "-c", "mkdir $DIR/m; exec $SELF helper without $DIR/m sh -c 'cd $DIR/m; mkdir d; cd d; touch a; rm a'"],
-        needs: &[Need::Tracefs],
         shows: &[r#"{"ret": 0, "path": "$DIR/m/d/a", "path_known": null}"#],
         events: Some(1),
         ..CASE
@@ -535,7 +582,6 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_in_a_deleted_directory",
         args: &["unlinksnoop", "--json"],
         command: &["sh", "-c", "mkdir $DIR/d; exec $CALLS deleted-cwd $DIR/d"],
-        needs: &[Need::Tracefs],
         shows: &[r#"{"errno": "ENOENT", "path": "$DIR/d/nothing", "path_known": "deleted"}"#],
         events: Some(2),
         ..CASE
@@ -544,8 +590,27 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_with_a_bad_address",
         args: &["unlinksnoop", "--json"],
         command: &["$CALLS", "bad-name", "x"],
-        needs: &[Need::Tracefs],
-        shows: &[r#"{"errno": "EFAULT", "kind": "file", "path": null}"#],
+        shows: &[
+            r#"{"errno": "EFAULT", "kind": "file", "path": null}"#,
+            r#"{"errno": "ENOENT", "kind": "file", "path": ""}"#,
+        ],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "unlink_in_a_mount_that_is_detached",
+        args: &["unlinksnoop", "--json"],
+        command: &["sh", "-c", "mkdir $DIR/m; exec $SELF helper without $DIR/m sh -c \
+                    'cd $DIR/m; mkdir d; : >d/f; busybox umount -l $DIR/m; rm d/f'"],
+        shows: &[r#"{"ret": 0, "path": "d/f", "path_known": "cut"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "unlink_in_a_tree_that_is_mounted_nowhere",
+        args: &["unlinksnoop", "--json"],
+        command: &["sh", "-c", ": >$DIR/f; exec $CALLS detached $DIR /f"],
+        shows: &[r#"{"ret": 0, "path": "f", "path_known": "cut"}"#],
         events: Some(1),
         ..CASE
     },
@@ -553,7 +618,6 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_by_path",
         args: &["unlinksnoop", "--json", "--path", "*/b*", "--not-path", "*bc"],
         command: &["sh", "-c", "cd $DIR; touch a bb bc; rm a; rm bb; rm bc; rm -f b; :"],
-        needs: &[Need::Tracefs],
         shows: &[r#"{"ret": 0, "path": "$DIR/bb"}"#, r#"{"ret": -2, "path": "$DIR/b"}"#],
         events: Some(2),
         ..CASE
@@ -563,23 +627,61 @@ pub(crate) const CASES: &[Case] = &[
         args: &["unlinksnoop", "--json", "--path", "$DIR/wanted/*"],
         command: &["sh", "-c", "cd $DIR; mkdir wanted other; touch wanted/a wanted/b other/a; \
                     rm $DIR/other/a; rm $DIR/wanted/a; cd wanted; rm b"],
-        needs: &[Need::Tracefs],
         shows: &[r#"{"path": "$DIR/wanted/a"}"#, r#"{"path": "$DIR/wanted/b"}"#],
         events: Some(2),
         ..CASE
     },
     Case {
-        name: "renames_that_replace",
-        args: &["unlinksnoop", "--renames", "--json"],
-        command: &["sh", "-c", "cd $DIR; touch a b c e f; $CALLS rename a b; $CALLS rename b new; \
-                    $CALLS exchange e f; $CALLS rename $DIR/c new; rm new; $CALLS rename no new; :"],
-        needs: &[Need::Kprobes],
+        name: "unlink_by_path_whatever_the_name_is",
+        args: &["unlinksnoop", "--json", "--path", "$DIR/wanted/*"],
+        command: &["sh", "-c", "cd $DIR; mkdir wanted other; touch wanted/a wanted/b wanted/c wanted/d; \
+                    rm ./wanted/a; rm other/../wanted/b; rm $DIR/other/..//./wanted/c; rm /..$DIR/wanted/d; \
+                    rm -f wanted/../x wanted/../other/x; :"],
         shows: &[
-            r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/b", "from": "$DIR/a"}"#,
-            r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/new", "from": "$DIR/c"}"#,
-            r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/new", "from": null}"#,
+            r#"{"ret": 0, "path": "$DIR/./wanted/a"}"#,
+            r#"{"ret": 0, "path": "$DIR/other/../wanted/b"}"#,
+            r#"{"ret": 0, "path": "$DIR/other/..//./wanted/c"}"#,
+            r#"{"ret": 0, "path": "/..$DIR/wanted/d"}"#,
         ],
-        events: Some(3),
+        events: Some(4),
+        ..CASE
+    },
+    Case {
+        name: "unlink_by_path_in_a_chroot",
+        args: &["unlinksnoop", "--json", "--path", "$DIR/root/*"],
+        command: &["sh", "-c", "mkdir $DIR/root; touch $DIR/root/a $DIR/root/b; \
+                    $CALLS chroot $DIR/root /a; $CALLS chroot $DIR/root ../b"],
+        shows: &[r#"{"ret": 0, "path": "$DIR/root/a"}"#, r#"{"ret": 0, "path": "$DIR/root/../b"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "unlink_by_path_that_is_not_known",
+        args: &["unlinksnoop", "--json", "--path", "/no/such/*"],
+        command: &["sh", "-c", "$CALLS bad-name x; touch $DIR/a; mkdir $DIR/e; $CALLS unlinkat $DIR a e"],
+        shows: &[r#"{"errno": "EFAULT", "path": null}"#, r#"{"errno": "EBADF", "path": "a"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "renames_that_replace_by_fexit",
+        args: &["unlinksnoop", "--renames", "--hook", "fexit", "--json"],
+        needs: &[Need::Fexit],
+        ..RENAMES
+    },
+    Case {
+        name: "renames_that_replace_by_kprobe",
+        args: &["unlinksnoop", "--renames", "--hook", "kprobe", "--json"],
+        needs: &[Need::Kprobes],
+        ..RENAMES
+    },
+    // Some of whose returns the kernel may not report.
+    Case {
+        name: "renames_that_replace_nothing_are_not_lost",
+        args: &["unlinksnoop", "--renames", "--hook", "kprobe", "--json"],
+        command: &["sh", "-c", "cd $DIR; exec $CALLS renames 500"],
+        needs: &[Need::Kprobes],
+        shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
         ..CASE
     },
     // overlayfs calls the kernel's inner functions again for its layers.
@@ -587,7 +689,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_in_overlayfs_once",
         args: &["unlinksnoop", "--json"],
         command: &["$SELF", "helper", "in-overlay", "$DIR", "sh", "-c", "mkdir d; touch d/new; rm a d/new; rmdir d"],
-        needs: &[Need::Overlayfs, Need::Tracefs],
+        needs: &[Need::Overlayfs],
         shows: &[
             r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/merged/a"}"#,
             r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/merged/d/new"}"#,
@@ -609,7 +711,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_hostile_names",
         args: &["unlinksnoop", "--json"],
         command: &["/bin/bash", "-c", r"cd $DIR; touch $'a\xff'; rm $'a\xff'; :"],
-        needs: &[Need::Tracefs, BASH],
+        needs: &[BASH],
         also: |run| {
             let lines = run.json()?;
             let line = lines.iter().find(|line| line["type"] == "event").ok_or("no event")?;
@@ -657,6 +759,26 @@ pub(crate) const CASES: &[Case] = &[
         command: &["sh", "-c", "cd $DIR; : >a; : <a; : <>b"],
         shows: &[r#"{"path": "a", "errno": null}"#, r#"{"path": "b", "errno": null}"#],
         events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "open_by_path_whatever_the_name_is",
+        args: &["opensnoop", "--json", "--path", "$DIR/wanted/*"],
+        command: &["sh", "-c", "cd $DIR; mkdir wanted; : >wanted/a; : <wanted/../wanted/./a; : <$DIR//wanted/a"],
+        shows: &[
+            r#"{"errno": null, "path": "wanted/a"}"#,
+            r#"{"errno": null, "path": "wanted/../wanted/./a"}"#,
+            r#"{"errno": null, "path": "$DIR//wanted/a"}"#,
+        ],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "open_by_path_that_is_not_known",
+        args: &["opensnoop", "--json", "--path", "/no/such/*"],
+        command: &["sh", "-c", "cd $DIR; : >f; exec $CALLS opens $DIR f"],
+        shows: &[r#"{"errno": "EFAULT", "path": null}"#],
+        events: Some(1),
         ..CASE
     },
     Case {
@@ -1399,6 +1521,19 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "readline_table_tells_what_is_typed_from_marks",
+        args: &["readline"],
+        command: &["/bin/bash", "-c", r"cd $DIR; printf '[end of file]\n-\n\n: [...]\n' >lines; exec bash --norc -i <lines"],
+        needs: &[BASH],
+        also: |run| {
+            let lines = run.stdout.lines().skip(1).filter_map(|line| line.splitn(3, ' ').nth(2));
+            let lines = lines.map(|line| line.trim_start()).collect::<Vec<_>>();
+            let expected = [r"\[end of file]", r"\-", "''", r": \[...]", "[end of file]"];
+            if lines == expected { Ok(()) } else { Err(format!("{lines:?}")) }
+        },
+        ..CASE
+    },
+    Case {
         name: "readline_long_line_and_bytes_that_are_no_text",
         args: &["readline", "--json"],
         command: &["/bin/bash", "-c", r#"cd $DIR; (printf ': %060000d\n' 1; printf ': a\xffb\n: "\nmore"\n') >lines; exec bash --norc -i <lines"#],
@@ -1461,6 +1596,43 @@ const UNLINKS: Case = Case {
         r#"{"type": "summary", "produced": 4, "delivered": 4, "lost": {}}"#,
     ],
     events: Some(4),
+    ..CASE
+};
+
+const UNLINKS32: Case = Case {
+    command: &["sh", "-c", "cd $DIR; touch a b; mkdir d; exec $CALLS unlink32 $DIR/a b d"],
+    needs: &[Need::Calls32],
+    shows: &[
+        r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#,
+        r#"{"ret": 0, "kind": "file", "path": "$DIR/b"}"#,
+        r#"{"ret": 0, "kind": "dir", "path": "$DIR/d"}"#,
+    ],
+    events: Some(3),
+    ..CASE
+};
+
+const UNLINK_URING: Case = Case {
+    command: &["sh", "-c", "cd $DIR; touch a; exec $CALLS uring a"],
+    shows: &[r#"{"ret": 0, "kind": "file", "path": "$DIR/a"}"#],
+    events: Some(1),
+    ..CASE
+};
+
+/// Some replace a file, others nothing: an exchange, and two names of one file.
+const RENAMES: Case = Case {
+    command: &[
+        "sh",
+        "-c",
+        "cd $DIR; touch a b c e f; busybox ln e g; $CALLS rename a b; $CALLS rename b new; \
+                $CALLS exchange e f; $CALLS rename f g; $CALLS rename $DIR/c new; rm new; \
+                $CALLS rename no new; :",
+    ],
+    shows: &[
+        r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/b", "from": "$DIR/a"}"#,
+        r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/new", "from": "$DIR/c"}"#,
+        r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/new", "from": null}"#,
+    ],
+    events: Some(3),
     ..CASE
 };
 

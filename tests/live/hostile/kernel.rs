@@ -45,7 +45,7 @@ fn open_by_every_way_with_plain_options() -> Result<(), String> {
 fn unlink_by_every_way_with_plain_options() -> Result<(), String> {
     every_way(
         "unlinksnoop",
-        &[("kprobe", Some(Need::Kprobes)), ("tracepoint", Some(Need::Tracefs))],
+        &[("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes)), ("sys-exit", None)],
         &[&[], &["-x"], &["--json"], &["--count"], &["--path", "/a/*"]],
     )
 }
