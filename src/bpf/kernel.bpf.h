@@ -19,7 +19,19 @@
 #define CLONE_THREAD 0x00010000
 #define PF_KTHREAD 0x00200000
 #define O_ACCMODE 3
-#define O_LARGEFILE 00100000 /* the kernel's own value, which it adds to 64-bit calls */
+/* VALID_OPEN_FLAGS of linux/fcntl.h, the same bits on all architectures: open ignores others. */
+#define O_VALID 037777703
+/* O_LARGEFILE, the kernel's own value, which it adds to 64-bit calls; and all that O_PATH leaves. */
+#if defined(__TARGET_ARCH_x86)
+#define O_LARGEFILE 00100000
+#define O_PATH_FLAGS (00200000 | 00400000 | O_CLOEXEC | O_PATH)
+#elif defined(__TARGET_ARCH_arm64)
+#define O_LARGEFILE 00400000
+#define O_PATH_FLAGS (00040000 | 00100000 | O_CLOEXEC | O_PATH)
+#endif
+#define O_CLOEXEC 02000000
+#define O_PATH 010000000
+#define RESOLVE_IN_ROOT 0x10
 #define O_CREAT_WRONLY_TRUNC (00000100 | 00000001 | 00001000) /* what creat means */
 
 /*
@@ -120,6 +132,18 @@ static __always_inline long call_number(struct pt_regs *regs)
 	return (int)regs->orig_ax; /* as the kernel takes it */
 #elif defined(__TARGET_ARCH_arm64)
 	return regs->syscallno;
+#endif
+}
+
+/* The number of the system call that the current task is in, where no registers are given. */
+static __always_inline long current_call_number(void)
+{
+	struct pt_regs *regs = user_regs();
+
+#if defined(__TARGET_ARCH_x86)
+	return (int)BPF_CORE_READ(regs, orig_ax);
+#elif defined(__TARGET_ARCH_arm64)
+	return BPF_CORE_READ(regs, syscallno);
 #endif
 }
 

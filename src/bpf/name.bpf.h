@@ -47,12 +47,19 @@ static __always_inline bool name_wanted(struct record *record)
 	return !settings.prefix_len || !name_ruled_out(record->slot);
 }
 
+/* How the base of a name turned out, where it stands for the root. */
+static __always_inline __u32 state_in_root(__u32 state)
+{
+	return state == PATH_WHOLE ? PATH_CONFINED : state == PATH_NONE ? PATH_CUT : state;
+}
+
 /*
  * The name that begins at *at in the tail and has len bytes with its NUL, or 0 or an error: finds out
- * where it starts, and moves *at behind it all. at_max: what *at is at most before.
+ * where it starts, and moves *at behind it all. at_max: what *at is at most before. in_root: dfd
+ * stands for the root.
  */
-static __always_inline void fill_name(struct name *name, struct record *record, __u64 *at,
-				      __u64 at_max, int dfd, long len)
+static __always_inline void fill_name_in(struct name *name, struct record *record, __u64 *at,
+					 __u64 at_max, int dfd, long len, bool in_root)
 {
 	struct place place = {};
 	__u64 start;
@@ -70,7 +77,7 @@ static __always_inline void fill_name(struct name *name, struct record *record, 
 	*at += len;
 	if (!(settings.collect & COLLECT_BASE))
 		return;
-	if (absolute)
+	if (absolute && !in_root)
 		place = root_directory();
 	else if (dfd == AT_FDCWD)
 		place = working_directory();
@@ -79,9 +86,17 @@ static __always_inline void fill_name(struct name *name, struct record *record, 
 	start = *at;
 	name->base_state = names_of(place, record, at);
 	name->base_len = *at - start;
-	if (settings.collect & COLLECT_ROOT && name->base_state == PATH_WHOLE && !absolute &&
-	    !has_root_of_namespace())
+	if (in_root)
+		name->base_state = state_in_root(name->base_state);
+	else if (settings.collect & COLLECT_ROOT && name->base_state == PATH_WHOLE && !absolute &&
+		 !has_root_of_namespace())
 		name->base_state = PATH_CONFINED;
+}
+
+static __always_inline void fill_name(struct name *name, struct record *record, __u64 *at,
+				      __u64 at_max, int dfd, long len)
+{
+	fill_name_in(name, record, at, at_max, dfd, len, false);
 }
 
 static __always_inline void no_name(struct name *name)

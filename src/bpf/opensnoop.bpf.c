@@ -8,9 +8,9 @@
 struct event {
 	struct event_header header;
 	__s32 ret; /* a file descriptor, or -errno */
-	__u32 flags; /* as given: O_... */
+	__u32 flags; /* O_...: those that the kernel takes */
 	struct name path;
-	__u32 reserved;
+	__u32 flags_unreadable; /* nobody knows them, but that the call failed */
 };
 
 #include "event.bpf.h"
@@ -29,13 +29,22 @@ static __always_inline bool are_flags_wanted(__u32 flags)
 	return flags & flags_wanted || modes_wanted & 1 << (flags & O_ACCMODE);
 }
 
-static __always_inline void opened(long ret, int dfd, __u64 path, __u32 flags)
+/* What an open was asked for. */
+struct open_request {
+	int dfd;
+	__u32 flags;
+	__u64 path;
+	bool flags_unreadable;
+	bool in_root; /* dfd stands for the root */
+};
+
+static __always_inline void opened(long ret, const struct open_request *asked)
 {
 	struct record *record;
 	__u64 at = 0;
 	long len;
 
-	if (!are_flags_wanted(flags) || !task_wanted())
+	if (!(asked->flags_unreadable || are_flags_wanted(asked->flags)) || !task_wanted())
 		return;
 	if (!settings.prefix_len && count_only())
 		return;
@@ -43,35 +52,51 @@ static __always_inline void opened(long ret, int dfd, __u64 path, __u32 flags)
 	if (!record)
 		return;
 	record->tail[0] = 0;
-	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
-	if (!name_wanted(record)) {
+	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)asked->path);
+	if (!asked->in_root && !name_wanted(record)) {
 		record_release(record);
 		return;
 	}
 	record->event.ret = ret;
-	record->event.flags = flags & ~O_LARGEFILE;
-	record->event.reserved = 0;
-	fill_name(&record->event.path, record, &at, 0, dfd, len);
+	record->event.flags = asked->flags & ~O_LARGEFILE;
+	record->event.flags_unreadable = asked->flags_unreadable;
+	fill_name_in(&record->event.path, record, &at, 0, asked->dfd, len, asked->in_root);
 	if (at > TAIL_MAX)
 		at = TAIL_MAX;
 	record_submit(record, at);
 }
 
+/* struct open_how of linux/openat2.h. */
+struct how {
+	__u64 flags;
+	__u64 mode;
+	__u64 resolve;
+};
+
 /*
  * First way: the kernel's function that all these calls go through, when it returns. Other system
- * calls know nothing of it. The name is resident because the kernel has just read it.
+ * calls know nothing of it. The name is resident because the kernel has just read it. openat2 may
+ * fail before it gets there: on_openat2 sees that.
  */
 SEC("fexit")
 int BPF_PROG(on_open, int dfd, const char *path, void *how, long returned)
 {
 	int ret = returned; /* since Linux 6.18 it is an int, and the rest of the register is 0 */
-	__u64 flags = 0; /* the first member of struct open_how in linux/openat2.h */
+	struct open_request asked = {.dfd = dfd, .path = (__u64)path};
+	__u64 flags = 0;
 
-	if (only_failed && ret >= 0)
+	if ((only_failed && ret >= 0) || IS_OPENAT2(current_call_number()))
 		return 0;
 	bpf_probe_read_kernel(&flags, sizeof(flags), how);
-	opened(ret, dfd, (__u64)path, flags);
+	asked.flags = flags;
+	opened(ret, &asked);
 	return 0;
+}
+
+/* What do_sys_open() leaves of the flags. */
+static __always_inline __u32 valid_flags(__u32 flags)
+{
+	return flags & O_PATH ? flags & O_PATH_FLAGS : flags & O_VALID;
 }
 
 /*
@@ -82,30 +107,51 @@ int BPF_PROG(on_open, int dfd, const char *path, void *how, long returned)
 static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 {
 	bool compat = is_compat_call();
+	struct open_request asked = {.dfd = AT_FDCWD};
+	__u64 first = call_argument(regs, 0, compat), second = call_argument(regs, 1, compat);
+	__u64 third = call_argument(regs, 2, compat), resolve = 0;
+	struct how *how = (void *)third;
 	int done = 0;
-	int dfd = AT_FDCWD;
-	__u64 path, how;
-	__u32 flags = 0;
 
-	if (IS_OPENAT(number, compat) || IS_OPENAT2(number)) {
-		dfd = call_argument(regs, 0, compat);
-		path = call_argument(regs, 1, compat);
-		flags = how = call_argument(regs, 2, compat);
-		if (IS_OPENAT2(number))
-			bpf_probe_read_user(&flags, sizeof(flags), (void *)how);
+	if (IS_OPENAT2(number)) {
+		asked.flags_unreadable =
+			bpf_probe_read_user(&asked.flags, sizeof(asked.flags), &how->flags) != 0;
+		bpf_probe_read_user(&resolve, sizeof(resolve), &how->resolve);
+		asked.in_root = resolve & RESOLVE_IN_ROOT;
+		asked.dfd = first;
+		asked.path = second;
+	} else if (IS_OPENAT(number, compat)) {
+		asked.dfd = first;
+		asked.path = second;
+		asked.flags = valid_flags(third);
 	} else if (IS_OPEN(number, compat)) {
-		path = call_argument(regs, 0, compat);
-		flags = call_argument(regs, 1, compat);
+		asked.path = first;
+		asked.flags = valid_flags(second);
 	} else if (IS_CREAT(number, compat)) {
-		path = call_argument(regs, 0, compat);
-		flags = O_CREAT_WRONLY_TRUNC;
+		asked.path = first;
+		asked.flags = O_CREAT_WRONLY_TRUNC;
 	} else {
 		goto out;
 	}
-	opened(ret, dfd, path, flags);
+	opened(ret, &asked);
 out:
 	barrier_var(done);
 	return done;
+}
+
+#define OPENAT2 437
+
+/* openat2 itself, for 64-bit and for 32-bit callers; the same as in the second way. */
+SEC("fexit")
+int BPF_PROG(on_openat2, struct pt_regs *regs, long ret)
+{
+	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret);
+}
+
+SEC("fexit")
+int BPF_PROG(on_openat2_32, struct pt_regs *regs, long ret)
+{
+	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret);
 }
 
 /*

@@ -95,14 +95,19 @@ const FULL_PATH: Col = Col::new(
 .shown(Shown::OnRequest)
 .collect(collect::COLLECT_BASE);
 
-const FLAGS: Col = Col::new("FLAGS", "flags", 20, "the flags of the call", |r| {
-    Value::Flags(Flags {
-        first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
-        bits: (r.event.flags & !ACCESS_MODE).into(),
-        known: KNOWN_FLAGS,
+const FLAGS: Col =
+    Col::new("FLAGS", "flags", 20, FLAGS_ABOUT, |r| match r.event.flags_unreadable {
+        0 => Value::Flags(Flags {
+            first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
+            bits: (r.event.flags & !ACCESS_MODE).into(),
+            known: KNOWN_FLAGS,
+        }),
+        _ => Value::Unreadable,
     })
-})
-.json_only();
+    .json_only();
+
+const FLAGS_ABOUT: &str =
+    "the flags of the call that the kernel takes; those of openat2 are read from the process";
 
 const ACCESS_MODES: [&str; 4] = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"];
 const ACCESS_MODE: u32 = 3;
@@ -133,9 +138,17 @@ fn flag(name: &str) -> std::result::Result<u32, String> {
 
 /// The function that all calls go through: other system calls cost what they did.
 const FEXIT: Hook = Hook {
-    name: "fexit do_sys_openat2: io_uring's opens are not seen",
-    probes: &[Probe::new("on_open", At::Fexit("do_sys_openat2"))],
+    name: "fexit do_sys_openat2 and openat2: io_uring's opens are not seen",
+    probes: &[
+        Probe::new("on_openat2", At::Fexit(OPENAT2)),
+        // Where there are 32-bit callers, on x86.
+        Probe::optional("on_openat2_32", At::Fexit("__ia32_sys_openat2")),
+        Probe::new("on_open", At::Fexit("do_sys_openat2")),
+    ],
 };
+/// The call may fail before it comes to the function that all go through.
+const OPENAT2: &str =
+    if cfg!(target_arch = "x86_64") { "__x64_sys_openat2" } else { "__arm64_sys_openat2" };
 /// The end of every system call.
 const SYS_EXIT: Hook = Hook {
     name: "tp_btf sys_exit: io_uring's opens are not seen",

@@ -260,28 +260,29 @@ static int do_opens(char **argv)
 }
 
 /*
- * FILE: openat2 that the kernel refuses before it opens anything, and open with flags that it does not know or
+ * DIR /NAME: openat2 that the kernel refuses before it opens anything, and open with flags that it does not know or
  * leaves out, and below a directory that stands for the root.
  */
 static int do_odd_opens(char **argv)
 {
 	struct { unsigned long long flags, mode, resolve, unknown; } how = { .flags = O_WRONLY, .unknown = 1 };
-	int dir = open("/", O_PATH | O_DIRECTORY);
+	int dir = open(argv[0], O_PATH | O_DIRECTORY);
+	const char *name = argv[1];
 
 	/* Too short, with unknown bytes, not readable, and with a flag that there is not. */
-	if (syscall(SYS_openat2, AT_FDCWD, argv[0], &how, 8) != -1 || errno != EINVAL ||
-	    syscall(SYS_openat2, AT_FDCWD, argv[0], &how, sizeof(how)) != -1 || errno != E2BIG ||
-	    syscall(SYS_openat2, AT_FDCWD, argv[0], 16, 24) != -1 || errno != EFAULT)
+	if (syscall(SYS_openat2, AT_FDCWD, name, &how, 8) != -1 || errno != EINVAL ||
+	    syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how)) != -1 || errno != E2BIG ||
+	    syscall(SYS_openat2, AT_FDCWD, name, 16, 24) != -1 || errno != EFAULT)
 		return fail("openat2");
 	how.flags = 1ULL << 40;
-	if (syscall(SYS_openat2, AT_FDCWD, argv[0], &how, 24) != -1 || errno != EINVAL)
+	if (syscall(SYS_openat2, AT_FDCWD, name, &how, 24) != -1 || errno != EINVAL)
 		return fail("flags of openat2");
 	how.flags = O_RDONLY;
 	how.resolve = 0x10; /* RESOLVE_IN_ROOT */
-	if (syscall(SYS_openat2, dir, argv[0], &how, 24) < 0)
+	if (syscall(SYS_openat2, dir, name, &how, 24) < 0)
 		return fail("openat2 in a root");
-	if (syscall(SYS_openat, AT_FDCWD, argv[0], O_PATH | O_APPEND | O_NONBLOCK | 1 << 30) < 0 ||
-	    syscall(SYS_openat, AT_FDCWD, argv[0], O_RDWR | 1 << 29) < 0)
+	if (syscall(SYS_openat, dir, name + 1, O_PATH | O_APPEND | O_NONBLOCK | 1 << 30) < 0 ||
+	    syscall(SYS_openat, dir, name + 1, O_RDWR | 1 << 29) < 0)
 		return fail("openat");
 	return 0;
 }

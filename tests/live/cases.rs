@@ -16,6 +16,22 @@ const OPENS: Case = Case {
     ],
     ..CASE
 };
+/// The kernel refuses some before it opens anything, and leaves flags out.
+const ODD_OPENS: Case = Case {
+    command: &["sh", "-c", ": >>$DIR/f; exec $CALLS odd-opens $DIR /f"],
+    shows: &[
+        r#"{"fd": -1, "errno": "EINVAL", "flags": ["O_WRONLY"], "path": "/f"}"#,
+        r#"{"fd": -1, "errno": "E2BIG", "flags": ["O_WRONLY"], "path": "/f"}"#,
+        r#"{"fd": -1, "errno": "EFAULT", "flags": null, "path": "/f"}"#,
+        r#"{"fd": -1, "errno": "EINVAL", "flags": ["O_RDONLY"], "path": "/f"}"#,
+        r#"{"errno": null, "flags": ["O_RDONLY"], "path": "/f", "full_path": "$DIR/f"}"#,
+        r#"{"errno": null, "flags": ["O_RDONLY", "O_PATH"], "path": "f", "full_path": "$DIR/f"}"#,
+        r#"{"errno": null, "flags": ["O_RDWR"], "path": "f", "full_path": "$DIR/f"}"#,
+    ],
+    // And the shell's own.
+    events: Some(8),
+    ..CASE
+};
 const OPENS32: Case = Case {
     command: &["sh", "-c", "cd $DIR; : >f; exec $CALLS open32 $DIR/f f"],
     needs: &[Need::Calls32],
@@ -549,7 +565,13 @@ pub(crate) const CASES: &[Case] = &[
         name: "unlink_load_is_exact",
         args: &["unlinksnoop", "--json", "-n", "calls"],
         command: &["sh", "-c", "cd $DIR; exec $CALLS unlinks 500"],
-        shows: &[r#"{"type": "summary", "produced": 2000, "delivered": 2000, "lost": {}}"#],
+        shows: &[r#"{"type": "summary", "produced": 2000}"#],
+        also: |run| {
+            // A kernel that preempts a program skips it for all others on that CPU until it goes on.
+            let summary = run.json()?.pop().unwrap_or_default();
+            let known = summary["lost"].as_object().is_some_and(|lost| lost.keys().all(|key| key == "recursion"));
+            if known { Ok(()) } else { Err(format!("{summary}")) }
+        },
         ..CASE
     },
     Case {
@@ -733,6 +755,17 @@ pub(crate) const CASES: &[Case] = &[
         name: "open_by_sys_exit",
         args: &["opensnoop", "--hook", "sys-exit", "--json", "--fields", OPEN_FIELDS],
         ..OPENS
+    },
+    Case {
+        name: "open_odd_ones_by_fexit",
+        args: &["opensnoop", "--hook", "fexit", "--json", "--fields", OPEN_FIELDS, "--path", "$DIR/f", "--path", "/f"],
+        needs: &[Need::Fexit],
+        ..ODD_OPENS
+    },
+    Case {
+        name: "open_odd_ones_by_sys_exit",
+        args: &["opensnoop", "--hook", "sys-exit", "--json", "--fields", OPEN_FIELDS, "--path", "$DIR/f", "--path", "/f"],
+        ..ODD_OPENS
     },
     Case {
         name: "open_by_32_bit_calls_and_fexit",
@@ -1527,7 +1560,7 @@ pub(crate) const CASES: &[Case] = &[
         needs: &[BASH],
         also: |run| {
             let lines = run.stdout.lines().skip(1).filter_map(|line| line.splitn(3, ' ').nth(2));
-            let lines = lines.map(|line| line.trim_start()).collect::<Vec<_>>();
+            let lines = lines.map(str::trim_start).collect::<Vec<_>>();
             let expected = [r"\[end of file]", r"\-", "''", r": \[...]", "[end of file]"];
             if lines == expected { Ok(()) } else { Err(format!("{lines:?}")) }
         },
