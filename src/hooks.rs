@@ -2,15 +2,10 @@
 //! a tool names several ways, they are tried in order, and the first that works is taken.
 
 use std::fmt::{self, Display, Formatter};
-use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use libbpf_rs::libbpf_sys::{
-    PERF_COUNT_HW_CPU_CYCLES, PERF_COUNT_SW_CPU_CLOCK, PERF_TYPE_HARDWARE, PERF_TYPE_SOFTWARE,
-    perf_event_attr,
-};
 use libbpf_rs::{
     Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, TracepointCategory,
     UprobeMultiOpts,
@@ -138,13 +133,6 @@ pub(crate) enum At<'a> {
     Kretprobe(&'a str),
     /// A tracepoint: category and name.
     Tracepoint(&'a str, &'a str),
-    /// Some times a second on each CPU.
-    Samples {
-        /// What counts until the next one.
-        of: Counter,
-        /// How many times.
-        per_second: u64,
-    },
     /// The entries of user functions.
     Uprobes {
         /// Where they are.
@@ -178,15 +166,6 @@ pub(crate) enum At<'a> {
     },
 }
 
-/// What the kernel counts until the next sample.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Counter {
-    /// The processor's cycles.
-    Cycles,
-    /// A clock of the kernel's.
-    Clock,
-}
-
 impl<'a> Probe<'a> {
     pub(crate) const fn new(program: &'a str, at: At<'a>) -> Self {
         Self { program, at, optional: false }
@@ -199,15 +178,6 @@ impl<'a> Probe<'a> {
     pub(crate) fn attach(&self, object: &Object) -> Result<Vec<Link>> {
         let program = program(object, self.program)?;
         let link = match self.at {
-            At::Samples { of, per_second } => {
-                let samples = kernel::online_cpus()?.into_iter().map(|cpu| {
-                    let event = samples(of, per_second, cpu).doing(self.at)?;
-                    // The link closes it.
-                    let link = program.attach_perf_event(event.into_raw_fd());
-                    link.map_err(|error| Error::new(self.at, cause(&error)))
-                });
-                return samples.collect();
-            }
             At::Declared | At::Fentry(_) | At::Fexit(_) | At::Later => program.attach(),
             At::KprobeMulti { functions, at_return } => {
                 program.attach_kprobe_multi(at_return, functions.to_vec())
@@ -294,17 +264,6 @@ fn attach_uprobes(
     options.offsets.iter().map(attach).collect()
 }
 
-fn samples(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
-    let (kind, config) = match of {
-        Counter::Cycles => (PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES),
-        Counter::Clock => (PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK),
-    };
-    let mut attr = perf_event_attr { type_: kind, config: config.into(), ..Default::default() };
-    attr.__bindgen_anon_1.sample_freq = per_second;
-    attr.set_freq(1);
-    sys::perf_event_open(&mut attr, cpu)
-}
-
 impl<'a> At<'a> {
     /// The kernel function that a program must be given before it is loaded.
     fn target(self) -> Option<&'a str> {
@@ -335,8 +294,6 @@ impl Display for At<'_> {
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
             At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
-            At::Samples { of: Counter::Cycles, .. } => f.write_str("samples by the cycle counter"),
-            At::Samples { of: Counter::Clock, .. } => f.write_str("samples by the kernel's clock"),
             At::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {file}")
             }
@@ -359,7 +316,7 @@ fn write_uprobes(
 }
 
 /// The system's own reason, without libbpf-rs's words before it and the number behind.
-fn cause(error: &libbpf_rs::Error) -> String {
+pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -40,6 +40,7 @@ mod privileges;
 mod processes;
 mod report;
 mod resolvers;
+mod samplers;
 mod servers;
 mod session;
 mod shells;

@@ -1,7 +1,9 @@
-//! How much time may go into names. Whoever is traced can make each one dear, by files with millions
+//! How much processor time may go into names. Whoever is traced can make each one dear, by files with millions
 //! of symbols or by a million mappings: then they stay without names, and samples still come in.
 
 use std::time::{Duration, Instant};
+
+use nix::time::{ClockId, clock_gettime};
 
 /// The most that is saved up: reading all that runs on a large machine takes less.
 const MOST: i64 = 1_000_000_000;
@@ -22,16 +24,23 @@ impl Budget {
 
     /// Does the work, unless there is no time left for any. Work that has begun is finished.
     pub(super) fn spend<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
-        let began = Instant::now();
-        self.left_ns = (self.left_ns + ns(began.duration_since(self.at)) / SHARE).min(MOST);
-        self.at = began;
+        let now = Instant::now();
+        self.left_ns = (self.left_ns + ns(now.duration_since(self.at)) / SHARE).min(MOST);
+        self.at = now;
         if self.left_ns <= 0 {
             return None;
         }
+        let before = processor_ns();
         let done = work();
-        self.left_ns -= ns(began.elapsed());
+        self.left_ns -= processor_ns() - before;
         Some(done)
     }
+}
+
+/// What this thread has used: on a busy machine much more time passes, which is not the work's.
+fn processor_ns() -> i64 {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
 fn ns(time: Duration) -> i64 {

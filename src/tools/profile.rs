@@ -1,11 +1,13 @@
 //! profile: where the processors spend their time.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::num::NonZeroUsize;
 #[cfg(feature = "svg")]
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,12 +16,13 @@ use libbpf_rs::skel::Skel as _;
 use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::decode::{self, Header, Record, c_str};
 use crate::error::{Error, Result};
-use crate::hooks::{At, Counter, Hook, Probe};
+use crate::hooks::{At, Hook, Probe};
 use crate::options::{self, Format, IntervalOptions};
 use crate::privileges;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
+use crate::samplers::{Counter, Sampling};
 use crate::session::{Session, Storage, Wants};
 use crate::stream::Consumer;
 use crate::symbols::{Function, Space, Symbols};
@@ -187,6 +190,10 @@ fn percent<'a>(part: u64, all: u64) -> Value<'a> {
 
 const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
 
+const PROGRAM: &str = "on_sample";
+const SAMPLES_OF_CPUS: Hook =
+    Hook { name: "samples of CPUs", probes: &[Probe::new(PROGRAM, At::Later)] };
+
 impl Tool for Profile {
     const NAME: &'static str = "profile";
     const ABOUT: &'static str = "Show where the processors spend their time, by sampling stacks";
@@ -212,24 +219,30 @@ impl Tool for Profile {
         self.check_frequency()?;
         #[cfg(feature = "svg")]
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
-        let by = |of| [Probe::new("on_sample", At::Samples { of, per_second: self.frequency })];
-        let (cycles, clock) = (by(Counter::Cycles), by(Counter::Clock));
-        let cycles = Hook { name: "samples by the cycle counter", probes: &cycles };
-        let clock = Hook { name: "samples by the kernel's clock", probes: &clock };
-        // A CPU that has nothing to do has no cycles.
-        let hooks: &[&Hook] = if self.include_idle { &[&clock] } else { &[&cycles, &clock] };
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
         let wants = Wants { at_once: true, ..Wants::default() };
-        let (skel, links) =
-            session.attach::<ProfileSkelBuilder>(&mut storage, &wants, hooks, |open| {
+        let (skel, links) = session.attach::<ProfileSkelBuilder>(
+            &mut storage,
+            &wants,
+            &[&SAMPLES_OF_CPUS],
+            |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_kernel = (!self.user_stacks_only).into();
                     constants.with_user = (!self.kernel_stacks_only).into();
                     constants.with_idle = self.include_idle.into();
                 }
-            })?;
-        session.run_consumer(skel.object(), links, |report| {
+            },
+        )?;
+        // A CPU that has nothing to do has no cycles.
+        let cycles = (!self.include_idle).then_some(Counter::Cycles);
+        let counters = cycles.into_iter().chain([Counter::Clock]).collect::<Vec<_>>();
+        let (program, per_second) = (PROGRAM, self.frequency);
+        let verbose = session.verbose();
+        let sampling = Sampling { tool: Self::NAME, program, per_second, verbose };
+        let samplers = sampling.start(skel.object(), &counters)?;
+        let missed_cpus = samplers.missed();
+        session.run_consumer(skel.object(), (links, samplers), |report| {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
             let none: &[&Col] = &[];
@@ -244,6 +257,7 @@ impl Tool for Profile {
                 of_programs: 0,
                 broken: 0,
                 depth_max: depth_max(),
+                missed_cpus,
                 #[cfg(feature = "svg")]
                 svg,
             }
@@ -289,6 +303,7 @@ struct Samples<'a> {
     of_programs: u64,
     broken: u64,
     depth_max: usize,
+    missed_cpus: Rc<Cell<u64>>,
     #[cfg(feature = "svg")]
     svg: Option<flames::Svg>,
 }
@@ -320,7 +335,7 @@ impl Consumer<types::event> for Samples<'_> {
                 report.fail(error);
             }
         }
-        self.say_what_is_broken(report);
+        self.say_what_is_missing(report);
         self.stacks.clear();
         self.calls = 0;
         self.symbols.forget();
@@ -371,13 +386,20 @@ impl Samples<'_> {
         stack
     }
 
-    fn say_what_is_broken(&self, report: &mut Report) {
+    fn say_what_is_missing(&self, report: &mut Report) {
         let (all, broken) = (self.of_programs, self.broken);
-        let line = format!(
-            "{broken} of {all} stacks of programs end early: programs built without frame pointers"
-        );
-        let lines = if broken > 0 { vec![line] } else { Vec::new() };
-        report.beside(lines, vec![("stacks", all), ("broken_stacks", broken)]);
+        let mut lines = Vec::new();
+        if broken > 0 {
+            lines.push(format!(
+                "{broken} of {all} stacks of programs end early: programs built without frame pointers"
+            ));
+        }
+        let missed = self.missed_cpus.get();
+        if missed > 0 {
+            lines.push(format!("{missed} CPUs were not sampled all the time"));
+        }
+        let values = [("stacks", all), ("broken_stacks", broken), ("missed_cpus", missed)];
+        report.beside(lines, values.into());
     }
 
     fn all(&self) -> u64 {

@@ -5,16 +5,18 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
 use serde_json::Value;
 
 use crate::behaviours::{Behaviour, check, text};
 use crate::made::{self, CODE_ADDRESS, CODE_END, SYMBOLS_SIZE_AT};
-use crate::run::{calls, ebtools, scratch_dir, this_program};
+use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("profile_survives_files_that_are_cut_off", survives_files_that_are_cut_off),
     ("profile_reads_so_much_of_a_file", reads_so_much_of_a_file),
     ("profile_shows_no_versions_as_functions", shows_no_versions_as_functions),
+    ("profile_samples_cpus_that_come_back", samples_cpus_that_come_back),
 ];
 
 const ATTACKER: u32 = 65534;
@@ -127,4 +129,50 @@ fn shows_no_versions_as_functions() -> Result<(), String> {
     let prefix = format!("[mapped+{:#x}", CODE_ADDRESS >> 4);
     let good = !functions.is_empty() && functions.iter().all(|name| name.starts_with(&prefix));
     check(good, || format!("{functions:?}"))
+}
+
+const SECOND_CPU: &str = "/sys/devices/system/cpu/cpu1/online";
+
+/// The second CPU, which is put back in every case.
+struct SecondCpu;
+
+impl SecondCpu {
+    fn set(state: &str) -> Result<(), String> {
+        fs::write(SECOND_CPU, state).map_err(text)
+    }
+}
+
+impl Drop for SecondCpu {
+    fn drop(&mut self) {
+        let _ = Self::set("1");
+    }
+}
+
+/// One that is away for a while, and one that is back before anybody has looked.
+fn samples_cpus_that_come_back() -> Result<(), String> {
+    if fs::read_to_string(SECOND_CPU).is_ok_and(|state| state.trim() != "1")
+        || fs::OpenOptions::new().write(true).open(SECOND_CPU).is_err()
+    {
+        return Err("skipped: there is no second CPU that can be switched off".into());
+    }
+    for is_seen in [true, false] {
+        let mut running = Running::start(&["profile", "--json", "-n", "calls"])?;
+        let cpu = SecondCpu;
+        SecondCpu::set("0")?;
+        if is_seen {
+            running.wait_for("CPU 1 went")?;
+        }
+        drop(cpu);
+        running.wait_for("CPU 1 came")?;
+        let mut busy = Command::new("busybox");
+        let status = busy.args(["taskset", "2", calls(), "busy", "300"]).status().map_err(text)?;
+        check(status.success(), || status.to_string())?;
+        kill(running.pid(), Signal::SIGINT).map_err(text)?;
+        let (_, printed, said) = running.end().map_err(text)?;
+        let lines = printed.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let spin = lines.filter(|line| line["function"] == "spin");
+        let samples = spin.filter_map(|line| line["count"].as_u64()).sum::<u64>();
+        check(samples > 10, || format!("{samples} samples: {printed}{said}"))?;
+    }
+    Ok(())
 }
