@@ -38,8 +38,8 @@ fn build() -> Result<()> {
     let build = Build {
         libbpf: libbpf_headers(&out)?,
         clang: clang::find()?,
-        vmlinux: root.join("vmlinux"),
         arch: kernel_arch(&variable("CARGO_CFG_TARGET_ARCH")?)?,
+        root: root.clone(),
         out,
     };
     println!("cargo::rustc-env=EBTOOLS_LIBBPF_HEADERS={}", build.libbpf.display());
@@ -57,8 +57,8 @@ fn build() -> Result<()> {
 struct Build {
     clang: PathBuf,
     libbpf: PathBuf,
-    vmlinux: PathBuf,
     arch: &'static str,
+    root: PathBuf,
     out: PathBuf,
 }
 
@@ -99,21 +99,43 @@ impl Build {
     }
 
     fn one(&self, source: &Path) -> Result<()> {
+        let object = self.out.join(format!("{}.o", tool_name(source)));
+        let skeleton = skeleton(&self.out, source);
         SkeletonBuilder::new()
             .source(source)
+            .obj(&object)
             .clang(&self.clang)
-            .clang_args(clang::flags(self.arch, &self.vmlinux, &self.libbpf))
+            .clang_args(clang::flags(self.arch, &self.root, &self.libbpf))
             .reference_obj(true)
             // Nobody reads it, and a toolchain may come without rustfmt.
             .rustfmt(self.out.join("no-rustfmt"))
-            .build_and_generate(skeleton(&self.out, source))
+            .build_and_generate(&skeleton)
             // The innermost cause is what clang printed.
-            .map_err(|error| format!("compiling {}:\n{}", source.display(), error.root_cause()))
+            .map_err(|error| format!("compiling {}:\n{}", source.display(), error.root_cause()))?;
+        compress(&object, &skeleton)
     }
 
     fn describe(&self) -> String {
         format!("{} {} {}", self.clang.display(), self.arch, self.libbpf.display())
     }
+}
+
+/// Puts the object into its skeleton compressed: objects were a quarter of ebtools.
+fn compress(object: &Path, skeleton: &Path) -> Result<()> {
+    let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+    let code = String::from_utf8(read(skeleton)?).map_err(|error| error.to_string())?;
+    let (code, _data) = code
+        .rsplit_once("#[unsafe(link_section")
+        .filter(|(_, data)| data.contains("static DATA: [u8;"))
+        .ok_or("libbpf-cargo puts the object elsewhere than it did")?;
+    let packed = object.with_extension("o.deflate");
+    fs::write(&packed, miniz_oxide::deflate::compress_to_vec(&read(object)?, 10))
+        .map_err(|error| format!("{}: {error}", packed.display()))?;
+    let data = format!(
+        "static DATA: std::sync::LazyLock<Vec<u8>> = \
+         std::sync::LazyLock::new(|| crate::bpf::unpack(include_bytes!({packed:?})));\n}}\n"
+    );
+    write(skeleton, &format!("{code}{data}"))
 }
 
 /// One Rust module a skeleton. `Plain` says: any bytes are a valid value of the type.

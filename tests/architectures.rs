@@ -21,7 +21,7 @@ fn every_program_compiles_for_both() {
         }
         for arch in ["x86", "arm64"] {
             let output = Command::new(&clang)
-                .args(clang::flags(arch, &root.join("vmlinux"), libbpf))
+                .args(clang::flags(arch, root, libbpf))
                 .args(["-g", "-O2", "-target", "bpf", "-c", "-o", "/dev/null"])
                 .arg(&source)
                 .output()
