@@ -18,13 +18,21 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 TIME ?= 60
 
-.PHONY: build run test bench fuzz lint fmt install uninstall clean help setup
+# Of the static file: x86_64-unknown-linux-musl or aarch64-unknown-linux-musl.
+TARGET ?= x86_64-unknown-linux-musl
+
+.PHONY: build run static test bench fuzz lint fmt install uninstall reproducible clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
 
 run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
 	$(SUDO) $(BINARY) $(ARGS)
+
+static: ## build one file that needs no library, for TARGET=aarch64-unknown-linux-musl too
+	TARGET=$(TARGET) scripts/setup static
+	scripts/static $(TARGET)
+	@ls -l target/$(TARGET)/static/ebtools
 
 test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it, CASES=exec narrows the cases
 	scripts/setup build test
@@ -47,7 +55,7 @@ lint: ## check formats and run the linters
 	rustfmt --edition 2024 --check src/tools/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.*
-	shellcheck -S warning scripts/setup scripts/test scripts/clang-format tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers .ci/run
+	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers .ci/run
 
 fmt: ## format all sources
 	scripts/setup build lint
@@ -63,6 +71,10 @@ install: ## install to $(DESTDIR)$(PREFIX): the binary, and a link TOOL-ebtools 
 uninstall: ## remove what install installed
 	for tool in $$('$(DESTDIR)$(PREFIX)/bin/ebtools' --list); do rm -f "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools"; done
 	rm -f '$(DESTDIR)$(PREFIX)/bin/ebtools'
+
+reproducible: ## build what is committed in two folders, and compare
+	TARGET=$(TARGET) scripts/setup static
+	scripts/reproducible $(TARGET)
 
 clean: ## remove what was built
 	rm -rf target
