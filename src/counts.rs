@@ -108,6 +108,7 @@ pub(crate) fn every<A: Attached>(
         }
         sleep(intervals.wait(TICK));
     }
+    report.unattached(attached.unattached());
     drop(attached);
     let kernel = InKernel::of(object);
     let shown = show(&mut report, intervals.rest());

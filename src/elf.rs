@@ -204,6 +204,42 @@ pub(crate) fn offsets_of(file: &ForeignFile, wanted: &Wanted<'_>) -> Result<Vec<
     Ok(offsets)
 }
 
+/// Sections that only Go's compilers make.
+const OF_GO: [&[u8]; 3] = [b".go.buildinfo", b".gopclntab", b".note.go.buildid"];
+
+/// What switches from one stack to another: of QEMU, of Boost, of Ruby.
+const SWITCHES: [&[u8]; 5] = [
+    b"qemu_coroutine_new",
+    b"coroutine_trampoline",
+    b"make_fcontext",
+    b"jump_fcontext",
+    b"coroutine_transfer",
+];
+
+/// Why a program would not survive that returns are traced in it, if that is known: the kernel
+/// forgets the returns of a stack that the program has left, and Go looks for them itself.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is no ELF file.
+pub(crate) fn why_not_returns(file: &ForeignFile) -> Result<Option<&'static str>> {
+    own_stacks(file.reader(READ_MAX)).doing(format!("reading {file}"))
+}
+
+fn own_stacks<R: Read + Seek>(from: R) -> std::result::Result<Option<&'static str>, Failure> {
+    let mut image = Image::parse(from)?;
+    for section in OF_GO {
+        if image.section(section)?.is_some() {
+            return Ok(Some("it is written in Go, which moves its stacks"));
+        }
+    }
+    let mut switches = false;
+    for kind in [SHT_DYNSYM, SHT_SYMTAB] {
+        image.functions(kind, |name, _| switches |= SWITCHES.contains(&name))?;
+    }
+    Ok(switches.then_some("it has coroutines, which have stacks of their own"))
+}
+
 /// Looks among a file's functions and probes for those that are like one that is not there.
 pub(crate) fn consider(file: &ForeignFile, alike: &mut Alike<'_>) -> Result<()> {
     let none = places_of(file, |name| {

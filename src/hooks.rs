@@ -22,6 +22,11 @@ pub(crate) trait Attached {
     fn refresh(&mut self, _: &Object) -> Result<()> {
         Ok(())
     }
+
+    /// How many files could not be attached to, so that what happened in them is not known.
+    fn unattached(&self) -> u64 {
+        0
+    }
 }
 
 /// What is attached to the kernel.
@@ -75,6 +80,10 @@ impl<A: Attached, B: Attached> Attached for (A, B) {
     fn refresh(&mut self, object: &Object) -> Result<()> {
         self.0.refresh(object)?;
         self.1.refresh(object)
+    }
+
+    fn unattached(&self) -> u64 {
+        self.0.unattached() + self.1.unattached()
     }
 }
 

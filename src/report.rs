@@ -32,6 +32,8 @@ pub(crate) struct Report {
     error: Option<Error>,
     /// What a tool says beside the accounts: lines for people, and values in JSON.
     beside: (Vec<String>, Vec<(&'static str, u64)>),
+    /// Files that could not be attached to.
+    unattached: u64,
 }
 
 impl Report {
@@ -48,6 +50,7 @@ impl Report {
             counted: 0,
             error: None,
             beside: Default::default(),
+            unattached: 0,
         }
     }
 
@@ -121,6 +124,11 @@ impl Report {
         self.error = Some(error);
     }
 
+    /// So many files could not be attached to: what happened there is in no account.
+    pub(crate) fn unattached(&mut self, files: u64) {
+        self.unattached = files;
+    }
+
     /// To be said at the end beside the accounts: lines for people, and values in JSON.
     pub(crate) fn beside(&mut self, lines: Vec<String>, values: Vec<(&'static str, u64)>) {
         self.beside = (lines, values);
@@ -177,7 +185,12 @@ impl Report {
             Err(error) => (InKernel::default(), done.and(Err(error))),
         };
         let accounts = self.accounts(kernel);
-        let totals = accounts.line();
+        let mut totals = accounts.line();
+        if self.unattached > 0 {
+            let plural = if self.unattached == 1 { "" } else { "s" };
+            totals += &format!("; {} file{plural} could not be attached to", self.unattached);
+            self.beside.1.push(("unattached", self.unattached));
+        }
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
         if self.format == Format::Json {

@@ -50,6 +50,10 @@ impl Attached for Resolvers {
         }
         Ok(())
     }
+
+    fn unattached(&self) -> u64 {
+        self.0.unattached()
+    }
 }
 
 /// What a process that starts later would map here.

@@ -65,4 +65,8 @@ impl Attached for Servers {
         });
         Ok(())
     }
+
+    fn unattached(&self) -> u64 {
+        self.files.unattached()
+    }
 }

@@ -102,4 +102,8 @@ impl Attached for Shells {
         }
         Ok(())
     }
+
+    fn unattached(&self) -> u64 {
+        self.files.unattached()
+    }
 }

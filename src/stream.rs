@@ -89,6 +89,7 @@ pub(crate) fn events<E: Plain, A: Attached>(
     let ring = builder.build().doing("reading events")?;
     let filled = Filled::new(&map)?;
     let followed = follow(object, &mut attached, &ring, &reader, filled, &mut ending);
+    reader.borrow_mut().report.unattached(attached.unattached());
     drop(attached);
     let kernel = InKernel::of(object);
     let drained = drain(&ring, &reader, kernel.as_ref().map_or(0, |kernel| kernel.submitted));

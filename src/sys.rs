@@ -96,11 +96,14 @@ pub(crate) fn open_more_files() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.1, limits.1);
 }
 
-/// May this process open files beyond this one, or are there only a few left for what it must read?
-pub(crate) fn has_files_left(newest: BorrowedFd<'_>) -> bool {
-    // The lowest number that is free is taken: below the newest all are in use.
-    let used = u64::try_from(newest.as_raw_fd()).unwrap_or(0);
-    getrlimit(Resource::RLIMIT_NOFILE).is_ok_and(|(soft, _)| used + FILES_RESERVED < soft)
+/// May this process keep more files open than it has, with this one, which it will close, or are
+/// there only a few left for what it must read?
+pub(crate) fn has_files_left(open: BorrowedFd<'_>) -> bool {
+    // The lowest number that is free is taken: below it all are in use.
+    let next = open.try_clone_to_owned().ok().map(|next| next.as_raw_fd());
+    let used = next.and_then(|next| u64::try_from(next).ok()).unwrap_or(u64::MAX);
+    let limits = getrlimit(Resource::RLIMIT_NOFILE);
+    limits.is_ok_and(|(soft, _)| used.saturating_add(FILES_RESERVED) < soft)
 }
 
 /// Gives the command the limits that this process was started with.

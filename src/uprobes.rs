@@ -15,6 +15,7 @@ use crate::elf::{self, Search};
 use crate::error::{Error, Result};
 use crate::foreign::{ForeignFile, Identity, identity_at};
 use crate::hooks::{At, Links, Probe};
+use crate::kernel;
 use crate::messages::say;
 use crate::processes;
 use crate::procfs;
@@ -26,6 +27,9 @@ use crate::sys;
 pub(crate) struct Uprobe {
     /// The program's name in the `.bpf.c`.
     pub(crate) program: &'static str,
+    /// Where the kernel has uprobe.multi: the program for several functions, so that a file needs one
+    /// link for them, and the number that tells it which one it is.
+    pub(crate) shared: Option<(&'static str, u64)>,
     /// The function's name in the file; of a USDT probe, provider and name: `mysql:query__start`.
     pub(crate) name: &'static str,
     /// What of it.
@@ -110,6 +114,42 @@ enum Failure {
     Absent(Error),
     /// It may work later.
     Failed(Error),
+}
+
+/// What a program is attached to in a file at once.
+#[derive(Debug)]
+struct Group {
+    program: &'static str,
+    when: When,
+    names: Vec<&'static str>,
+    offsets: Vec<u64>,
+    /// Which of the functions it is, where the program is for several.
+    cookies: Vec<u64>,
+}
+
+impl Group {
+    fn of(way: Way, offsets: &[Option<u64>], is_shared: bool) -> Vec<Self> {
+        let mut groups = Vec::<Self>::new();
+        for (probe, offset) in way.iter().zip(offsets) {
+            let Some(offset) = *offset else { continue };
+            let shared = probe.shared.filter(|_| is_shared);
+            let program = shared.map_or(probe.program, |(program, _)| program);
+            let has_it = |group: &&mut Self| shared.is_some() && group.program == program;
+            let group = match groups.iter_mut().find(has_it) {
+                Some(group) => group,
+                None => {
+                    let (names, offsets, cookies) = Default::default();
+                    groups.push(Self { program, when: probe.when, names, offsets, cookies });
+                    let last = groups.len() - 1;
+                    &mut groups[last]
+                }
+            };
+            group.names.push(probe.name);
+            group.offsets.push(offset);
+            group.cookies.extend(shared.map(|(_, cookie)| cookie));
+        }
+        groups
+    }
 }
 
 /// Probes keep a file, and the file system that it is on, though nobody else may use it any more.
@@ -328,17 +368,16 @@ impl Files {
         offsets: &[Option<u64>],
     ) -> Result<Links> {
         let mut links = Links::default();
-        for (probe, offset) in way.iter().zip(offsets) {
-            let Some(offset) = *offset else { continue };
-            let at = match (probe.when, probe.name.split_once(':')) {
+        for group in Group::of(way, offsets, kernel::has_uprobe_multi()) {
+            let Group { program, when, names, offsets, cookies } = group;
+            let (offsets, cookies, pids) = (&offsets[..], &cookies[..], &[][..]);
+            let at = match (when, names[0].split_once(':')) {
                 (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
-                (When::Return, _) => {
-                    At::Uretprobes { file, offsets: &[offset], cookies: &[], pids: &[] }
-                }
-                _ => At::Uprobes { file, offsets: &[offset], cookies: &[], pids: &[] },
+                (When::Return, _) => At::Uretprobes { file, offsets, cookies, pids },
+                _ => At::Uprobes { file, offsets, cookies, pids },
             };
-            links.add(Probe::new(probe.program, at).attach(object)?);
-            self.note(&format!("hook in use: {at} ({})", probe.name));
+            links.add(Probe::new(program, at).attach(object)?);
+            self.note(&format!("hook in use: {at} ({})", names.join(", ")));
         }
         Ok(links)
     }

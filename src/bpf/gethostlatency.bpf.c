@@ -275,3 +275,32 @@ int BPF_KRETPROBE(on_gethostbyname2_r_return, int ret)
 {
 	return end(GETHOSTBYNAME2_R, ret);
 }
+
+/*
+ * All functions of a file by one link, which says by its cookie which one it is: where the kernel
+ * has uprobe.multi.
+ */
+SEC("uprobe")
+int BPF_KPROBE(on_call, const char *host, void *second, void *third, void *fourth)
+{
+	__u32 function = bpf_get_attach_cookie(ctx);
+	const void *result = NULL;
+
+	/* Or clang reads from an address that it chooses, which the verifier refuses. */
+	barrier_var(second);
+	barrier_var(third);
+	barrier_var(fourth);
+	if (function == GETADDRINFO)
+		result = fourth;
+	else if (function == GETHOSTBYNAME_R)
+		result = second;
+	else if (function == GETHOSTBYNAME2_R)
+		result = third;
+	return begin(function, host, result);
+}
+
+SEC("uretprobe")
+int BPF_KRETPROBE(on_call_return, __u64 ret)
+{
+	return end(bpf_get_attach_cookie(ctx), ret);
+}

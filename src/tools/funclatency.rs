@@ -42,6 +42,10 @@ pub(crate) struct Funclatency {
     #[arg(long)]
     ret: bool,
 
+    /// Trace a program that will probably be ended by it
+    #[arg(long)]
+    force: bool,
+
     #[command(flatten)]
     options: IntervalOptions,
 }
@@ -185,6 +189,11 @@ impl Funclatency {
             Some((file, function)) => {
                 let file = elf::open(&libraries::named(file)?)?;
                 let offsets = elf::offsets_of(&file, &Wanted::new(function))?;
+                if let Some(why) = elf::why_not_returns(&file)?.filter(|_| !self.force) {
+                    let cause = format!("tracing returns would end it: {why}");
+                    return Err(Error::new(format!("funclatency: {file}"), cause)
+                        .hint("--force traces it all the same"));
+                }
                 if offsets.len() > FUNCTIONS_MAX {
                     return Err(too_many(&self.function, offsets.len()));
                 }

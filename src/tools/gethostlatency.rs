@@ -7,6 +7,7 @@ use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::decode::{self, Record};
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
+use crate::kernel;
 use crate::options::EventOptions;
 use crate::privileges;
 use crate::render::{Column, Shown, Value};
@@ -119,24 +120,50 @@ fn result(function: types::function, ret: i32) -> &'static str {
 }
 
 macro_rules! functions {
-    ($($function:literal),*) => {
+    ($($name:literal $number:ident),*) => {
         const FUNCTIONS: Way = &[
             // Returns first: a call whose entry is seen must not lose its return.
-            $(Uprobe { program: concat!("on_", $function, "_return"), name: $function, when: When::Return },)*
-            $(Uprobe { program: concat!("on_", $function), name: $function, when: When::Entry },)*
+            $(Uprobe {
+                program: concat!("on_", $name, "_return"),
+                shared: Some(("on_call_return", types::function::$number.0 as u64)),
+                name: $name,
+                when: When::Return,
+            },)*
+            $(Uprobe {
+                program: concat!("on_", $name),
+                shared: Some(("on_call", types::function::$number.0 as u64)),
+                name: $name,
+                when: When::Entry,
+            },)*
         ];
         const LOOKUPS: Hook = Hook {
             name: "uprobes and uretprobes",
             probes: &[
-                $(Probe::new(concat!("on_", $function), At::Later),)*
-                $(Probe::new(concat!("on_", $function, "_return"), At::Later),)*
+                $(Probe::new(concat!("on_", $name), At::Later),)*
+                $(Probe::new(concat!("on_", $name, "_return"), At::Later),)*
                 Probe::new("on_thread_end", At::Declared),
             ],
         };
     };
 }
 
-functions!("getaddrinfo", "gethostbyname", "gethostbyname2", "gethostbyname_r", "gethostbyname2_r");
+functions!(
+    "getaddrinfo" GETADDRINFO,
+    "gethostbyname" GETHOSTBYNAME,
+    "gethostbyname2" GETHOSTBYNAME2,
+    "gethostbyname_r" GETHOSTBYNAME_R,
+    "gethostbyname2_r" GETHOSTBYNAME2_R
+);
+
+/// Two links for a file instead of ten.
+const LOOKUPS_BY_COOKIE: Hook = Hook {
+    name: "uprobe.multi",
+    probes: &[
+        Probe::new("on_call", At::Later),
+        Probe::new("on_call_return", At::Later),
+        Probe::new("on_thread_end", At::Declared),
+    ],
+};
 
 impl Tool for Gethostlatency {
     const NAME: &'static str = "gethostlatency";
@@ -160,7 +187,7 @@ impl Tool for Gethostlatency {
         let (skel, links) = session.attach::<GethostlatencySkelBuilder>(
             &mut storage,
             &Wants::of(&columns),
-            &[&LOOKUPS],
+            &[if kernel::has_uprobe_multi() { &LOOKUPS_BY_COOKIE } else { &LOOKUPS }],
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_addresses = with_addresses.into();

@@ -105,7 +105,7 @@ fn title(text: &[u8]) -> Option<&[u8]> {
 
 macro_rules! uprobes {
     ($($program:literal $when:ident $name:literal),*) => {
-        &[$(Uprobe { program: $program, name: $name, when: When::$when }),*]
+        &[$(Uprobe { program: $program, shared: None, name: $name, when: When::$when }),*]
     };
 }
 

@@ -62,7 +62,8 @@ pub(super) const COLUMNS: &[Col] = &[
 ];
 
 const LINES: Hook = Hook { name: "uretprobes", probes: &[Probe::new("on_readline", At::Later)] };
-const FUNCTIONS: Way = &[Uprobe { program: "on_readline", name: "readline", when: When::Return }];
+const FUNCTIONS: Way =
+    &[Uprobe { program: "on_readline", shared: None, name: "readline", when: When::Return }];
 
 impl Tool for Readline {
     const NAME: &'static str = "readline";

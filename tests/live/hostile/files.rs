@@ -21,6 +21,8 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("files_with_probes_that_are_none", files_with_probes_that_are_none),
     ("files_with_another_name_are_the_same", files_with_another_name_are_the_same),
     ("files_of_a_chroot", files_of_a_chroot),
+    ("files_with_stacks_of_their_own", files_with_stacks_of_their_own),
+    ("files_that_are_too_many_are_told_of", files_that_are_too_many_are_told_of),
 ];
 
 /// The attacker.
@@ -305,5 +307,61 @@ fn files_with_another_name_are_the_same() -> Result<(), String> {
     }
     let (stdout, _) = finish(running)?;
     check(stdout.contains(r#""produced":14,"delivered":14,"lost":{}"#), || stdout)?;
+    fs::remove_dir_all(dir).map_err(text)
+}
+
+/// A hundred containers have each a library of their own: without descriptors for all of them it
+/// says how many it has not attached to.
+fn files_that_are_too_many_are_told_of() -> Result<(), String> {
+    let (dir, program) = scene("many")?;
+    let mut containers = Vec::new();
+    for number in 0..40 {
+        let own = dir.join(number.to_string());
+        fs::create_dir(&own).map_err(text)?;
+        let library = own.join(LIBC);
+        let functions = &[("getaddrinfo", CODE), ("gethostbyname", CODE + 64)];
+        Image { functions, ..Image::default() }.write(&library).map_err(text)?;
+        containers.push(Waiting::start(0, &program, &["map", &library.to_string_lossy()])?);
+    }
+    let run = |limit: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\""), &ebtools()]);
+        command.args(["gethostlatency", "--json", "-v", "-d", "100"]);
+        finish(Running::start_command(&mut command)?)
+    };
+    // A soft limit is raised: without uprobe.multi each function takes four.
+    let (stdout, said) = run("-Sn 100")?;
+    check(!stdout.contains("unattached"), || format!("{stdout} {said}"))?;
+    let (stdout, said) = run("-n 100")?;
+    let good = stdout.contains("\"unattached\":") && said.contains(" could not be attached to");
+    check(good, || format!("{stdout} {said}"))?;
+    drop(containers);
+    fs::remove_dir_all(dir).map_err(text)
+}
+
+/// Programs that tracing would end are refused, unless the user wants it.
+fn files_with_stacks_of_their_own() -> Result<(), String> {
+    let (dir, _) = scene("stacks")?;
+    let path = dir.join("program");
+    let plain = [("main", CODE)];
+    let coroutines = [("main", CODE), ("qemu_coroutine_new", CODE + 64)];
+    for (functions, is_go, why) in [
+        (&plain[..], false, None),
+        (&plain[..], true, Some("it is written in Go")),
+        (&coroutines[..], false, Some("it has coroutines")),
+    ] {
+        Image { functions, is_go, ..Image::default() }.write(&path).map_err(text)?;
+        for force in [&[][..], &["--force"]] {
+            let mut command = Command::new(ebtools());
+            command.args(["funclatency", "-d", "0.1", &format!("{}:main", path.display())]);
+            let output = command.args(force).stdin(Stdio::null()).output().map_err(text)?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let good = match why.filter(|_| force.is_empty()) {
+                Some(why) => output.status.code() == Some(1) && said.contains(why),
+                None => output.status.code() == Some(0),
+            };
+            check(good, || format!("{why:?} {force:?}: {} {said}", output.status))?;
+        }
+    }
     fs::remove_dir_all(dir).map_err(text)
 }
