@@ -1,5 +1,6 @@
 //! What the user gets: lines on standard output, and the accounts of what was lost.
 
+use std::env;
 use std::io::ErrorKind;
 
 use libbpf_rs::Object;
@@ -11,7 +12,7 @@ use crate::loss::{self, Accounts, InKernel, Taken};
 use crate::messages::say;
 use crate::options::Format;
 use crate::output::Output;
-use crate::render::{Clock, Column, Lines, json};
+use crate::render::{Clock, Column, Lines, is_zone_of_system, json};
 
 /// The lines of one run.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ impl Report {
             tool,
             format,
             buffer,
-            clock: Clock::new(boot_ns()),
+            clock: clock(tool, format),
             output: Output::new(),
             told: Accounts::default(),
             rejected: 0,
@@ -230,6 +231,16 @@ impl Report {
     fn pipe_is_closed(&mut self) -> bool {
         self.output.failure().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
     }
+}
+
+fn clock(tool: &str, format: Format) -> Clock {
+    let clock = Clock::new(boot_ns());
+    // JSON has no local time.
+    if format == Format::Json || env::var("TZ").map_or(true, |tz| is_zone_of_system(&tz)) {
+        return clock;
+    }
+    say(format_args!("{tool}: TZ names no time zone of this system: times are in UTC"));
+    clock.in_utc()
 }
 
 /// Nanoseconds on the clock that the kernel stamps records with.

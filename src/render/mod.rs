@@ -13,7 +13,7 @@ mod column;
 mod time;
 
 pub use column::{Column, Shown, Source, Value};
-pub use time::Clock;
+pub use time::{Clock, is_zone_of_system};
 
 /// Makes the lines of one kind of row.
 #[derive(Debug)]

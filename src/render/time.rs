@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Write as _};
+use std::path::{Component, Path};
 
 use chrono::{DateTime, Local, Utc};
 
@@ -10,6 +11,8 @@ use chrono::{DateTime, Local, Utc};
 pub struct Clock {
     /// The time of day when the machine booted, in nanoseconds since 1970.
     boot_ns: i64,
+    /// The local time is not to be looked for.
+    is_utc: bool,
     utc: Cell<Second>,
     local: Cell<Second>,
 }
@@ -28,6 +31,12 @@ impl Clock {
     /// A clock for a machine that booted `boot_ns` nanoseconds after 1970 began.
     pub fn new(boot_ns: i64) -> Self {
         Self { boot_ns, ..Self::default() }
+    }
+
+    /// The same, which shows UTC for the local time.
+    #[must_use]
+    pub fn in_utc(self) -> Self {
+        Self { is_utc: true, ..self }
     }
 
     /// The machine booted at another time: its clock was set.
@@ -64,11 +73,33 @@ impl Clock {
         let (second, _) = self.time(time_ns);
         out.extend_from_slice(
             Second::of(second, &self.local, |time, text| {
-                write!(text, "{}", time.with_timezone(&Local).format("%H:%M:%S"))
+                let format = "%H:%M:%S";
+                match self.is_utc {
+                    true => write!(text, "{}", time.format(format)),
+                    false => write!(text, "{}", time.with_timezone(&Local).format(format)),
+                }
             })
             .bytes(),
         );
     }
+}
+
+/// Where the system's time zones are, and which of them is its own.
+const ZONES: [&str; 5] = [
+    "/usr/share/zoneinfo",
+    "/share/zoneinfo",
+    "/etc/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+    "/etc/localtime",
+];
+
+/// May the file that a value of `TZ` stands for be opened? Whoever set it may not be allowed to have
+/// it opened by this process; and another file than a time zone, like a FIFO, could be without end.
+pub fn is_zone_of_system(tz: &str) -> bool {
+    let path = Path::new(tz.strip_prefix(':').unwrap_or(tz));
+    let goes_up = path.components().any(|part| part == Component::ParentDir);
+    let is_known = path.is_relative() || ZONES.iter().any(|zones| path.starts_with(zones));
+    is_known && !goes_up
 }
 
 impl Second {
@@ -112,6 +143,24 @@ mod tests {
         assert_eq!(text(boot, 1_000_000_007), "2023-11-14T22:13:21.000000007Z");
         assert_eq!(text(-1, 0), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(text(i64::MAX, u64::MAX), "2262-04-11T23:47:16.854775807Z");
+    }
+
+    #[test]
+    fn opens_zones_of_the_system_alone() {
+        for tz in ["", "UTC", ":Europe/Berlin", "EST5EDT,M3.2.0,M11.1.0", ":/etc/localtime"] {
+            assert!(is_zone_of_system(tz), "{tz}");
+        }
+        assert!(is_zone_of_system("/usr/share/zoneinfo/Asia/Tokyo"));
+        for tz in ["/tmp/x", ":/tmp/x", "../../../tmp/x", "/usr/share/zoneinfo/../../../tmp/x"] {
+            assert!(!is_zone_of_system(tz), "{tz}");
+        }
+    }
+
+    #[test]
+    fn shows_utc_where_it_should() {
+        let mut out = Vec::new();
+        Clock::new(0).in_utc().local_into(&mut out, 3_661_000_000_000);
+        assert_eq!(out, b"01:01:01");
     }
 
     #[test]
