@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::ending;
 use crate::messages::say;
+use crate::signals;
+use crate::sink;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
 
-/// Runs the program: exit code 0, 1 after a failure, 2 for wrong usage.
+/// Runs the program: exit code 0 or the command's, 1 after a failure, 2 for wrong usage.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter().collect::<Vec<_>>();
     let tool = tool::named_by(&tool::program_name(args.first()), TOOLS);
@@ -84,11 +87,13 @@ fn tool_named(name: &str) -> Option<Entry> {
 }
 
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
-    match tool.run(matches) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+    sink::open_both();
+    let done = signals::watch().map_or_else(|error| Ok(Err(error)), |()| tool.run(matches));
+    match done {
+        Ok(Ok(())) => ExitCode::from(ending::exit_code()),
         Ok(Err(error)) => {
             say(format_args!("ebtools: {error}"));
-            if error.is_usage() { ExitCode::from(2) } else { ExitCode::FAILURE }
+            ExitCode::from(error.exit_code())
         }
         Err(error) => usage(&error),
     }

@@ -1,38 +1,70 @@
 //! `-- COMMAND`: the command that is run to be traced.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
 
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
+use crate::signals;
 use crate::sys;
 
-/// A running command. Dropped while it runs, it is asked to end.
-#[derive(Debug)]
-pub(crate) struct Traced(Child);
+/// Exit codes of a command that cannot be run, as with env(1) and time(1).
+const NOT_FOUND: u8 = 127;
+const NOT_RUN: u8 = 126;
 
-impl Traced {
-    /// Starts it. Its output goes to standard error: standard output is for events alone.
-    pub(crate) fn start(command: &[OsString]) -> Result<Option<Self>> {
-        let Some((program, args)) = command.split_first() else { return Ok(None) };
-        let doing = || format!("running {}", program.to_string_lossy());
-        let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
-        // With its path: failed attempts of a search along `$PATH` would be taken for its own.
-        let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
-        command.arg0(program).args(args).stdout(Stdio::from(stdout));
-        sys::give_own_limits(&mut command);
-        Ok(Some(Self(command.spawn().doing(doing())?)))
-    }
+/// The command, until it has been waited for: so its number is its own. A signal may have to end it
+/// while everything else hangs.
+static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 
-    /// Has it ended?
-    pub(crate) fn has_ended(&mut self) -> bool {
-        !matches!(self.0.try_wait(), Ok(None))
+fn running() -> MutexGuard<'static, Option<Child>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts it. Its output goes to standard error: standard output is for events alone.
+pub(crate) fn start(command: &[OsString]) -> Result<()> {
+    let Some((program, args)) = command.split_first() else { return Ok(()) };
+    let doing = || format!("running {}", program.to_string_lossy());
+    let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
+    // With its path: failed attempts of a search along `$PATH` would be taken for its own.
+    let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
+    command.arg0(program).args(args).stdout(Stdio::from(stdout));
+    sys::give_own_limits(&mut command);
+    sys::give_mask(&mut command, signals::own_mask());
+    let child = command.spawn().map_err(|error| {
+        let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
+        Error::new(doing(), error).code(code)
+    });
+    *running() = Some(child?);
+    Ok(())
+}
+
+/// Its exit code, when it has ended: 128 and the number of the signal that killed it.
+pub(crate) fn ended() -> Option<u8> {
+    let mut running = running();
+    let status = running.as_mut()?.try_wait();
+    let code = |status: ExitStatus| status.code().or(status.signal().map(|signal| 128 + signal));
+    let code = match status {
+        Ok(None) => return None,
+        Ok(Some(status)) => code(status).and_then(|code| u8::try_from(code).ok()),
+        Err(_) => None,
+    };
+    *running = None;
+    Some(code.unwrap_or(1))
+}
+
+/// Asks it to end, if it still runs.
+pub(crate) fn terminate() {
+    if let Some(child) = running().as_mut() {
+        if let (Ok(None), Ok(pid)) = (child.try_wait(), i32::try_from(child.id())) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
     }
 }
 
@@ -44,15 +76,4 @@ pub(crate) fn find(program: &OsStr) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let is_program = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(is_program)
-}
-
-impl Drop for Traced {
-    fn drop(&mut self) {
-        if !self.has_ended() {
-            if let Ok(pid) = i32::try_from(self.0.id()) {
-                // It has not been waited for, so the number is still its own.
-                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-            }
-        }
-    }
 }

@@ -1,45 +1,82 @@
 //! When to end: a signal, `--duration`, or the command's end; and intervals until then.
 
-use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::command::Traced;
-use crate::error::{Context as _, Result};
+use crate::command;
+use crate::error::Result;
 use crate::options::RunOptions;
-use crate::procfs;
-use crate::sys;
+use crate::signals;
 
-/// Set by SIGINT, SIGTERM and SIGHUP.
-static SIGNALLED: AtomicBool = AtomicBool::new(false);
+/// What this process ends with, if it does not fail.
+static EXIT_CODE: AtomicU8 = AtomicU8::new(0);
 
-/// What ends the run. Starts the command, if there is one; ends it, if it still runs then.
+pub(crate) fn exit_code() -> u8 {
+    EXIT_CODE.load(Ordering::Relaxed)
+}
+
+/// What ended the run.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Signal(Signal),
+    /// The command's, with its exit code.
+    Command(u8),
+    Duration,
+}
+
+/// What ends the run. Starts the command, if there is one; ends it, if it still runs then and is
+/// not to go on.
 #[derive(Debug)]
 pub(crate) struct Ending {
     /// When the run began: before the command did.
     pub(crate) began: Instant,
     deadline: Option<Instant>,
-    command: Option<Traced>,
+    has_command: bool,
+    /// When the time is over, the command must end too.
+    kills: bool,
+    end: Option<End>,
 }
 
 impl Ending {
     pub(crate) fn new(options: &RunOptions) -> Result<Self> {
-        handle_signals()?;
+        signals::begin();
         let began = Instant::now();
+        command::start(&options.command)?;
         Ok(Self {
             began,
             deadline: options.duration.and_then(|duration| began.checked_add(duration)),
-            command: Traced::start(&options.command)?,
+            has_command: !options.command.is_empty(),
+            kills: options.kill,
+            end: None,
         })
     }
 
     /// Is it time to end?
     pub(crate) fn reached(&mut self) -> bool {
-        SIGNALLED.load(Ordering::Relaxed)
-            || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            || self.command.as_mut().is_some_and(Traced::has_ended)
+        self.end = self.end.or_else(|| {
+            let signal = signals::first().map(End::Signal);
+            let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            signal.or(command::ended().map(End::Command)).or(is_over.then_some(End::Duration))
+        });
+        self.end.is_some()
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let goes_on = matches!(self.end, Some(End::Duration)) && !self.kills;
+        if !goes_on {
+            command::terminate();
+        }
+        let code = match self.end {
+            Some(End::Command(code)) => code,
+            Some(End::Signal(signal)) if self.has_command => 128 + signal as u8,
+            Some(End::Duration) if self.kills => 128 + Signal::SIGTERM as u8,
+            _ => 0,
+        };
+        EXIT_CODE.store(code, Ordering::Relaxed);
     }
 }
 
@@ -76,30 +113,6 @@ impl Intervals {
     pub(crate) fn rest(&self) -> Duration {
         self.last.elapsed()
     }
-}
-
-/// The first signal asks for the end; a second one, while output blocks, does not wait for it.
-fn handle_signals() -> Result<()> {
-    let hangup_ignored = is_ignored(Signal::SIGHUP);
-    ctrlc::set_handler(|| {
-        if SIGNALLED.swap(true, Ordering::Relaxed) {
-            process::exit(1);
-        }
-    })
-    .doing("preparing for signals")?;
-    if hangup_ignored {
-        // As nohup wants it.
-        sys::ignore(Signal::SIGHUP).doing("preparing for signals")?;
-    }
-    Ok(())
-}
-
-/// Whether the process was started with `signal` ignored.
-fn is_ignored(signal: Signal) -> bool {
-    let status = std::fs::read("/proc/self/status").unwrap_or_default();
-    let mask = procfs::status(&status, "SigIgn").map(|mask| u64::from_str_radix(mask, 16));
-    let bit = 1 << (signal as i32 - 1);
-    matches!(mask, Some(Ok(mask)) if mask & bit != 0)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub struct Error {
     doing: String,
     cause: String,
     hint: Option<String>,
-    is_usage: bool,
+    code: u8,
 }
 
 /// What everything that can fail returns.
@@ -19,17 +19,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure while `doing`, for the reason `cause`. Both may quote hostile input.
     pub fn new(doing: impl Display, cause: impl Display) -> Self {
-        Self { doing: doing.to_string(), cause: cause.to_string(), hint: None, is_usage: false }
+        Self { doing: doing.to_string(), cause: cause.to_string(), hint: None, code: 1 }
     }
 
     /// Wrong usage: what was asked for cannot be.
     pub fn usage(doing: impl Display, cause: impl Display) -> Self {
-        Self { is_usage: true, ..Self::new(doing, cause) }
+        Self::new(doing, cause).code(2)
     }
 
-    /// Is it wrong usage?
-    pub fn is_usage(&self) -> bool {
-        self.is_usage
+    /// The same with another exit code than 1.
+    #[must_use]
+    pub(crate) fn code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// What the program ends with.
+    pub fn exit_code(&self) -> u8 {
+        self.code
     }
 
     /// Does it say what to do?

@@ -3,8 +3,10 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use libbpf_rs::{
     Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, TracepointCategory,
@@ -14,6 +16,7 @@ use libbpf_rs::{
 use crate::error::{Context as _, Error, Result};
 use crate::foreign::ForeignFile;
 use crate::kernel;
+use crate::signals;
 use crate::sys;
 
 /// What is attached; dropped, it is detached.
@@ -38,6 +41,8 @@ const FEW: usize = 100;
 
 /// As many are detached at a time.
 const DETACHERS: usize = 32;
+/// How long a signal may go unnoticed meanwhile.
+const TICK: Duration = Duration::from_millis(50);
 
 impl Links {
     pub(crate) fn add(&mut self, links: impl IntoIterator<Item = Link>) {
@@ -55,23 +60,35 @@ impl Links {
 
 impl Drop for Links {
     /// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which
-    /// takes a tenth of a second.
+    /// takes a tenth of a second. When a signal's time is over, the rest is left to the end of this
+    /// process.
     fn drop(&mut self) {
         let links = self.take();
         let detachers = links.len().min(DETACHERS);
-        let links = Mutex::new(links.into_iter());
-        let detach = || loop {
-            let Some(link) = links.lock().ok().and_then(|mut links| links.next()) else { break };
-            drop(link);
-        };
-        thread::scope(|scope| {
-            for _ in 1..detachers {
-                // With fewer threads it takes longer.
-                let _ = thread::Builder::new().spawn_scoped(scope, detach);
+        let links = Arc::new(Mutex::new(links.into_iter()));
+        let (running, has_ended) = mpsc::channel::<()>();
+        for _ in 0..detachers {
+            let (links, running) = (links.clone(), running.clone());
+            let detach = move || {
+                while let Some(link) = next(&links) {
+                    drop(link);
+                }
+                drop(running);
+            };
+            // With fewer threads it takes longer.
+            let _ = thread::Builder::new().spawn(detach);
+        }
+        drop(running);
+        while has_ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            if signals::are_overdue() {
+                break;
             }
-            detach();
-        });
+        }
     }
+}
+
+fn next(links: &Mutex<impl Iterator<Item = Link>>) -> Option<Link> {
+    links.lock().ok().and_then(|mut links| links.next())
 }
 
 impl Attached for Links {}

@@ -44,6 +44,8 @@ mod samplers;
 mod servers;
 mod session;
 mod shells;
+mod signals;
+mod sink;
 mod stream;
 mod symbols;
 mod sys;

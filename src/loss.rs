@@ -24,6 +24,8 @@ pub(crate) const OUTPUT_FAILED: &str = "output_failed";
 pub(crate) const TRACE_PIPE: &str = "trace_pipe";
 /// The call had not returned when tracing ended.
 const UNFINISHED: &str = "unfinished";
+/// It was not yet read when a signal's time was over.
+pub(crate) const OUT_OF_TIME: &str = "out_of_time";
 /// Nobody knows why: a bug in ebtools, which must not be hidden in another number.
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
 

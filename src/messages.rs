@@ -2,11 +2,12 @@
 //! terminal that is gone. Nobody is left to be told of that then, and the run goes on.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+
+use crate::sink;
 
 /// A line on standard error, in one piece. `text` has no hostile bytes any more: `Error` escapes
 /// what it quotes, everything else goes through `render::escape` first.
 pub(crate) fn say(text: impl Display) {
     let line = format!("{text}\n");
-    let _ = io::stderr().write_all(line.as_bytes());
+    let _ = sink::write_err(line.as_bytes());
 }

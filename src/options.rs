@@ -84,9 +84,13 @@ pub(crate) struct OutputOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct RunOptions {
-    /// End after this many seconds
+    /// End after this many seconds. The command goes on then, unless --kill is given
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
+
+    /// With -d and a command: send it SIGTERM when the time is over
+    #[arg(long, requires_all = ["duration", "command"])]
+    pub(crate) kill: bool,
 
     #[command(flatten)]
     pub(crate) output: OutputOptions,
@@ -95,8 +99,8 @@ pub(crate) struct RunOptions {
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Run this command, trace it and its descendants only, and end when it ends. Its standard
-    /// output goes to standard error
+    /// Run this command, trace it and its descendants only, and end when it ends, with its exit
+    /// code. Its standard output goes to standard error
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
 }

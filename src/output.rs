@@ -3,10 +3,11 @@
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 
-use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::fstat;
 use nix::unistd::{Whence, ftruncate, lseek};
+
+use crate::sink;
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
@@ -30,7 +31,7 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new() -> Self {
-        Self::to(write_all)
+        Self::to(sink::write_out)
     }
 
     fn to(write: Write) -> Self {
@@ -92,20 +93,6 @@ impl Output {
         }
         self.failure.as_ref()
     }
-}
-
-/// How much of `bytes` standard output took, and why not more.
-fn write_all(bytes: &[u8]) -> (usize, Option<io::Error>) {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match nix::unistd::write(io::stdout(), rest) {
-            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
-            Ok(len) => written += len,
-            Err(Errno::EINTR) => {}
-            Err(error) => return (written, Some(error.into())),
-        }
-    }
-    (written, None)
 }
 
 /// No half a line stays at the end of a file on a full disk; where standard output is something

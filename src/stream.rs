@@ -16,9 +16,10 @@ use crate::decode::Record;
 use crate::ending::{Ending, Intervals};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached};
-use crate::loss::InKernel;
+use crate::loss::{self, InKernel};
 use crate::render::{Column, Lines};
 use crate::report::Report;
+use crate::signals;
 
 /// How long an event may wait in the ring before the reader looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -135,6 +136,10 @@ fn drain<E: Plain, C: Consumer<E>>(
 ) -> Result<()> {
     let mut patience = Instant::now() + PATIENCE;
     while !reader.borrow_mut().report.has_failed() {
+        if signals::are_overdue() {
+            reader.borrow_mut().report.lost_on_the_way(loss::OUT_OF_TIME);
+            break;
+        }
         reader.borrow_mut().batch = 0;
         pass(ring.consume())?;
         if reader.borrow().batch > 0 {
@@ -204,7 +209,8 @@ impl<E: Plain, C: Consumer<E>> Reader<E, C> {
         }
         self.taken += 1;
         self.batch += 1;
-        if self.batch >= BATCH { -(Errno::EINTR as i32) } else { 0 }
+        let is_enough = self.batch >= BATCH || signals::first().is_some();
+        if is_enough { -(Errno::EINTR as i32) } else { 0 }
     }
 
     fn interval(&mut self) {

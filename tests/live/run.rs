@@ -107,7 +107,7 @@ impl Run {
         // A command that hangs fails its case, not the whole run.
         ebtools.args(["-d", "100"]);
         if !command.is_empty() {
-            ebtools.arg("--").args(command.iter().map(|arg| fill(arg, &words)));
+            ebtools.args(["--kill", "--"]).args(command.iter().map(|arg| fill(arg, &words)));
         }
         let (child, terminal) = if typed.is_empty() {
             let child = ebtools.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
