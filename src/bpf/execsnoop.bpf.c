@@ -155,7 +155,7 @@ __noinline bool write_failed_argument(__u32 slot, __u64 argv, __u32 i, __u32 com
 	}
 	if (at > PLACES_LEN || len > settings.max_tail - PATH_MAX)
 		return false;
-	n = bpf_probe_read_user_str(record->tail + at + len, PATH_MAX, (void *)address);
+	n = read_user_string(record->tail + at + len, PATH_MAX, (void *)address);
 	if (n < 1 || n > PATH_MAX) {
 		record->event.unreadable |= 1ULL << (i & 63);
 		record->tail[at + len] = 0;
@@ -195,7 +195,7 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 	if (!record)
 		return;
 	event = &record->event;
-	n = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
+	n = read_user_string(record->tail, PATH_MAX, (void *)path);
 	if (n < 1 || n > PATH_MAX)
 		n = 0;
 	event->path_len = at = n;

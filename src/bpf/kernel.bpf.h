@@ -135,6 +135,20 @@ static __always_inline long call_number(struct pt_regs *regs)
 #endif
 }
 
+/*
+ * Reads a string of the process's memory: how long it is, with its NUL, or an error. For an empty one
+ * some kernels, 5.10 among them, say 0 (strncpy_from_user_nofault).
+ */
+static __always_inline long read_user_string(__u8 *to, __u32 size, const void *from)
+{
+	long len = bpf_probe_read_user_str(to, size, from);
+
+	if (len)
+		return len;
+	to[0] = 0;
+	return 1;
+}
+
 /* The number of the system call that the current task is in, where no registers are given. */
 static __always_inline long current_call_number(void)
 {

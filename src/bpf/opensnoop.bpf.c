@@ -52,7 +52,7 @@ static __always_inline void opened(long ret, const struct open_request *asked)
 	if (!record)
 		return;
 	record->tail[0] = 0;
-	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)asked->path);
+	len = read_user_string(record->tail, PATH_MAX, (void *)asked->path);
 	if (!asked->in_root && !name_wanted(record)) {
 		record_release(record);
 		return;

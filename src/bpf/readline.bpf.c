@@ -27,7 +27,7 @@ int BPF_KRETPROBE(on_readline, const char *line)
 	if (!record)
 		return 0;
 	if (line)
-		len = bpf_probe_read_user_str(record->tail, TAIL_MAX, line);
+		len = read_user_string(record->tail, TAIL_MAX, line);
 	if (len < 1 || len > TAIL_MAX) {
 		record_drop(record, LOST_MEMORY_UNREADABLE);
 		return 0;

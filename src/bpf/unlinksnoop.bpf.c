@@ -49,7 +49,7 @@ static __always_inline long read_filename(__u8 *to, struct filename *filename)
 	if (IS_ERR_OR_NULL(filename))
 		return 0;
 	if (is_user_address(filename)) /* renames, before Linux 5.11 */
-		return bpf_probe_read_user_str(to, PATH_MAX, filename);
+		return read_user_string(to, PATH_MAX, filename);
 	return bpf_probe_read_kernel_str(to, PATH_MAX, filename_name(filename));
 }
 
@@ -128,13 +128,14 @@ static __always_inline int begin_rename(int from_dfd, struct filename *from, int
 static __always_inline int in_rename(struct rename rename)
 {
 	struct record *call = call_find();
-	struct inode *replaced = BPF_CORE_READ(rename.to, d_inode);
+	/* Not in the macro below: every member in there is looked for in the kernel's types. */
+	struct dentry *from = rename.from, *to = rename.to;
+	struct inode *replaced = BPF_CORE_READ(to, d_inode);
 
 	if (!call || call->event.kind != KIND_RENAME || call->event.ret)
 		return 0;
 	call->event.ret = 1;
-	if (!replaced || rename.flags & RENAME_EXCHANGE ||
-	    replaced == BPF_CORE_READ(rename.from, d_inode))
+	if (!replaced || rename.flags & RENAME_EXCHANGE || replaced == BPF_CORE_READ(from, d_inode))
 		return 0;
 	call->event.kind = KIND_REPLACED;
 	count_call(1);
@@ -265,7 +266,7 @@ static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
 	if (!record)
 		return;
 	record->tail[0] = 0;
-	len = bpf_probe_read_user_str(record->tail, PATH_MAX, (void *)path);
+	len = read_user_string(record->tail, PATH_MAX, (void *)path);
 	if (!name_wanted(record)) {
 		record_release(record);
 		return;

@@ -43,6 +43,8 @@ fn open_by_every_way_with_plain_options() -> Result<(), String> {
 }
 
 fn unlink_by_every_way_with_plain_options() -> Result<(), String> {
+    let inside = [("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes))];
+    every_way("unlinksnoop", &inside, &[&["--renames"]])?;
     every_way(
         "unlinksnoop",
         &[("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes)), ("sys-exit", None)],
