@@ -38,7 +38,7 @@ fn open_by_every_way_with_plain_options() -> Result<(), String> {
     every_way(
         "opensnoop",
         &[("fexit", Some(Need::Fexit)), ("sys-exit", None)],
-        &[&[], &["-e"], &["-x"], &["--json"], &["-F"], &["--count"], &["--path", "/a/*"]],
+        &[&[], &["-x", "-e"], &["--json"], &["-F", "--path", "/a/*"]],
     )
 }
 
@@ -48,6 +48,6 @@ fn unlink_by_every_way_with_plain_options() -> Result<(), String> {
     every_way(
         "unlinksnoop",
         &[("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes)), ("sys-exit", None)],
-        &[&[], &["-x"], &["--json"], &["--count"], &["--path", "/a/*"]],
+        &[&[], &["-x"], &["--json", "--path", "/a/*"]],
     )
 }
