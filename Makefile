@@ -46,7 +46,9 @@ bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are in
 fuzz: ## fuzz the decoder, the escaper and the readers of ELF files and /proc; TIME= seconds each
 	scripts/setup build fuzz
 	for target in record escape elf procfs; do \
-		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=$(TIME) -max_len=20000 || exit 1; \
+		corpus="fuzz/corpus/$$target"; seeds="fuzz/seeds/$$target"; mkdir -p "$$corpus"; \
+		[ -d "$$seeds" ] || seeds=; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target $$corpus $$seeds -- -max_total_time=$(TIME) -max_len=20000 || exit 1; \
 	done
 
 lint: ## check formats and run the linters

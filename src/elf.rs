@@ -421,6 +421,34 @@ mod tests {
         }
     }
 
+    /// What the fuzzer begins with: files that are made to do harm.
+    #[test]
+    fn reads_hostile_files() {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/elf");
+        let read = |name: &str| {
+            let file = open(&seeds.join(name)).unwrap();
+            let places = places_of(&file, |_| true);
+            let found = read(&file, &["readline", "mysql:query__start"], Some("lib"));
+            (places.map(|places| places.len()).ok(), found.ok().map(|found| found.offsets))
+        };
+        let at = |function: Option<u64>, probe: Option<u64>| Some(vec![function, probe]);
+        for (name, expected) in [
+            ("function", (Some(2), at(Some(120), None))),
+            ("sections_of_the_first", (Some(1), at(Some(120), None))),
+            ("sections_without_end", (None, None)),
+            ("segments_many", (None, None)),
+            ("names_without_end", (None, None)),
+            ("needed_many", (Some(0), at(None, None))),
+            ("probe", (Some(1), at(None, Some(120)))),
+            ("probes_that_are_none", (Some(4), None)),
+            ("note_cut", (Some(0), at(None, None))),
+            ("note_long", (Some(0), at(None, None))),
+        ] {
+            assert_eq!(read(name), expected, "{name}");
+        }
+        assert!(own_stacks(open(&seeds.join("go")).unwrap().reader(1 << 20)).unwrap().is_some());
+    }
+
     #[test]
     fn refuses_what_is_no_elf_file() {
         for (path, cause) in [
