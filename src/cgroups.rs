@@ -153,6 +153,11 @@ impl Containers {
         Self { root, ..Self::default() }
     }
 
+    /// Can they be found at all?
+    pub(crate) fn are_known(&self) -> bool {
+        self.root.is_some()
+    }
+
     /// The container's id; empty where the cgroup is none's, or gone before it was looked up.
     pub(crate) fn of(&mut self, cgroup: u64) -> &str {
         if !self.known.contains_key(&cgroup) {

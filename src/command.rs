@@ -6,12 +6,15 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::error::{Context as _, Error, Result};
+use crate::privileges::Kept;
 use crate::signals;
 use crate::sys;
 
@@ -27,8 +30,42 @@ fn running() -> MutexGuard<'static, Option<Child>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Starts the command later, with the rights that this process has now: those of a thread are its
+/// own.
+#[derive(Debug)]
+pub(crate) struct Starter {
+    go: Sender<()>,
+    started: Receiver<Result<()>>,
+}
+
+impl Starter {
+    /// The thread gives up its rights when the command is started, and stays as long as this does:
+    /// a command that asks for a signal at its parent's end (`PR_SET_PDEATHSIG`) gets it at the
+    /// thread's.
+    pub(crate) fn new(command: &[OsString], kept: &Kept) -> Result<Self> {
+        let (command, kept) = (command.to_vec(), kept.clone());
+        let (go, told) = mpsc::channel();
+        let (tell, started) = mpsc::channel();
+        let thread = move || {
+            if told.recv().is_ok() {
+                let done = start(&command);
+                let _ = tell.send(done.and(kept.give_up()));
+                let _ = told.recv();
+            }
+        };
+        thread::Builder::new().spawn(thread).doing("preparing to run the command")?;
+        Ok(Self { go, started })
+    }
+
+    pub(crate) fn start(&self) -> Result<()> {
+        // Without the thread there is no answer either.
+        let _ = self.go.send(());
+        self.started.recv().doing("running the command")?
+    }
+}
+
 /// Starts it. Its output goes to standard error: standard output is for events alone.
-pub(crate) fn start(command: &[OsString]) -> Result<()> {
+fn start(command: &[OsString]) -> Result<()> {
     let Some((program, args)) = command.split_first() else { return Ok(()) };
     let doing = || format!("running {}", program.to_string_lossy());
     let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;

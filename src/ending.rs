@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::command;
+use crate::command::{self, Starter};
 use crate::error::Result;
 use crate::options::RunOptions;
+use crate::privileges::Kept;
 use crate::signals;
 
 /// What this process ends with, if it does not fail.
@@ -37,18 +38,23 @@ pub(crate) struct Ending {
     /// When the time is over, the command must end too.
     kills: bool,
     end: Option<End>,
+    _starter: Starter,
 }
 
 impl Ending {
-    pub(crate) fn new(options: &RunOptions) -> Result<Self> {
+    /// From now on this process has the rights that are `kept`; the command has those that it had.
+    pub(crate) fn new(options: &RunOptions, kept: &Kept) -> Result<Self> {
+        let starter = Starter::new(&options.command, kept)?;
+        kept.settle()?;
         signals::begin();
         let began = Instant::now();
-        command::start(&options.command)?;
+        starter.start()?;
         Ok(Self {
             began,
             deadline: options.duration.and_then(|duration| began.checked_add(duration)),
             has_command: !options.command.is_empty(),
             kills: options.kill,
+            _starter: starter,
             end: None,
         })
     }

@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::time::Duration;
 
-use caps::Capability;
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use libbpf_rs::{
     MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel, ProgramAttachType,
@@ -27,7 +26,7 @@ use crate::messages::say;
 use crate::options::{
     CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
 };
-use crate::privileges;
+use crate::privileges::{self, Need, Rights};
 use crate::processes;
 use crate::render::escape;
 use crate::render::{Column, Lines};
@@ -79,6 +78,7 @@ pub(crate) struct Session<'a> {
     cgroups: Vec<cgroups::Wanted>,
     /// What `--count` tells apart.
     kinds: &'static [&'static str],
+    rights: &'static Rights,
 }
 
 /// What a tool wants of the kernel side beyond the options of all tools.
@@ -111,14 +111,10 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// When a capability is missing, or a process that is to be traced.
-    pub(crate) fn start(
-        tool: &'static str,
-        options: &'a EventOptions,
-        needs: &[&[Capability]],
-    ) -> Result<Self> {
+    pub(crate) fn start(tool: &'static str, options: &'a EventOptions) -> Result<Self> {
         let EventOptions { count, interval, buffer, .. } = *options;
         let interval = Some(interval);
-        Ok(Self { count, interval, buffer, ..Self::of_processes(tool, &options.common, needs)? })
+        Ok(Self { count, interval, buffer, ..Self::of_processes(tool, &options.common)? })
     }
 
     /// The session of a tool that sums events up, and reports them each `interval` unless the user
@@ -127,10 +123,9 @@ impl<'a> Session<'a> {
         tool: &'static str,
         options: &'a IntervalOptions,
         interval: Option<Duration>,
-        needs: &[&[Capability]],
     ) -> Result<Self> {
         let interval = options.interval.or(interval);
-        Ok(Self { interval, ..Self::of_processes(tool, &options.common, needs)? })
+        Ok(Self { interval, ..Self::of_processes(tool, &options.common)? })
     }
 
     /// The session of a tool that reports each interval what no process does.
@@ -142,18 +137,13 @@ impl<'a> Session<'a> {
         tool: &'static str,
         options: &'a RunOptions,
         interval: Duration,
-        needs: &[&[Capability]],
     ) -> Result<Self> {
-        Ok(Self { interval: Some(interval), ..Self::new(tool, &EVERYBODY, options, needs)? })
+        Ok(Self { interval: Some(interval), ..Self::new(tool, &EVERYBODY, options)? })
     }
 
-    fn of_processes(
-        tool: &'static str,
-        options: &'a CommonOptions,
-        needs: &[&[Capability]],
-    ) -> Result<Self> {
+    fn of_processes(tool: &'static str, options: &'a CommonOptions) -> Result<Self> {
         let CommonOptions { filter, run } = options;
-        let session = Self::new(tool, filter, run, needs)?;
+        let session = Self::new(tool, filter, run)?;
         for pid in &filter.pid {
             let number = i32::try_from(pid.get()).unwrap_or(i32::MAX);
             if kill(Pid::from_raw(number), None) == Err(Errno::ESRCH) {
@@ -172,13 +162,8 @@ impl<'a> Session<'a> {
         Ok(Self { cgroups, ..session })
     }
 
-    fn new(
-        tool: &'static str,
-        filter: &'a FilterOptions,
-        options: &'a RunOptions,
-        needs: &[&[Capability]],
-    ) -> Result<Self> {
-        privileges::check(tool, needs)?;
+    fn new(tool: &'static str, filter: &'a FilterOptions, options: &'a RunOptions) -> Result<Self> {
+        let rights = privileges::check(tool, tool)?;
         let speak = |_: PrintLevel, text: String| {
             // It quotes what is in files.
             for line in text.lines() {
@@ -187,12 +172,21 @@ impl<'a> Session<'a> {
         };
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
         let (count, interval, buffer, cgroups) = (None, None, 0, Vec::new());
-        Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[] })
+        Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[], rights })
     }
 
     /// The same, with a ring of this size.
     pub(crate) fn buffer(self, buffer: u32) -> Self {
         Self { buffer, ..self }
+    }
+
+    /// The same for what takes rights of its own.
+    ///
+    /// # Errors
+    ///
+    /// When a capability is missing.
+    pub(crate) fn needing(self, of: &str) -> Result<Self> {
+        Ok(Self { rights: privileges::check(self.tool, of)?, ..self })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -311,10 +305,11 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let mut report = self.report();
         if let Some(by) = self.count {
-            return self.count(object, attached, by, report, self.begin()?);
+            return self.count(object, attached, by, report, self.begin(&[])?);
         }
         let rows = Rows::new(&mut report, columns, wanted);
-        stream::events(object, attached, None, rows, report, self.begin()?)
+        let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
+        stream::events(object, attached, None, rows, report, self.begin(needs)?)
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
@@ -326,12 +321,14 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let mut report = self.report();
         let consumer = consumer(&mut report);
-        stream::events(object, attached, self.interval, consumer, report, self.begin()?)
+        stream::events(object, attached, self.interval, consumer, report, self.begin(&[])?)
     }
 
-    /// The run begins now.
-    fn begin(&self) -> Result<Ending> {
-        let ending = Ending::new(self.options)?;
+    /// The run begins now, with the rights that it needs and no more.
+    fn begin(&self, needs: &[Need]) -> Result<Ending> {
+        let command: &[_] = if self.options.command.is_empty() { &[] } else { &[Need::Command] };
+        let kept = self.rights.kept(&[needs, command].concat());
+        let ending = Ending::new(self.options, &kept)?;
         self.note("attached");
         Ok(ending)
     }
@@ -345,8 +342,11 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let report = self.report();
         match self.count {
-            None => trace_pipe::messages(object, attached, columns, report, self.begin()?),
-            Some(by) => self.count(object, attached, by, report, self.begin()?),
+            None => {
+                let pipe = trace_pipe::open()?;
+                trace_pipe::messages(object, attached, pipe, columns, report, self.begin(&[])?)
+            }
+            Some(by) => self.count(object, attached, by, report, self.begin(&[])?),
         }
     }
 
@@ -361,9 +361,14 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let mut report = self.report();
         let lines = report.lines("interval", columns);
-        counts::every(self.interval, object, attached, report, self.begin()?, |report, length| {
-            show(report, &lines, length)
-        })
+        counts::every(
+            self.interval,
+            object,
+            attached,
+            report,
+            self.begin(&[])?,
+            |report, length| show(report, &lines, length),
+        )
     }
 
     fn count(

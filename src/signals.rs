@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use crate::command;
 use crate::error::{Context as _, Result};
 use crate::messages::say;
+use crate::privileges::Kept;
 use crate::procfs;
 use crate::sys;
 
@@ -39,9 +40,13 @@ pub(crate) fn watch() -> Result<()> {
     }
     let own = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).doing(doing)?;
     let _ = OWN.set(own);
-    let watch = move || loop {
-        if let Ok(signal) = signals.wait() {
-            take(signal, &signals);
+    let watch = move || {
+        // Only where a command that became another user would have to be ended twice is any missed.
+        let _ = Kept::default().give_up();
+        loop {
+            if let Ok(signal) = signals.wait() {
+                take(signal, &signals);
+            }
         }
     };
     thread::Builder::new().name("signals".into()).spawn(watch).doing(doing)?;

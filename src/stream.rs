@@ -53,6 +53,11 @@ impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
         let containers = if containers { Containers::find() } else { Containers::default() };
         Self { lines: report.lines("event", columns), wanted, containers }
     }
+
+    /// Is the container of an event shown?
+    pub(crate) fn name_containers(&self) -> bool {
+        self.containers.are_known()
+    }
 }
 
 impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {

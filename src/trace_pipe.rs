@@ -33,13 +33,14 @@ pub(crate) struct Message(pub(crate) String);
 pub(crate) fn messages<A: Attached>(
     object: &Object,
     attached: A,
+    pipe: File,
     columns: &[&Column<Message>],
     mut report: Report,
     mut ending: Ending,
 ) -> Result<()> {
     report.lost_on_the_way(loss::TRACE_PIPE);
     let mut reader = Reader {
-        pipe: open()?,
+        pipe,
         // What is in the pipe from before is not ours.
         start_ns: boottime_ns(),
         lines: report.lines("event", columns),
@@ -104,7 +105,8 @@ impl Reader<'_> {
     }
 }
 
-fn open() -> Result<File> {
+/// Opens the pipe, which only one can read.
+pub(crate) fn open() -> Result<File> {
     let mut options = File::options();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
     if PATHS.iter().any(|path| is_busy(&options.open(path))) {

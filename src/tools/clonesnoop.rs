@@ -9,7 +9,6 @@ use crate::decode::Flags;
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage, Wants};
 use crate::tool::Tool;
@@ -90,7 +89,7 @@ impl Tool for Clonesnoop {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?.kinds(KINDS);
+        let session = Session::start(Self::NAME, &self.options)?.kinds(KINDS);
         let mut storage = Storage::new();
         let wants = Wants::of(&columns);
         let (skel, links) =

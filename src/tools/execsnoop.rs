@@ -9,7 +9,6 @@ use crate::decode::{self, Ancestors, Place, Record};
 use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
 use crate::options::{self, EventOptions};
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::session::{LEAST_TAIL, Session, Storage, Wants};
 use crate::tool::Tool;
@@ -145,7 +144,7 @@ impl Tool for Execsnoop {
             columns.insert(last.unwrap_or(columns.len()), &ANCESTORS);
         }
         let max_tail = self.max_tail()?;
-        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let wants = Wants { max_tail, ..Wants::of(&columns) };
         let mut storage = Storage::new();
         let hook = if self.failed { EXECS_AND_FAILURES } else { EXECS };

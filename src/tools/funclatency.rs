@@ -18,7 +18,7 @@ use crate::kernel::{self, Function};
 use crate::libraries;
 use crate::names::{self, Wanted};
 use crate::options::IntervalOptions;
-use crate::privileges;
+use crate::privileges::FUNCLATENCY_OF_PROGRAMS;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value, histogram, table};
 use crate::report::{Report, boottime_ns};
@@ -153,11 +153,10 @@ impl Tool for Funclatency {
             });
         }
         let target = self.target()?;
-        let mut needs = vec![privileges::BPF];
+        let mut session = Session::start_intervals(Self::NAME, &self.options, None)?;
         if matches!(target, Target::User(..)) {
-            needs.push(privileges::UPROBE);
+            session = session.needing(FUNCLATENCY_OF_PROGRAMS)?;
         }
-        let session = Session::start_intervals(Self::NAME, &self.options, None, &needs)?;
         let probes = self.probes(&target);
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();

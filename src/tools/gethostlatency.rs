@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::kernel;
 use crate::options::EventOptions;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::resolvers::Resolvers;
 use crate::session::{Session, Storage, Wants};
@@ -180,8 +179,7 @@ impl Tool for Gethostlatency {
             columns.push(&ADDRESSES);
         }
         let with_addresses = columns.iter().any(|column| column.key == ADDRESSES.key);
-        let needs = [privileges::BPF, privileges::UPROBE];
-        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let mut resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<GethostlatencySkelBuilder>(

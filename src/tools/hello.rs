@@ -7,7 +7,6 @@ use crate::bpf::hello::HelloSkelBuilder;
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage, Wants};
 use crate::tool::Tool;
@@ -42,8 +41,7 @@ impl Tool for Hello {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        let needs = [privileges::BPF, privileges::TRACEFS];
-        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<HelloSkelBuilder>(
             &mut storage,

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage};
 use crate::tool::Tool;
@@ -180,7 +179,7 @@ impl Tool for Opensnoop {
             Some(Way::SysExit) => &[&SYS_EXIT],
             None => &[&FEXIT, &SYS_EXIT],
         };
-        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
         let (skel, links) =

@@ -18,7 +18,6 @@ use crate::decode::{self, Header, Record, c_str};
 use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
 use crate::options::{self, Format, IntervalOptions};
-use crate::privileges;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
@@ -214,8 +213,7 @@ impl Tool for Profile {
         let run = &self.options.common.run;
         let Some(columns) = run.output.columns(columns, Wish::default())? else { return Ok(()) };
         let session =
-            Session::start_intervals(Self::NAME, &self.options, None, &[privileges::BPF])?
-                .buffer(self.buffer);
+            Session::start_intervals(Self::NAME, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
         #[cfg(feature = "svg")]
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;

@@ -10,7 +10,6 @@ use crate::decode::{Record, c_str};
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::servers::Servers;
 use crate::session::{Session, Storage, Wants};
@@ -152,8 +151,7 @@ impl Tool for Querysnoop {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        let needs = [privileges::BPF, privileges::UPROBE];
-        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let mut servers = Servers::new(self.server, WAYS, session.verbose())?;
         let mut storage = Storage::new();
         let wants = Wants::of(&columns);

@@ -9,7 +9,6 @@ use crate::bpf::readline::{ReadlineSkelBuilder, types};
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
-use crate::privileges;
 use crate::render::{Column, Shown, Value};
 use crate::session::{Session, Storage, Wants};
 use crate::shells::{Shells, Which};
@@ -76,8 +75,7 @@ impl Tool for Readline {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        let needs = [privileges::BPF, privileges::UPROBE];
-        let session = Session::start(Self::NAME, &self.options, &needs)?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let which = match (self.shared, self.all) {
             (Some(path), _) => Which::One(path),
             (None, true) => Which::AllPrograms,

@@ -14,7 +14,6 @@ use crate::error::{Context as _, Result};
 use crate::hist;
 use crate::hooks::{self, At, Hook, Probe};
 use crate::options::IntervalOptions;
-use crate::privileges;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
@@ -182,12 +181,8 @@ impl Tool for Syscount {
         if output.are_usual() {
             columns.retain(|column| self.shows(by, column.key));
         }
-        let session = Session::start_intervals(
-            Self::NAME,
-            &self.options,
-            Some(Duration::from_secs(1)),
-            &[privileges::BPF],
-        )?;
+        let session =
+            Session::start_intervals(Self::NAME, &self.options, Some(Duration::from_secs(1)))?;
         let quick = by == By::Syscall && !self.latency;
         let without: &[&str] = match (quick, self.latency) {
             (true, _) => &["starts", "call_table", "call_table_a", "call_table_b"],

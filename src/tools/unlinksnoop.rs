@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
-use crate::privileges;
 use crate::render::{Column, Value};
 use crate::session::{Session, Storage};
 use crate::tool::Tool;
@@ -177,7 +176,7 @@ impl Tool for Unlinksnoop {
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
         let hooks = self.hooks()?;
-        let session = Session::start(Self::NAME, &self.options, &[privileges::BPF])?;
+        let session = Session::start(Self::NAME, &self.options)?;
         let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
         let attached =

@@ -7,7 +7,6 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
-use caps::Capability;
 use clap::{Args, ValueEnum};
 use libbpf_rs::libbpf_sys::{XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use libbpf_rs::skel::Skel as _;
@@ -22,7 +21,6 @@ use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, At, Attached, Hook, Probe};
 use crate::messages::say;
 use crate::options::{self, RunOptions};
-use crate::privileges;
 use crate::render::escape;
 use crate::render::fields::Wish;
 use crate::render::{Column, Lines, Value};
@@ -251,8 +249,7 @@ impl Tool for Xdpfilter {
                 _ => true,
             });
         }
-        let needs = [privileges::BPF, &[Capability::CAP_NET_ADMIN]];
-        let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval, &needs)?;
+        let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval)?;
         let interface = index_of(&self.interface)?;
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<XdpfilterSkelBuilder>(

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,7 +27,6 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
     ("killed_xdpfilter_drops_no_more", killed_xdpfilter_drops_no_more),
-    ("without_rights_it_says_which", without_rights_it_says_which),
     ("without_sys_or_btf_it_says_so", without_sys_or_btf_it_says_so),
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
@@ -267,31 +265,6 @@ fn killed_xdpfilter_drops_no_more() -> Result<(), String> {
     command.args(["helper", "in-network", "sh", "-c", script, &ebtools()]).arg(dir);
     let output = command.output().map_err(text)?;
     check(output.status.code() == Some(0), || format!("{output:?}"))
-}
-
-fn without_rights_it_says_which() -> Result<(), String> {
-    for (tool, missing) in [
-        ("execsnoop", "CAP_BPF and CAP_PERFMON"),
-        ("unlinksnoop", "CAP_BPF and CAP_PERFMON"),
-        ("hello", "CAP_BPF and CAP_PERFMON and CAP_DAC_READ_SEARCH"),
-        ("readline", "CAP_BPF and CAP_PERFMON and CAP_SYS_ADMIN"),
-    ] {
-        // The binary may be where only root can reach it.
-        let copy = scratch_dir("rights").with_extension("binary");
-        std::fs::copy(ebtools(), &copy).map_err(text)?;
-        let mut command = Command::new(&copy);
-        command.arg(tool).uid(65534).gid(65534);
-        let result = fails_with(
-            command,
-            &[
-                &format!("ebtools: {tool}: not permitted: needs {missing}"),
-                &format!("hint: run it as root: sudo ebtools {tool}"),
-            ],
-        );
-        std::fs::remove_file(copy).map_err(text)?;
-        result?;
-    }
-    Ok(())
 }
 
 /// Runs a program that finds nothing in some directories and files.

@@ -122,7 +122,7 @@ fn calls_work(args: &[&str]) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn is_before(major: u32, minor: u32) -> bool {
+pub(crate) fn is_before(major: u32, minor: u32) -> bool {
     let release = nix::sys::utsname::uname().expect("a system has a name");
     let release = release.release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());

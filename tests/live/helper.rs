@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use caps::{CapSet, CapsHashSet};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::personality::{self, Persona};
@@ -19,6 +20,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["as", uid, ref command @ ..] => as_user(uid, command),
         // Becomes a command in another root directory.
         ["in-chroot", dir, ref command @ ..] => in_chroot(dir, command),
+        // Becomes a command of this user that has these capabilities, with commas between, and no others.
+        ["with-rights", uid, rights, ref command @ ..] => with_rights(uid, rights, command),
         // Puts queries to a database server that runs meanwhile.
         ["serve", name, data, ref queries @ ..] => serve(name, data, queries),
         // Runs a command in a cgroup.
@@ -69,6 +72,27 @@ fn as_user(uid: &str, command: &[&str]) -> Done {
 fn in_chroot(dir: &str, command: &[&str]) -> Done {
     chroot(dir)?;
     std::env::set_current_dir("/")?;
+    Err(Command::new(command[0]).args(&command[1..]).exec().into())
+}
+
+fn with_rights(uid: &str, rights: &str, command: &[&str]) -> Done {
+    let uid = uid.parse()?;
+    let rights = rights.split(',').filter(|name| !name.is_empty()).map(str::parse);
+    let rights = rights.collect::<Result<CapsHashSet, _>>()?;
+    if uid == 0 {
+        // Root gets back by exec what is in the bounding set.
+        for other in caps::runtime::thread_all_supported().difference(&rights) {
+            caps::drop(None, CapSet::Bounding, *other)?;
+        }
+    }
+    caps::securebits::set_keepcaps(true)?;
+    setgroups(&[])?;
+    setgid(Gid::from_raw(uid))?;
+    setuid(Uid::from_raw(uid))?;
+    caps::set(None, CapSet::Effective, &rights)?;
+    for set in [CapSet::Permitted, CapSet::Inheritable, CapSet::Ambient] {
+        caps::set(None, set, &rights)?;
+    }
     Err(Command::new(command[0]).args(&command[1..]).exec().into())
 }
 

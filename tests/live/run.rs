@@ -229,13 +229,18 @@ impl Running {
 
     /// Waits until it says a line that has `text` in it.
     pub(crate) fn wait_for(&mut self, text: &str) -> Result<(), String> {
+        self.line_with(text).map(drop)
+    }
+
+    /// The same, and which line it was.
+    pub(crate) fn line_with(&mut self, text: &str) -> Result<String, String> {
         let mut said = String::new();
         while !said.lines().next_back().is_some_and(|line| line.contains(text)) {
             if self.errors.read_line(&mut said).map_err(|error| error.to_string())? == 0 {
                 return Err(format!("it never said {text:?}: {said}"));
             }
         }
-        Ok(())
+        Ok(said.lines().next_back().unwrap_or_default().into())
     }
 
     pub(crate) fn pid(&self) -> nix::unistd::Pid {

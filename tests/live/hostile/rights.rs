@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use caps::Capability;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Uid, chown};
+use nix::unistd::{Pid, Uid, chown};
 use serde_json::Value;
 
 use crate::behaviours::{Behaviour, check, text};
-use crate::case::cgroup2;
-use crate::run::{Running, ebtools, this_program};
+use crate::case::{Need, cgroup2, is_before};
+use crate::run::{Running, ebtools, scratch_dir, this_program};
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("containers_that_come_are_named_at_once", containers_that_come_are_named_at_once),
@@ -20,7 +22,76 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("container_is_not_renamed_from_inside", container_is_not_renamed_from_inside),
     ("container_must_be_one", container_must_be_one),
     ("container_of_a_deep_cgroup", container_of_a_deep_cgroup),
+    ("tools_start_with_what_they_need", tools_start_with_what_they_need),
+    ("tools_keep_only_what_they_need", tools_keep_only_what_they_need),
+    ("files_of_others_are_found_with_what_is_kept", files_of_others_are_found_with_what_is_kept),
+    ("command_has_the_rights_of_the_user", command_has_the_rights_of_the_user),
+    ("command_of_another_user_is_ended", command_of_another_user_is_ended),
+    ("root_without_rights_cannot_look_into_it", root_without_rights_cannot_look_into_it),
 ];
+
+/// What a tool takes, and what it keeps once it has attached. `MAPS`, `UPROBES`, `PERF` and
+/// `MEMORY` are what some kernels want besides.
+struct Rights {
+    args: &'static [&'static str],
+    start: &'static [&'static str],
+    keeps: &'static [&'static str],
+    needs: &'static [Need],
+}
+
+const TRACES: &[&str] = &["CAP_BPF", "CAP_PERFMON", "MEMORY"];
+const FILES: &[&str] = &[
+    "CAP_BPF",
+    "CAP_PERFMON",
+    "UPROBES",
+    "CAP_SYS_PTRACE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_CHECKPOINT_RESTORE",
+];
+const TRACEFS: &[&str] = &["CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "MEMORY"];
+const USUAL: Rights = Rights { args: &[], start: TRACES, keeps: &["MAPS"], needs: &[] };
+
+#[rustfmt::skip]
+const RIGHTS: &[Rights] = &[
+    Rights { args: &["execsnoop"], ..USUAL },
+    Rights { args: &["execsnoop", "-x", "--count=comm"], ..USUAL },
+    Rights { args: &["execsnoop", "--json"], keeps: &["MAPS", "CAP_DAC_READ_SEARCH"], ..USUAL },
+    Rights { args: &["clonesnoop"], ..USUAL },
+    Rights { args: &["opensnoop"], ..USUAL },
+    Rights { args: &["syscount", "-L"], ..USUAL },
+    Rights { args: &["unlinksnoop"], ..USUAL },
+    Rights { args: &["hello"], start: TRACEFS, needs: &[Need::Tracefs], ..USUAL },
+    Rights { args: &["xdpfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
+    Rights { args: &["funclatency", "vfs_read"], needs: &[Need::Kprobes], ..USUAL },
+    Rights { args: &["funclatency", "c:getaddrinfo"], start: &["CAP_BPF", "CAP_PERFMON", "UPROBES", "MEMORY"], ..USUAL },
+    Rights {
+        args: &["profile"],
+        start: &["CAP_BPF", "CAP_PERFMON", "PERF", "MEMORY"],
+        keeps: &["MAPS", "PERF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE", "CAP_SYSLOG"],
+        ..USUAL
+    },
+    Rights { args: &["gethostlatency"], start: FILES, keeps: FILES, ..USUAL },
+    Rights { args: &["querysnoop"], start: FILES, keeps: FILES, ..USUAL },
+    Rights { args: &["readline"], start: FILES, keeps: FILES, needs: &[Need::Program("/bin/bash")] },
+];
+
+/// Debian's kernels have a level at which perf is root's alone.
+fn is_paranoid() -> bool {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    level.trim().parse::<i32>().is_ok_and(|level| level > 2)
+}
+
+/// The capabilities that this kernel asks for.
+fn named(words: &[&'static str], with_memory: bool) -> Vec<&'static str> {
+    let word = |word: &&'static str| match *word {
+        "MAPS" => is_before(5, 19).then_some("CAP_BPF"),
+        "UPROBES" => is_before(6, 10).then_some("CAP_SYS_ADMIN"),
+        "PERF" => is_paranoid().then_some("CAP_SYS_ADMIN"),
+        "MEMORY" => (with_memory && is_before(5, 11)).then_some("CAP_SYS_RESOURCE"),
+        word => Some(word),
+    };
+    words.iter().filter_map(word).collect()
+}
 
 /// The attacker.
 const NOBODY: &str = "65534";
@@ -191,4 +262,203 @@ fn container_of_a_deep_cgroup() -> Result<(), String> {
     helper.wait().map_err(text)?;
     let lines = lines?;
     check(container_of(&lines, "deep") == Some(&own), || format!("{lines:?}"))
+}
+
+/// ebtools, where every user can run it.
+struct Binary(PathBuf);
+
+impl Binary {
+    fn new() -> Result<Self, String> {
+        let path = scratch_dir("binary").with_extension("copy");
+        fs::copy(ebtools(), &path).map_err(text)?;
+        Ok(Self(path))
+    }
+
+    /// As the attacker's user with these capabilities, and what it says.
+    fn with_rights(&self, rights: &[&str], args: &[&str]) -> Result<(Option<i32>, String), String> {
+        let mut command = Command::new(this_program());
+        command.args(["helper", "with-rights", NOBODY, &rights.join(",")]).arg(&self.0).args(args);
+        let output = command.stdin(Stdio::null()).output().map_err(text)?;
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// With exactly what it takes every tool works; with one less it says which is missing.
+fn tools_start_with_what_they_need() -> Result<(), String> {
+    let binary = Binary::new()?;
+    for Rights { args, start, needs, .. } in RIGHTS {
+        if needs.iter().any(|need| need.missing().is_some()) {
+            continue;
+        }
+        let all = named(start, true);
+        let (code, said) = binary.with_rights(&all, &[args, &["-d", "0.2"][..]].concat())?;
+        let good = code == Some(0) && said.contains(" lost") && !said.contains("ebtools: ");
+        check(good, || format!("{args:?} with {all:?}: {code:?} {said}"))?;
+        // `MEMORY`: where the limit is high enough already, it is not missed.
+        for one in named(start, false).iter() {
+            // It contains what was split off it.
+            if all.contains(&"CAP_SYS_ADMIN") && ADMIN.contains(one) {
+                continue;
+            }
+            let others = all.iter().copied().filter(|other| other != one).collect::<Vec<_>>();
+            let (code, said) = binary.with_rights(&others, args)?;
+            let tool = args[0];
+            let lines = format!(
+                "ebtools: {tool}: not permitted: needs {one}\n\
+                 hint: run it as root: sudo ebtools {tool}\n"
+            );
+            check(code == Some(1) && said == lines, || {
+                format!("{args:?} without {one}: {code:?} {said}")
+            })?;
+        }
+    }
+    Ok(())
+}
+
+const ADMIN: &[&str] = &["CAP_BPF", "CAP_PERFMON", "CAP_CHECKPOINT_RESTORE"];
+
+/// What /proc says of the rights of each thread of a process.
+fn rights_of(pid: Pid) -> Result<Vec<String>, String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(text)?.flatten();
+    let status = tasks.map(|task| fs::read_to_string(task.path().join("status")));
+    let rights = |status: String| {
+        let lines = status
+            .lines()
+            .filter(|line| ["Cap", "NoNewPrivs:"].iter().any(|word| line.starts_with(word)));
+        lines.map(|line| line.replace('\t', " ")).collect::<Vec<_>>().join("\n")
+    };
+    status.map(|status| status.map(rights).map_err(text)).collect()
+}
+
+fn tools_keep_only_what_they_need() -> Result<(), String> {
+    for Rights { args, keeps, needs, .. } in RIGHTS {
+        if needs.iter().any(|need| need.missing().is_some()) {
+            continue;
+        }
+        let kept = named(keeps, false).into_iter().map(str::parse::<Capability>);
+        let kept = kept.collect::<Result<Vec<_>, _>>().map_err(text)?;
+        // A bit each: those that are there twice count once.
+        let kept = kept.iter().fold(0, |bits, one| bits | one.bitmask());
+        let expected = format!(
+            "CapInh: {0:016x}\nCapPrm: {kept:016x}\nCapEff: {kept:016x}\nCapBnd: {0:016x}\n\
+             CapAmb: {0:016x}\nNoNewPrivs: 1",
+            0
+        );
+        let running = Running::start(args)?;
+        let rights = rights_of(running.pid())?;
+        kill(running.pid(), Signal::SIGINT).map_err(text)?;
+        let (code, stdout, stderr) = running.end().map_err(text)?;
+        check(code == Some(0), || format!("{args:?}: {code:?} {stdout}{stderr}"))?;
+        // The thread for signals keeps nothing.
+        let nothing = expected.replace(&format!("{kept:016x}"), &format!("{:016x}", 0));
+        let good = rights.contains(&expected)
+            && rights.iter().all(|rights| [&expected, &nothing].contains(&rights));
+        check(good, || format!("{args:?}: {rights:#?} not {expected}"))?;
+    }
+    Ok(())
+}
+
+/// A C library of another user's, which has no name any more, in a process that starts later.
+fn files_of_others_are_found_with_what_is_kept() -> Result<(), String> {
+    let dir = scratch_dir("library");
+    let maps = fs::read_to_string("/proc/self/maps").map_err(text)?;
+    let libc = maps
+        .lines()
+        .find_map(|line| line.split(' ').next_back().filter(|path| path.ends_with("/libc.so.6")));
+    let libc = libc.ok_or("skipped: this program has no libc.so.6 mapped")?;
+    let copy = dir.join("libc.so.6");
+    fs::copy(libc, &copy).map_err(text)?;
+    chown(&copy, Some(Uid::from_raw(65534)), None).map_err(text)?;
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o500)).map_err(text)?;
+
+    let mut running = Running::start(&["gethostlatency"])?;
+    let mut shell = Command::new(this_program());
+    shell.args(["helper", "with-rights", NOBODY, "", "sh", "-c", "echo; read line"]);
+    shell.env("LD_LIBRARY_PATH", &dir).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut shell = shell.spawn().map_err(text)?;
+    let mut stdout = shell.stdout.take().ok_or("no standard output")?;
+    let ready = stdout.read_exact(&mut [0]);
+    fs::remove_dir_all(dir).map_err(text)?;
+    let found = ready.map_err(text).and_then(|()| running.wait_for("hook in use: "));
+    drop(shell.stdin.take());
+    shell.wait().map_err(text)?;
+    found
+}
+
+/// The command has the capabilities that ebtools was started with, and may gain others.
+fn command_has_the_rights_of_the_user() -> Result<(), String> {
+    let binary = Binary::new()?;
+    let what = "^(Cap|NoNew|Seccomp:|SigBlk)";
+    let show = ["busybox", "grep", "-E", what, "/proc/self/status"];
+    let some = named(&["CAP_BPF", "CAP_PERFMON", "CAP_CHOWN", "MEMORY"], true).join(",");
+    for user in [&["helper", "as", "0"][..], &["helper", "with-rights", NOBODY, &some]] {
+        let run = |command: &[&str]| {
+            let mut all = Command::new(this_program());
+            all.args(user).args(command).stdin(Stdio::null());
+            let output = all.output().map_err(text)?;
+            let said = [output.stdout, output.stderr].concat();
+            Ok::<_, String>(String::from_utf8_lossy(&said).into_owned())
+        };
+        let own = run(&show)?;
+        let ebtools = binary.0.to_string_lossy();
+        let traced = run(&[&[&*ebtools, "execsnoop", "--count", "--"], &show[..]].concat())?;
+        let good = own.contains("NoNewPrivs:\t0") && traced.contains(&own);
+        check(good, || format!("{own}--- {traced}"))?;
+    }
+    Ok(())
+}
+
+fn command_of_another_user_is_ended() -> Result<(), String> {
+    let mut command = Command::new(ebtools());
+    command.args(["execsnoop", "--count", "-v", "-d", "100", "--"]).arg(this_program());
+    let script = "while :; do echo pid $$; busybox sleep 0.2; done";
+    command.args(["helper", "with-rights", NOBODY, "", "sh", "-c", script]);
+    let mut running = Running::start_command(&mut command)?;
+    let line = running.line_with("pid ")?;
+    let pid = line.trim_start_matches("pid ").parse().map(Pid::from_raw).map_err(text)?;
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let (_, _, said) = running.end().map_err(text)?;
+    // Nobody waits for it but the first process of this system, which may not.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let is_there = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        !status.is_empty() && !status.contains("State:\tZ")
+    };
+    while is_there() && Instant::now() < deadline {}
+    let ended = !is_there();
+    let _ = kill(pid, Signal::SIGKILL);
+    check(ended, || format!("it still runs: {said}"))
+}
+
+/// Of the tracer's user, but without capabilities, as root in a container often is.
+fn root_without_rights_cannot_look_into_it() -> Result<(), String> {
+    let rights = |command: &[&str]| {
+        let mut all = Command::new(this_program());
+        all.args(["helper", "with-rights", "0", ""]).args(command);
+        all.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        all
+    };
+    let looks = |pid: u32| {
+        let script = "exec busybox readlink /proc/$0/exe";
+        rights(&["sh", "-c", script, &pid.to_string()]).status().map_err(text)
+    };
+    // It can look into what has no more rights than itself.
+    let mut other = rights(&["sh", "-c", "echo; read line"]);
+    let mut other = other.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(text)?;
+    let mut stdout = other.stdout.take().ok_or("no standard output")?;
+    stdout.read_exact(&mut [0]).map_err(text)?;
+    let control = looks(other.id());
+    drop(other.stdin.take());
+    other.wait().map_err(text)?;
+    check(control?.success(), || "it cannot look into its own kind".into())?;
+
+    let running = Running::start(&["execsnoop", "-n", "no-such-name"])?;
+    let status = looks(running.child.id())?;
+    check(!status.success(), || "it looked into the tracer".into())
 }
