@@ -45,7 +45,7 @@ bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are in
 # cargo-fuzz asks for a nightly compiler: this lets the stable one take its flags.
 fuzz: ## fuzz the decoder, the escaper and the readers of ELF files and /proc; TIME= seconds each
 	scripts/setup build fuzz
-	for target in record escape elf procfs; do \
+	for target in record escape elf procfs symbols; do \
 		corpus="fuzz/corpus/$$target"; seeds="fuzz/seeds/$$target"; mkdir -p "$$corpus"; \
 		[ -d "$$seeds" ] || seeds=; \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target $$corpus $$seeds -- -max_total_time=$(TIME) -max_len=20000 || exit 1; \

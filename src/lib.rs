@@ -17,6 +17,7 @@ pub mod elf;
 pub mod error;
 pub mod procfs;
 pub mod render;
+pub mod symbols;
 
 mod bpf;
 mod cgroups;
@@ -47,7 +48,6 @@ mod shells;
 mod signals;
 mod sink;
 mod stream;
-mod symbols;
 mod sys;
 mod syscalls;
 mod tables;

@@ -13,6 +13,10 @@ use object::{Endianness, I32, LittleEndian, U32};
 use super::bytes::Bytes;
 use super::table::{Symbol, Table};
 
+mod elsewhere;
+
+pub(super) use elsewhere::Elsewhere;
+
 /// The most segments that are looked at; programs have a dozen.
 const SEGMENTS_MAX: u16 = 1024;
 /// The most sections that are looked at; programs have forty.
@@ -32,6 +36,10 @@ pub(super) struct Elf<B> {
     segments: Vec<Segment>,
     functions: Functions,
     unwinding: Option<Unwinding>,
+    /// Where its symbols may be, if they are not here.
+    elsewhere: Option<Elsewhere>,
+    /// The file in which they were found.
+    added: Option<(B, Functions)>,
 }
 
 /// A part of the file, and the address that the file gives it.
@@ -47,6 +55,8 @@ struct Segment {
 struct Functions {
     table: Table,
     names: Range<u64>,
+    /// Those for the linker alone are left when a file is stripped.
+    are_all: bool,
 }
 
 /// The table that exceptions are handled by, which stripped files have too: where functions begin,
@@ -96,8 +106,35 @@ impl<B: Bytes> Elf<B> {
         let of_unwinding = all.iter().find(|header| header.p_type(endian) == PT_GNU_EH_FRAME);
         let unwinding = of_unwinding.and_then(|header| Unwinding::read(&bytes, &segment(header)));
         // Without sections there are no names, but addresses.
-        let functions = Functions::read(&bytes, &header, endian, &segments).unwrap_or_default();
-        Some(Self { bytes, segments, functions, unwinding })
+        let sections = sections(&bytes, &header, endian).unwrap_or_default();
+        let functions = Functions::read::<H>(&bytes, &sections, endian, &segments);
+        let functions = functions.unwrap_or_default();
+        let read = || Elsewhere::read(&bytes, &header, &all, &sections);
+        let elsewhere = if functions.are_all { None } else { read() };
+        Some(Self { bytes, segments, functions, unwinding, elsewhere, added: None })
+    }
+
+    /// Where its symbols may be, if they are not in it. Asked for once.
+    pub(super) fn take_elsewhere(&mut self) -> Option<Elsewhere> {
+        self.elsewhere.take()
+    }
+
+    /// Takes the symbols of another file for its own, if it has them all.
+    pub(super) fn add_names(&mut self, bytes: B) -> bool {
+        let functions = match bytes.one::<[u8; 5]>(0) {
+            Some([.., 2]) => self.names_in::<FileHeader64<Endianness>>(&bytes),
+            _ => self.names_in::<FileHeader32<Endianness>>(&bytes),
+        };
+        self.added = functions.map(|functions| (bytes, functions));
+        self.added.is_some()
+    }
+
+    fn names_in<H: FileHeader<Endian = Endianness>>(&self, bytes: &B) -> Option<Functions> {
+        let header = bytes.one::<H>(0).filter(H::is_supported)?;
+        let endian = header.endian().ok()?;
+        let sections = sections(bytes, &header, endian)?;
+        let functions = Functions::read::<H>(bytes, &sections, endian, &self.segments)?;
+        functions.are_all.then_some(functions)
     }
 
     /// The address that the file gives to what is at an offset in it, if that may be run.
@@ -110,13 +147,8 @@ impl<B: Bytes> Elf<B> {
 
     /// The name of the function that an address is in. Of several the one that programmers use.
     pub(super) fn name_of(&self, address: u64) -> Option<Vec<u8>> {
-        let Functions { table, names } = &self.functions;
-        let name = |symbol: &Symbol| {
-            let at = names.start.checked_add(symbol.name.into()).filter(|at| names.contains(at))?;
-            let limit = usize::try_from(names.end - at).unwrap_or(NAME_MAX).min(NAME_MAX);
-            self.bytes.string(at, limit).filter(|name| !name.is_empty())
-        };
-        table.at(address).iter().filter_map(name).min_by_key(|name| rank(name))
+        let added = self.added.as_ref().and_then(|(bytes, more)| more.name_of(bytes, address));
+        added.or_else(|| self.functions.name_of(&self.bytes, address))
     }
 
     /// Where the function begins that an address is in, as far as exceptions are concerned.
@@ -128,7 +160,9 @@ impl<B: Bytes> Elf<B> {
 
     /// The memory that it takes.
     pub(super) fn memory(&self) -> usize {
+        let added = self.added.as_ref().map_or(0, |(_, functions)| functions.table.memory());
         self.functions.table.memory()
+            + added
             + self.segments.capacity() * size_of::<Segment>()
             + size_of::<Self>()
     }
@@ -140,34 +174,52 @@ pub(super) fn rank(name: &[u8]) -> (usize, usize, Vec<u8>) {
     (underscores, name.len(), name.to_vec())
 }
 
+/// The sections of a file, if there are not too many.
+fn sections<H: FileHeader<Endian = Endianness>>(
+    bytes: &impl Bytes,
+    header: &H,
+    endian: Endianness,
+) -> Option<Vec<H::SectionHeader>> {
+    if usize::from(header.e_shentsize(endian)) != size_of::<H::SectionHeader>() {
+        return None;
+    }
+    let at = header.e_shoff(endian).into();
+    let count = match header.e_shnum(endian) {
+        // There are too many for the header.
+        0 => bytes.one::<H::SectionHeader>(at)?.sh_size(endian).into(),
+        count => u64::from(count),
+    };
+    let count = usize::try_from(count).ok().filter(|count| *count <= SECTIONS_MAX)?;
+    bytes.array::<H::SectionHeader>(at, count)
+}
+
 impl Functions {
+    fn name_of(&self, bytes: &impl Bytes, address: u64) -> Option<Vec<u8>> {
+        let Self { table, names, .. } = self;
+        let name = |symbol: &Symbol| {
+            let at = names.start.checked_add(symbol.name.into()).filter(|at| names.contains(at))?;
+            let limit = usize::try_from(names.end - at).unwrap_or(NAME_MAX).min(NAME_MAX);
+            bytes.string(at, limit).filter(|name| !name.is_empty())
+        };
+        table.at(address).iter().filter_map(name).min_by_key(|name| rank(name))
+    }
+
     fn read<H: FileHeader<Endian = Endianness>>(
         bytes: &impl Bytes,
-        header: &H,
+        sections: &[H::SectionHeader],
         endian: Endianness,
         segments: &[Segment],
     ) -> Option<Self> {
-        if usize::from(header.e_shentsize(endian)) != size_of::<H::SectionHeader>() {
-            return None;
-        }
-        let at = header.e_shoff(endian).into();
-        let count = match header.e_shnum(endian) {
-            // There are too many for the header.
-            0 => bytes.one::<H::SectionHeader>(at)?.sh_size(endian).into(),
-            count => u64::from(count),
-        };
-        let count = usize::try_from(count).ok().filter(|count| *count <= SECTIONS_MAX)?;
-        let sections = bytes.array::<H::SectionHeader>(at, count)?;
         let of_kind = |kind| sections.iter().find(|section| section.sh_type(endian) == kind);
-        // Those that are left when a file is stripped are the others' subset.
         let section = of_kind(SHT_SYMTAB).or_else(|| of_kind(SHT_DYNSYM))?;
+        let are_all = section.sh_type(endian) == SHT_SYMTAB;
         let strings = sections.get(usize::try_from(section.sh_link(endian)).ok()?)?;
         let strings = Some(strings).filter(|strings| strings.sh_type(endian) == SHT_STRTAB)?;
         let start = strings.sh_offset(endian).into();
         let names = start..start.checked_add(strings.sh_size(endian).into())?;
         let (at, size) = (section.sh_offset(endian).into(), section.sh_size(endian).into());
         let table = Self::table::<H>(bytes, endian, at..at.checked_add(size)?, segments)?;
-        Some(Self { table, names })
+        Some(Self { table, names, are_all })
     }
 
     fn table<H: FileHeader<Endian = Endianness>>(

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
 
+use super::debug_files;
 use super::elf::Elf;
 use crate::foreign::{ForeignFile, Identity};
 
@@ -32,13 +34,18 @@ struct Known {
 }
 
 impl Files {
-    /// Opens the file that a link of /proc/PID/map_files leads to, unless it is known.
-    pub(super) fn open(&mut self, link: &Path) -> Option<Identity> {
+    /// Opens the file that a link of /proc/PID/map_files leads to, unless it is known. `path` is
+    /// where it is, or was.
+    pub(super) fn open(&mut self, link: &Path, path: &[u8]) -> Option<Identity> {
         let file = open(link)?;
         let identity = file.identity();
         if self.get(identity).is_none() {
             self.make_room();
-            self.files.insert(identity, Known { elf: Elf::read(file), used: self.clock });
+            let mut elf = Elf::read(file);
+            if let Some(elf) = &mut elf {
+                debug_files::add(elf, path);
+            }
+            self.files.insert(identity, Known { elf, used: self.clock });
             self.make_room();
         }
         Some(identity)
@@ -64,6 +71,25 @@ impl Files {
     }
 }
 
+/// Opens a regular file below a directory, which belongs to one of these users. Links, if they are
+/// followed, do not lead out of the directory.
+pub(super) fn open_below(
+    below: &str,
+    path: &[u8],
+    how: ResolveFlag,
+    users: &[u32],
+) -> Option<ForeignFile> {
+    let mut options = File::options();
+    let directory = options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
+    let directory = directory.open(below).ok()?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(how | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let held = openat2(directory, path, how).ok()?;
+    let file = open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref())?;
+    users.contains(&file.metadata().uid()).then_some(file)
+}
+
 /// Opens a regular file. Nothing is done to a device, which may be mapped too: opening that may
 /// have effects.
 pub(super) fn open(path: &Path) -> Option<ForeignFile> {
@@ -83,16 +109,16 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("ebtools-files-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let mut files = Files::default();
-        let first = files.open(Path::new("/proc/self/exe")).unwrap();
+        let first = files.open(Path::new("/proc/self/exe"), b"").unwrap();
         assert!(files.get(first).flatten().is_some());
         for i in 0..FILES_MAX {
             let path = dir.join(i.to_string());
             std::fs::write(&path, "no program").unwrap();
-            let identity = files.open(&path).unwrap();
+            let identity = files.open(&path, b"").unwrap();
             assert!(files.get(identity).is_some_and(|elf| elf.is_none()));
         }
         assert!(files.files.len() <= FILES_MAX && files.get(first).is_none());
-        assert!(files.open(Path::new("/dev/null")).is_none());
+        assert!(files.open(Path::new("/dev/null"), b"").is_none());
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

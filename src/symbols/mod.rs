@@ -5,6 +5,7 @@
 mod begins;
 mod budget;
 mod bytes;
+mod debug_files;
 mod elf;
 mod files;
 mod kernel;
@@ -136,6 +137,20 @@ impl Symbols {
             self.unnamed.1.clear();
         }
     }
+}
+
+/// Reads bytes as each kind of what a stranger may put before this part: an ELF file, a process's
+/// mappings, its map of names. For the fuzzer: what is found is dropped.
+pub fn read_any(bytes: &[u8], address: u64) {
+    if let Some(elf) = elf::Elf::read(bytes.to_vec()) {
+        let at = elf.address_at(address);
+        let _ = (elf.name_of(address), elf.begin_of(address), at.and_then(|at| elf.name_of(at)));
+    }
+    let mut maps = maps::Maps::default();
+    if maps.read(bytes).is_ok() {
+        let _ = maps.at(address).map(|(_, mapping)| maps.name(mapping).len());
+    }
+    let _ = perf_map::PerfMap::parse(bytes.to_vec()).name_of(address);
 }
 
 #[cfg(test)]

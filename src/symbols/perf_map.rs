@@ -1,14 +1,11 @@
 //! What a process says of the code that it compiles: /tmp/perf-PID.map, a line `START SIZE NAME`
 //! for each function, in hexadecimal. The process may write anything there, at any time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::ops::Range;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::libc;
+use nix::fcntl::ResolveFlag;
 
 use super::files;
 use crate::foreign::ForeignFile;
@@ -89,15 +86,8 @@ fn open(pid: u32) -> Option<ForeignFile> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let own = procfs::status(&status, "NSpid")?.split_whitespace().next_back()?;
     let user = procfs::status(&status, "Uid")?.split_whitespace().nth(1)?.parse::<u32>().ok()?;
-    let mut options = File::options();
-    let root = options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
-    let root = root.open(format!("/proc/{pid}/root")).ok()?;
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let held = openat2(root, format!("tmp/perf-{own}.map").as_str(), how).ok()?;
-    let file = files::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref())?;
-    [0, user].contains(&file.metadata().uid()).then_some(file)
+    let (root, path) = (format!("/proc/{pid}/root"), format!("tmp/perf-{own}.map"));
+    files::open_below(&root, path.as_bytes(), ResolveFlag::RESOLVE_IN_ROOT, &[0, user])
 }
 
 #[cfg(test)]

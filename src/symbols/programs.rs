@@ -118,7 +118,7 @@ impl Programs {
         let identity = match known.filter(|identity| self.files.get(*identity).is_some()) {
             Some(identity) => identity,
             None => {
-                let Some(identity) = self.files.open(&process.link(mapping)) else {
+                let Some(identity) = self.files.open(&process.link(mapping), path) else {
                     return Some(Found::Nameless(without_name(path, None)));
                 };
                 process.files.insert(index, identity);

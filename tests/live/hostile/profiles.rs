@@ -17,6 +17,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("profile_reads_so_much_of_a_file", reads_so_much_of_a_file),
     ("profile_shows_no_versions_as_functions", shows_no_versions_as_functions),
     ("profile_samples_cpus_that_come_back", samples_cpus_that_come_back),
+    ("profile_takes_installed_debug_files", takes_installed_debug_files),
 ];
 
 const ATTACKER: u32 = 65534;
@@ -175,4 +176,67 @@ fn samples_cpus_that_come_back() -> Result<(), String> {
         check(samples > 10, || format!("{samples} samples: {printed}{said}"))?;
     }
     Ok(())
+}
+
+/// Removes what a case has installed.
+struct Installed(PathBuf);
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+        // Those that are empty, and not more than this case may have made.
+        for dir in self.0.ancestors().skip(1).take_while(|dir| *dir != Path::new("/usr/lib")) {
+            if fs::remove_dir(dir).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Symbols that were put into a file of their own: by the name in the stripped one, if the sum is
+/// right and root owns it, and by the build id.
+fn takes_installed_debug_files() -> Result<(), String> {
+    let dir = fs::canonicalize(scratch_dir("stripped")).map_err(text)?;
+    let (debug, stripped) = (dir.join("calls.debug"), dir.join("calls"));
+    let run = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(&dir).output();
+        let output = output.map_err(|_| format!("skipped: there is no {program}"))?;
+        check(output.status.success(), || format!("{program} {args:?}: {output:?}"))?;
+        Ok::<_, String>(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    run("objcopy", &["--only-keep-debug", calls(), "calls.debug"])?;
+    run("objcopy", &["--strip-all", "--add-gnu-debuglink=calls.debug", calls(), "calls"])?;
+    let is_named = || {
+        let mut profile = Command::new(ebtools());
+        profile.args(["profile", "--json", "-U", "--"]).arg(&stripped).args(["busy", "300"]);
+        let output = profile.output().map_err(text)?;
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        check(printed.contains("\"module\":\""), || printed.clone())?;
+        Ok::<_, String>(printed.contains("\"function\":\"spin\""))
+    };
+    check(!is_named()?, || "it has symbols".into())?;
+    let install = |path: PathBuf| {
+        fs::create_dir_all(path.parent().ok_or("no directory")?).map_err(text)?;
+        fs::copy(&debug, &path).map_err(text)?;
+        Ok::<_, String>(Installed(path))
+    };
+    let beside = dir.strip_prefix("/").map_err(text)?;
+    let linked = install(Path::new("/usr/lib/debug").join(beside).join("calls.debug"))?;
+    check(is_named()?, || "not by the link".into())?;
+    chown(&linked.0, Some(ATTACKER), None).map_err(text)?;
+    check(!is_named()?, || "it believes another user".into())?;
+    chown(&linked.0, Some(0), None).map_err(text)?;
+    let mut wrong = fs::read(&debug).map_err(text)?;
+    wrong.push(0);
+    fs::write(&linked.0, wrong).map_err(text)?;
+    check(!is_named()?, || "it believes a wrong sum".into())?;
+    drop(linked);
+    let notes = run("readelf", &["-n", "calls"])?;
+    if let Some((_, id)) = notes.split_once("Build ID: ") {
+        let (first, rest) = id.lines().next().unwrap_or_default().split_at(2);
+        let name = format!("/usr/lib/debug/.build-id/{first}/{}.debug", rest.trim());
+        let _installed = install(name.into())?;
+        check(is_named()?, || "not by the build id".into())?;
+    }
+    fs::remove_dir_all(&dir).map_err(text)
 }
