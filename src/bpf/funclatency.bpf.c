@@ -37,16 +37,15 @@ struct latency_key {
 struct latency_value {
 	__u64 count;
 	__u64 total; /* nanoseconds; with --ret what was returned */
-	__u64 max;
 	__u64 errors; /* with --ret: results below zero, which are not in the others */
-	__u32 slots[HIST_SLOTS]; /* hist.bpf.h */
+	struct histogram histogram;
 };
 
 TABLES(latency_table, struct latency_key, struct latency_value, ENTRIES_MAX);
 
 /* New entries: too large for the stack. */
 static const struct thread no_thread;
-static const struct latency_value no_latency;
+static const struct latency_value no_latency = {.histogram = NO_HISTOGRAM};
 
 struct latency_key *export_latency_key;
 struct latency_value *export_latency_value;
@@ -115,9 +114,7 @@ static __always_inline void add(struct latency_value *value, __u64 amount)
 {
 	__sync_fetch_and_add(&value->count, 1);
 	__sync_fetch_and_add(&value->total, amount);
-	if (amount > value->max)
-		value->max = amount;
-	__sync_fetch_and_add(&value->slots[hist_slot(amount)], 1);
+	__sync_fetch_and_add(hist_add(&value->histogram, amount), 1);
 }
 
 /* An int of -1 to -4095 leaves the upper half of the register empty, or anything. */

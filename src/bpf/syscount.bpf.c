@@ -50,7 +50,7 @@ struct call_value {
 	__u64 count;
 	__u64 errors;
 	__u64 total_ns;
-	__u32 slots[HIST_SLOTS]; /* hist.bpf.h, of nanoseconds */
+	struct histogram histogram; /* of nanoseconds */
 };
 
 TABLES(call_table, struct call_key, struct call_value, ENTRIES_MAX);
@@ -67,7 +67,7 @@ struct {
 } starts SEC(".maps");
 
 /* A new entry: too large for the stack. */
-static const struct call_value no_calls;
+static const struct call_value no_calls = {.histogram = NO_HISTOGRAM};
 
 struct call_key *export_call_key;
 struct call_value *export_call_value;
@@ -175,7 +175,7 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 	count_submitted();
 	if (with_latency) {
 		value->total_ns += ns;
-		value->slots[hist_slot(ns)]++;
+		*hist_add(&value->histogram, ns) += 1;
 	}
 	return 0;
 }

@@ -9,17 +9,21 @@ const BAR: u64 = 40;
 
 /// Appends the lines, from the first that has something to the last. `unit` writes a value.
 pub fn draw(out: &mut Vec<u8>, slots: &[u32], unit: impl Fn(&mut Vec<u8>, u64)) {
-    let octaves =
-        slots.chunks(4).map(|quarters| quarters.iter().map(|&count| u64::from(count)).sum());
-    let octaves = octaves.collect::<Vec<u64>>();
+    let mut octaves = [0; 64];
+    for (slot, count) in slots.iter().enumerate().filter(|(_, count)| **count > 0) {
+        octaves[hist::power(slot)] += u64::from(*count);
+    }
     let most = octaves.iter().copied().max().unwrap_or(0).max(1);
     let used = |count: &u64| *count > 0;
     let Some(first) = octaves.iter().position(used) else { return };
     let Some(last) = octaves.iter().rposition(used) else { return };
     for (octave, count) in octaves.iter().enumerate().take(last + 1).skip(first) {
         let (mut from, mut below) = (Vec::new(), Vec::new());
-        unit(&mut from, hist::least(octave * 4));
-        unit(&mut below, hist::least((octave + 1) * 4));
+        unit(&mut from, if octave == 0 { 0 } else { 1 << octave });
+        unit(
+            &mut below,
+            1u64.checked_shl(u32::try_from(octave + 1).unwrap_or(64)).unwrap_or(u64::MAX),
+        );
         let [from, below] = [&from, &below].map(|text| String::from_utf8_lossy(text));
         let bar = "*".repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0));
         let width = usize::try_from(BAR).unwrap_or(0);
@@ -33,8 +37,8 @@ mod tests {
 
     #[test]
     fn draws_from_the_first_to_the_last() {
-        let mut slots = [0; 256];
-        (slots[8], slots[9], slots[16]) = (3, 1, 2);
+        let mut slots = [0; 512];
+        (slots[8], slots[9], slots[34]) = (3, 1, 2);
         let mut out = Vec::new();
         draw(&mut out, &slots, |out, value| out.extend(value.to_string().bytes()));
         let text = String::from_utf8(out).unwrap();
@@ -46,9 +50,9 @@ mod tests {
         );
         assert_eq!(text, expected);
         let mut out = Vec::new();
-        draw(&mut out, &[0; 256], |_, _| {});
+        draw(&mut out, &[0; 512], |_, _| {});
         assert!(out.is_empty());
-        slots[251] = 1;
+        slots[503] = 1;
         draw(&mut out, &slots, |out, value| out.extend(value.to_string().bytes()));
     }
 }

@@ -12,7 +12,7 @@ use crate::decode::{Header, Record};
 use crate::elf;
 use crate::error::{Error, Result};
 use crate::foreign::ForeignFile;
-use crate::hist;
+use crate::hist::Histogram;
 use crate::hooks::{At, Hook, Probe};
 use crate::kernel::{self, Function};
 use crate::libraries;
@@ -68,9 +68,8 @@ struct Row {
     pid: u32,
     count: u64,
     total: u64,
-    max: u64,
     errors: u64,
-    slots: Vec<u32>,
+    histogram: Histogram,
     /// Is it a time, or what was returned?
     is_time: bool,
 }
@@ -80,9 +79,8 @@ impl Row {
         if self.is_time { Value::Duration(value) } else { Value::Uint(value) }
     }
 
-    fn percentile(&self, share: f64) -> Value<'static> {
-        let value = hist::percentile(&self.slots, share);
-        value.map_or(Value::None, |value| self.value(value.min(self.max)))
+    fn percentile(&self, percent: u64) -> Value<'static> {
+        self.histogram.percentile(percent).map_or(Value::None, |value| self.value(value))
     }
 }
 
@@ -108,18 +106,18 @@ const COLUMNS: &[Col] = &[
     Col::new("MEAN", "mean", 9, "the mean", |r| {
         r.event.value(r.event.total / r.event.count.max(1))
     }),
-    Col::new("P50", "p50", 9, "half of them were no more, to an eighth", |r| {
-        r.event.percentile(0.5)
+    Col::new("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
+        r.event.percentile(50)
     }),
-    Col::new("P90", "p90", 9, "90 of a hundred were no more, to an eighth", |r| {
-        r.event.percentile(0.9)
+    Col::new("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
+        r.event.percentile(90)
     }),
-    Col::new("P99", "p99", 9, "99 of a hundred were no more, to an eighth", |r| {
-        r.event.percentile(0.99)
+    Col::new("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
+        r.event.percentile(99)
     }),
-    Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.max)),
+    Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
     Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
-        Value::Histogram(&r.event.slots)
+        Value::Histogram(r.event.histogram.slots())
     })
     .json_only(),
 ];
@@ -251,7 +249,7 @@ impl Funclatency {
             let record = Record::made(&header, &row);
             report.row(lines, &record, row.count + row.errors);
             report.text(0, |out| {
-                histogram::draw(out, &row.slots, |out, value| match row.is_time {
+                histogram::draw(out, row.histogram.slots(), |out, value| match row.is_time {
                     true => table::duration_into(out, value),
                     false => out.extend_from_slice(value.to_string().as_bytes()),
                 });
@@ -313,16 +311,14 @@ fn merge(tables: &mut Latencies<'_>, is_time: bool) -> (Vec<Row>, Result<()>) {
     let mut rows = BTreeMap::new();
     let read = tables.turn(|key, value| {
         let pid = key.pid;
-        let slots = vec![0; value.slots.len()];
-        let new = Row { pid, count: 0, total: 0, max: 0, errors: 0, slots, is_time };
+        let histogram = Histogram::default();
+        let new = Row { pid, count: 0, total: 0, errors: 0, histogram, is_time };
         let row = rows.entry(pid).or_insert(new);
         row.count += value.count;
         row.total = row.total.saturating_add(value.total);
-        row.max = row.max.max(value.max);
         row.errors += value.errors;
-        for (sum, count) in row.slots.iter_mut().zip(value.slots) {
-            *sum = sum.saturating_add(count);
-        }
+        let values = value.histogram;
+        row.histogram.add(&values.slots, values.min, values.max);
     });
     let mut rows = rows.into_values().collect::<Vec<_>>();
     rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));

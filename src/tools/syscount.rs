@@ -11,7 +11,7 @@ use libbpf_rs::{MapCore as _, MapFlags, Object};
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::{Context as _, Result};
-use crate::hist;
+use crate::hist::Histogram;
 use crate::hooks::{self, At, Hook, Probe};
 use crate::options::IntervalOptions;
 use crate::render::fields::Wish;
@@ -86,7 +86,7 @@ struct Row {
     count: u64,
     errors: u64,
     total_ns: u64,
-    slots: Vec<u32>,
+    histogram: Histogram,
     seconds: f64,
 }
 
@@ -96,8 +96,8 @@ impl Row {
         if self.by == by { Value::Uint(self.number) } else { Value::None }
     }
 
-    fn percentile(&self, share: f64) -> Value<'static> {
-        hist::percentile(&self.slots, share).map_or(Value::None, Value::Duration)
+    fn percentile(&self, percent: u64) -> Value<'static> {
+        self.histogram.percentile(percent).map_or(Value::None, Value::Duration)
     }
 }
 
@@ -142,11 +142,11 @@ const COLUMNS: &[Col] = &[
     Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
         Value::Duration(r.event.total_ns / r.event.count.max(1))
     }),
-    Col::new("P50", "p50_ns", 9, "half of them took no longer, to an eighth", |r| {
-        r.event.percentile(0.5)
+    Col::new("P50", "p50_ns", 9, "half of them took no longer, to within 5 %", |r| {
+        r.event.percentile(50)
     }),
-    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to an eighth", |r| {
-        r.event.percentile(0.99)
+    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to within 5 %", |r| {
+        r.event.percentile(99)
     }),
 ];
 
@@ -280,15 +280,13 @@ fn merge(tables: &mut Calls<'_>, by: By) -> (Vec<Row>, Result<()>) {
             number: key.number,
             comm: key.comm,
             compat: key.compat != 0,
-            slots: vec![0; value.slots.len()],
             ..Row::default()
         });
         row.count += value.count;
         row.errors += value.errors;
         row.total_ns += value.total_ns;
-        for (sum, count) in row.slots.iter_mut().zip(value.slots) {
-            *sum = sum.saturating_add(count);
-        }
+        let times = value.histogram;
+        row.histogram.add(&times.slots, times.min, times.max);
     });
     (rows.into_values().collect(), read)
 }

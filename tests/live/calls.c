@@ -317,6 +317,22 @@ __attribute__((noinline)) int recursive(int depth)
 	return result;
 }
 
+/* Returns what it is given. */
+__attribute__((noinline)) unsigned long echo(unsigned long number)
+{
+	asm volatile("" : "+r"(number));
+	return number;
+}
+
+/* NUMBER TIMES...: so often each. */
+static int do_echo(char **argv)
+{
+	for (; argv[0] && argv[1]; argv += 2)
+		for (long times = atol(argv[1]); times > 0; times--)
+			echo(strtoul(argv[0], NULL, 10));
+	return 0;
+}
+
 __attribute__((noinline)) int fails(void)
 {
 	asm volatile("");
@@ -963,6 +979,7 @@ static const struct {
 	{ "stray", do_stray },
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
+	{ "echo", do_echo },
 	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },
