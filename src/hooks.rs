@@ -34,7 +34,12 @@ pub(crate) trait Attached {
 
 /// What is attached to the kernel.
 #[derive(Debug, Default)]
-pub(crate) struct Links(Vec<Link>);
+pub(crate) struct Links {
+    links: Vec<Link>,
+    /// Of functions' entries: they go first, or the calls that begin while the others go would not
+    /// be seen to return.
+    entries: Vec<Link>,
+}
 
 /// So many probes can be attached with the files that a process may have open at the least.
 const FEW: usize = 100;
@@ -46,43 +51,54 @@ const TICK: Duration = Duration::from_millis(50);
 
 impl Links {
     pub(crate) fn add(&mut self, links: impl IntoIterator<Item = Link>) {
-        self.0.extend(links);
+        self.links.extend(links);
+    }
+
+    /// The same with what another one has.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.links.append(&mut other.links);
+        self.entries.append(&mut other.entries);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.links.is_empty() && self.entries.is_empty()
     }
 
     pub(crate) fn take(&mut self) -> Vec<Link> {
-        std::mem::take(&mut self.0)
+        let mut links = std::mem::take(&mut self.entries);
+        links.append(&mut self.links);
+        links
     }
 }
 
 impl Drop for Links {
-    /// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which
-    /// takes a tenth of a second. When a signal's time is over, the rest is left to the end of this
-    /// process.
     fn drop(&mut self) {
-        let links = self.take();
-        let detachers = links.len().min(DETACHERS);
-        let links = Arc::new(Mutex::new(links.into_iter()));
-        let (running, has_ended) = mpsc::channel::<()>();
-        for _ in 0..detachers {
-            let (links, running) = (links.clone(), running.clone());
-            let detach = move || {
-                while let Some(link) = next(&links) {
-                    drop(link);
-                }
-                drop(running);
-            };
-            // With fewer threads it takes longer.
-            let _ = thread::Builder::new().spawn(detach);
-        }
-        drop(running);
-        while has_ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-            if signals::are_overdue() {
-                break;
+        detach(std::mem::take(&mut self.entries));
+        detach(std::mem::take(&mut self.links));
+    }
+}
+
+/// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which takes a
+/// tenth of a second. When a signal's time is over, the rest is left to the end of this process.
+fn detach(links: Vec<Link>) {
+    let detachers = links.len().min(DETACHERS);
+    let links = Arc::new(Mutex::new(links.into_iter()));
+    let (running, has_ended) = mpsc::channel::<()>();
+    for _ in 0..detachers {
+        let (links, running) = (links.clone(), running.clone());
+        let detach = move || {
+            while let Some(link) = next(&links) {
+                drop(link);
             }
+            drop(running);
+        };
+        // With fewer threads it takes longer.
+        let _ = thread::Builder::new().spawn(detach);
+    }
+    drop(running);
+    while has_ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        if signals::are_overdue() {
+            break;
         }
     }
 }
@@ -201,6 +217,20 @@ impl<'a> Probe<'a> {
         Self { program, at, optional: true }
     }
 
+    /// Attaches it, and keeps entries apart.
+    fn attach_all(&self, object: &Object) -> Result<Links> {
+        if let At::KprobePairs { functions, entry } = self.at {
+            let programs = (program(object, self.program)?, program(object, entry)?);
+            return attach_pairs(&programs.0, &programs.1, functions)
+                .map_err(|error| Error::new(self.at, cause(&error)));
+        }
+        let attached = self.attach(object)?;
+        Ok(match self.at.is_entry() {
+            true => Links { links: Vec::new(), entries: attached },
+            false => Links { links: attached, entries: Vec::new() },
+        })
+    }
+
     pub(crate) fn attach(&self, object: &Object) -> Result<Vec<Link>> {
         let program = program(object, self.program)?;
         let link = match self.at {
@@ -208,10 +238,7 @@ impl<'a> Probe<'a> {
             At::KprobeMulti { functions, at_return } => {
                 program.attach_kprobe_multi(at_return, functions.to_vec())
             }
-            At::KprobePairs { functions, entry } => {
-                return attach_pairs(&program, &self::program(object, entry)?, functions)
-                    .map_err(|error| Error::new(self.at, cause(&error)));
-            }
+            At::KprobePairs { .. } => return Ok(self.attach_all(object)?.take()),
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
             At::Tracepoint(category, name) => {
@@ -247,19 +274,22 @@ fn attach_pairs(
     at_return: &ProgramMut<'_>,
     at_entry: &ProgramMut<'_>,
     functions: &[String],
-) -> libbpf_rs::Result<Vec<Link>> {
+) -> libbpf_rs::Result<Links> {
     let pair = |function: &String| {
         let link = at_return.attach_kprobe(true, function)?;
-        Ok([link, at_entry.attach_kprobe(false, function)?])
+        Ok((link, at_entry.attach_kprobe(false, function)?))
     };
     if functions.len() > FEW {
         sys::open_more_files();
     }
-    let mut links = Vec::new();
+    let mut links = Links::default();
     let mut failure = None;
     for pair in functions.iter().map(pair) {
         match pair {
-            Ok(pair) => links.extend(pair),
+            Ok((at_return, at_entry)) => {
+                links.links.push(at_return);
+                links.entries.push(at_entry);
+            }
             Err(error) => failure = Some(error),
         }
     }
@@ -297,6 +327,16 @@ impl<'a> At<'a> {
             At::Fentry(function) | At::Fexit(function) => Some(function),
             _ => None,
         }
+    }
+
+    fn is_entry(self) -> bool {
+        matches!(
+            self,
+            At::Fentry(_)
+                | At::Kprobe(_)
+                | At::KprobeMulti { at_return: false, .. }
+                | At::Uprobes { .. }
+        )
     }
 
     fn needs_tracefs(self) -> bool {
@@ -412,8 +452,8 @@ impl Hook<'_> {
     pub(crate) fn attach(&self, object: &Object, note: impl Fn(&str)) -> Result<Links> {
         let mut links = Links::default();
         for probe in self.probes.iter().filter(|probe| !matches!(probe.at, At::Later)) {
-            match probe.attach(object) {
-                Ok(attached) => links.add(attached),
+            match probe.attach_all(object) {
+                Ok(attached) => links.join(attached),
                 Err(error) if probe.optional => note(&format!("not here: {error}")),
                 Err(error) => return Err(error),
             }

@@ -1,10 +1,12 @@
 //! What the running kernel says of itself: its functions and tracepoints.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
 
+use libbpf_rs::btf::types::{Func, FuncProto};
+use libbpf_rs::btf::{Btf, BtfType, ReferencesType as _};
 use nix::sys::utsname::uname;
 
 use crate::error::{Context as _, Error, Result};
@@ -76,6 +78,12 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
 /// process is asked for (commit 46ba0e49b642).
 pub(crate) fn has_uprobe_multi() -> bool {
     !is_before(6, 10)
+}
+
+/// Has each thread room for the pending returns of kprobe.multi? Before Linux 6.14 (4346ba160409,
+/// fprobe on fgraph) there are two for each CPU, for all functions of a link.
+pub(crate) fn has_room_for_returns() -> bool {
+    !is_before(6, 14)
 }
 
 /// Is it an older one than this?
@@ -178,6 +186,33 @@ pub(crate) fn unknown<'n>(
     let mut alike = Alike::new(pattern);
     names.for_each(|name| alike.consider(name));
     alike.unknown(doing)
+}
+
+/// How many words of arguments each of these functions takes, as the kernel's types say.
+///
+/// # Errors
+///
+/// When they do not know one of them, or it takes a struct, which may be several.
+pub(crate) fn arguments(functions: &[String]) -> Result<Vec<u8>> {
+    let doing = "looking for the types of functions";
+    let types = Btf::from_vmlinux().doing(doing)?;
+    let known = types.type_by_kind::<Func<'_>>();
+    let known = known.filter_map(|function| Some((function.name()?.to_str()?, function)));
+    let known = known.filter(|(name, _)| functions.iter().any(|function| function == name));
+    let known = known.collect::<HashMap<_, _>>();
+    let count = |name: &String| {
+        let prototype = FuncProto::try_from(known.get(name.as_str())?.referenced_type()).ok()?;
+        let is_word = |ty| {
+            let ty = types.type_by_id::<BtfType<'_>>(ty)?.skip_mods_and_typedefs();
+            (!ty.is_composite()).then_some(())
+        };
+        prototype.iter().try_for_each(|parameter| is_word(parameter.ty))?;
+        u8::try_from(prototype.len()).ok()
+    };
+    let count = |name| {
+        count(name).ok_or_else(|| Error::new(doing, format!("{name} has none that is known")))
+    };
+    functions.iter().map(count).collect()
 }
 
 #[cfg(test)]

@@ -30,10 +30,12 @@ pub(crate) const OUT_OF_TIME: &str = "out_of_time";
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
 
 /// Programs that see processes and threads end, and no events. Skipped, they leave an entry that is
-/// found out later, or a call that is unfinished; new kernels preempt them while others end. And
-/// programs that see calls return whose entry was seen: those are missed, or unfinished.
-const ENDS: [&str; 5] =
-    ["follow_exit", "on_thread_end", "on_unlink_fexit", "on_rmdir_fexit", "on_rename_fexit"];
+/// found out later, or a call that is unfinished; new kernels preempt them while others end.
+const ENDS: [&str; 2] = ["follow_exit", "on_thread_end"];
+
+/// What is in the names of programs that see calls return whose entry was seen. Skipped, they leave
+/// a call that is missed, or unfinished.
+const RETURNS: [&str; 2] = ["return", "_fexit"];
 
 /// What became of every event that the filters let through.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -150,7 +152,10 @@ fn words(reason: &str) -> String {
 fn lost_in_kernel(counters: &counters, object: &Object) -> BTreeMap<&'static str, u64> {
     let reasons = REASONS.iter().zip(counters.lost).map(|(&reason, count)| (reason, count));
     let loaded = object.progs_mut().filter(|program| program.autoload());
-    let sees_events = |name: &OsStr| !ENDS.iter().any(|end| name == *end);
+    let sees_events = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        !ENDS.contains(&&*name) && !RETURNS.iter().any(|word| name.contains(word))
+    };
     let seeing = loaded.filter(|program| sees_events(program.name()));
     let skipped = seeing.map(|program| sys::recursion_misses(program.as_fd())).sum();
     reasons.chain([(RECURSION, skipped)]).collect()

@@ -257,9 +257,9 @@ impl<'a> Session<'a> {
             let mut links = self.fill(skel.object())?;
             for hook in group {
                 match hook.attach(skel.object(), |text| self.note(text)) {
-                    Ok(mut attached) => {
+                    Ok(attached) => {
                         self.note(format!("hook in use: {}", hook.name));
-                        links.add(attached.take());
+                        links.join(attached);
                         return Ok((skel, links));
                     }
                     Err(error) => refuse(hook, error),

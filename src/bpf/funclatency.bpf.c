@@ -10,24 +10,30 @@
 #define THREADS_MAX 8192
 #define ENTRIES_MAX 1024
 
-/* A thread's calls that have begun and not returned, the last one on top. */
+/*
+ * A thread's calls that have begun and not returned, the last one on top. Each is known by its place
+ * on the stack, and the deeper it is, the lower. Not every return is seen: the kernel keeps few that
+ * are pending, so that callers that block leave none for others, and programs leave functions by
+ * longjmp and exceptions. Where a call was, its caller's next call, or return, shows that it is gone.
+ */
 struct thread {
 	__u64 depth;
+	__u64 base; /* of its stack in the kernel; 0 for a program's calls */
 	__u64 starts[DEPTH_MAX];
-	/*
-	 * Stack pointers of a user program's calls: less and less. Where one is left by longjmp or
-	 * an exception, it never returns; its caller's next call, or return, shows it.
-	 */
 	__u64 stacks[DEPTH_MAX];
+	__u32 functions[DEPTH_MAX];
 };
 
-/* Threads leave it when they are gone: on_thread_end. */
+/* By the task's address. Threads leave it when they are gone: on_thread_end. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
+	__type(key, __u64);
 	__type(value, struct thread);
 	__uint(max_entries, THREADS_MAX);
 } threads SEC(".maps");
+
+/* How many are in it. */
+__u64 threads_known = 0;
 
 struct latency_key {
 	__u32 pid; /* 0 when it is not counted by */
@@ -54,59 +60,105 @@ const volatile __u8 by_pid = 0;
 /* --ret: what functions return, not how long they take. */
 const volatile __u8 by_ret = 0;
 
-/* The last of the calls, from depth down, whose stack pointer is not below the limit. */
-static __always_inline __u64 live(const struct thread *thread, __u64 depth, __u64 limit)
+/* Calls are found not to have returned. */
+static __always_inline void count_missed(__u64 calls)
 {
+	if (!calls)
+		return;
+	count_all_lost(LOST_RETURN_MISSED, calls);
+	count_call(-calls);
+}
+
+static __always_inline struct thread *thread_of(__u64 task, bool in_kernel)
+{
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+
+	if (thread)
+		return thread;
+	if (bpf_map_update_elem(&threads, &task, &no_thread, BPF_NOEXIST))
+		return NULL;
+	__sync_fetch_and_add(&threads_known, 1);
+	thread = bpf_map_lookup_elem(&threads, &task);
+	if (thread && in_kernel)
+		thread->base = (__u64)BPF_CORE_READ((struct task_struct *)task, stack);
+	return thread;
+}
+
+static __always_inline bool is_on(__u64 base, __u64 place)
+{
+	return place - base < THREAD_SIZE;
+}
+
+/*
+ * Where is a call of the thread's, seen from a new one: 1, further up on the same stack, so that it goes
+ * on; -1, where nothing is any more; or 0, in between. Interrupts have stacks of their own, and end
+ * before the thread goes on. Where two are at the same place one was a tail call of the other's function,
+ * or else it is gone; a function of the kernel does not call itself so. A global function, like
+ * match(): the verifier checks it once, and not in each turn of a loop.
+ */
+__noinline int order(__u64 task, __u32 at, __u64 here, __u32 function)
+{
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	__u64 place;
+
+	if (!thread)
+		return 0;
+	at &= DEPTH_MAX - 1;
+	place = thread->stacks[at];
+	if (thread->base && is_on(thread->base, place) != is_on(thread->base, here))
+		return is_on(thread->base, here) ? -1 : 1;
+	if (thread->base && !is_on(thread->base, here) && (place ^ here) / THREAD_SIZE)
+		return 0;
+	if (place != here)
+		return place > here ? 1 : -1;
+	if (thread->depth >= DEPTH_MAX || (function && thread->functions[at] == function))
+		return -1;
+	return 0;
+}
+
+/* How many of a thread's calls go on when a new one begins. */
+__noinline int going_on(__u64 task, __u32 depth, __u64 here, __u32 function)
+{
+	__u32 left = depth;
 	int i;
 
-	for (i = 0; i < DEPTH_MAX && depth; i++, depth--)
-		if (thread->stacks[(depth - 1) & (DEPTH_MAX - 1)] >= limit)
+	for (i = 0; i < DEPTH_MAX && depth; i++) {
+		int is = order(task, --depth, here, function);
+
+		if (is > 0)
 			break;
-	return depth;
+		if (is < 0)
+			left = depth;
+	}
+	return left;
 }
 
-/* The key of the current thread. Each CPU has a thread 0, which runs when there is nothing to run. */
-static __always_inline __u32 thread_key(void)
+/* here: the place on the stack; function: 0 if it is a program's. */
+static __noinline int entered(__u64 here, __u32 function, bool in_kernel)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-
-	return tid ? tid : ~bpf_get_smp_processor_id();
-}
-
-/* stack: 0 in the kernel, where every call returns. */
-static __always_inline int entered(__u64 stack)
-{
-	__u32 tid = thread_key();
+	__u64 task = bpf_get_current_task(), depth, slot;
 	struct thread *thread;
-	__u64 depth;
 
 	if (!task_wanted())
 		return 0;
-	thread = bpf_map_lookup_elem(&threads, &tid);
-	if (!thread) {
-		bpf_map_update_elem(&threads, &tid, &no_thread, BPF_NOEXIST);
-		thread = bpf_map_lookup_elem(&threads, &tid);
-	}
+	thread = thread_of(task, in_kernel);
 	if (!thread) {
 		count_lost(LOST_MAP_FULL);
 		return 0;
 	}
-	depth = thread->depth;
-	/* One with the same stack pointer: a tail call, or else it was left. */
-	if (stack) {
-		depth = live(thread, depth, depth < DEPTH_MAX ? stack : stack + 1);
-	} else if (depth >= DEPTH_MAX) {
-		/* Nothing calls so deep in the kernel, which had no room to tell of their returns. */
-		count_all_lost(LOST_RETURN_MISSED, depth);
-		depth = 0;
-	}
+	depth = going_on(task, thread->depth, here, function);
+	count_missed(thread->depth - depth);
 	if (depth >= DEPTH_MAX) {
 		count_lost(LOST_MAP_FULL);
 		return 0;
 	}
+	/* First of all: an interrupt's calls come and go above it. */
 	thread->depth = depth + 1;
-	thread->starts[depth & (DEPTH_MAX - 1)] = bpf_ktime_get_ns();
-	thread->stacks[depth & (DEPTH_MAX - 1)] = stack;
+	slot = depth & (DEPTH_MAX - 1);
+	thread->stacks[slot] = here;
+	thread->functions[slot] = function;
+	thread->starts[slot] = bpf_ktime_get_ns();
+	count_call(1);
 	return 0;
 }
 
@@ -123,92 +175,206 @@ static __always_inline bool is_error(__s64 ret)
 	return ret < 0 || (ret <= 0xffffffff && ret > 0xffffffff - 4095);
 }
 
-/* stack: behind the return address, which is on the stack in some architectures. */
-static __always_inline int returned(__s64 ret, __u64 stack)
-{
-	__u32 tid = thread_key();
-	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
-	struct thread *thread = bpf_map_lookup_elem(&threads, &tid);
-	struct latency_value *value;
-	__u64 ns, depth;
+#define NOT_FOUND (-1)
 
-	if (!thread)
+/* Is it the call that returns? 2: at its place; 1: of its function, where that is known; 0: no. */
+__noinline int match(__u64 task, __u32 at, __u64 here, __u32 function)
+{
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+
+	at &= DEPTH_MAX - 1;
+	if (!thread || (function && thread->functions[at] != function))
 		return 0;
-	depth = thread->depth;
-	if (stack)
-		depth = live(thread, depth, stack - sizeof(__u64));
-	/* It began before tracing did, or was one too many. */
-	if (!depth || (stack && thread->stacks[(depth - 1) & (DEPTH_MAX - 1)] > stack))
-		return 0;
-	thread->depth = --depth;
-	ns = bpf_ktime_get_ns() - thread->starts[depth & (DEPTH_MAX - 1)];
+	return thread->stacks[at] == here ? 2 : function ? 1 : 0;
+}
+
+/* The call that returns: that at its place, or else the last one of its function. */
+__noinline int returning(__u64 task, __u32 depth, __u64 here, __u32 function)
+{
+	int found = NOT_FOUND;
+	int i;
+
+	for (i = 0; i < DEPTH_MAX && depth; i++) {
+		int is = match(task, --depth, here, function);
+
+		if (is == 2)
+			return depth;
+		if (is == 1 && found == NOT_FOUND)
+			found = depth;
+	}
+	return found;
+}
+
+static __always_inline void count_returned(__s64 ret, __u64 ns)
+{
+	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
+	struct latency_value *value;
+
 	if (by_pid)
 		key.pid = bpf_get_current_pid_tgid() >> 32;
 	value = table_entry(&latency_table, &key, &no_latency);
 	if (!value)
-		return 0;
+		return;
 	count_submitted();
 	if (by_ret && is_error(ret))
 		__sync_fetch_and_add(&value->errors, 1);
 	else
 		add(value, by_ret ? ret : ns);
+}
+
+static __always_inline void forget(__u64 task)
+{
+	if (!bpf_map_delete_elem(&threads, &task))
+		__sync_fetch_and_add(&threads_known, -1);
+}
+
+/* function: 0 where the place alone tells which call it is. */
+static __noinline int returned(__s64 ret, __u64 here, __u32 function)
+{
+	__u64 task = bpf_get_current_task();
+	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	__u64 now = bpf_ktime_get_ns(), found;
+
+	if (!thread)
+		return 0;
+	found = returning(task, thread->depth, here, function);
+	/* It began before tracing did, or was one too many. */
+	if (found >= DEPTH_MAX)
+		return 0;
+	count_missed(thread->depth - 1 - found);
+	thread->depth = found;
+	count_call(-1);
+	count_returned(ret, now - thread->starts[found & (DEPTH_MAX - 1)]);
+	/* Room for others, but not in an interrupt: the thread may be about to use it. */
+	if (!found && threads_known > THREADS_MAX / 2 &&
+	    (!thread->base || is_on(thread->base, here)))
+		forget(task);
 	return 0;
 }
 
-SEC("fentry")
-int BPF_PROG(on_fentry)
+/* A pointer that the verifier knows for one, as a number. */
+static __always_inline __u64 number_of(const void *pointer)
 {
-	return entered(0);
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
 }
 
-SEC("fexit")
-int BPF_PROG(on_fexit)
+/*
+ * fentry and fexit: a pair of programs for each function. A call's place is that of its arguments, which
+ * are the same at both. User space says how many there are: what is returned is behind them.
+ */
+enum limits {
+	PAIRS_MAX = 8,
+};
+
+enum limits *export_limits;
+
+const volatile __u8 arguments[PAIRS_MAX] = {};
+
+/* By instructions that the compiler leaves alone: the verifier takes no other address from ctx. */
+#define RESULT(n)                                                                                  \
+	if (count == n)                                                                            \
+	asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(result) : "r"(ctx), "i"(8 * (n)))
+
+static __always_inline __s64 result_behind(__u64 *ctx, __u8 count)
 {
-	return returned(0, 0);
+	__u64 result = 0;
+
+	RESULT(0);
+	RESULT(1);
+	RESULT(2);
+	RESULT(3);
+	RESULT(4);
+	RESULT(5);
+	RESULT(6);
+	RESULT(7);
+	RESULT(8);
+	RESULT(9);
+	RESULT(10);
+	RESULT(11);
+	RESULT(12);
+	return number_of((void *)result);
 }
+
+#define PAIR(n)                                                                                    \
+	SEC("fentry")                                                                              \
+	int on_fentry_##n(__u64 *ctx)                                                              \
+	{                                                                                          \
+		return entered(number_of(ctx), n + 1, true);                                       \
+	}                                                                                          \
+	SEC("fexit")                                                                               \
+	int on_return_fexit_##n(__u64 *ctx)                                                        \
+	{                                                                                          \
+		return returned(by_ret ? result_behind(ctx, arguments[n]) : 0, number_of(ctx), 0); \
+	}
+
+PAIR(0)
+PAIR(1)
+PAIR(2)
+PAIR(3)
+PAIR(4)
+PAIR(5)
+PAIR(6)
+PAIR(7)
+
+/* The place of the return address, at entry and at return: there it has been taken off already. */
+#if defined(__TARGET_ARCH_x86)
+#define ENTRY_PLACE(ctx) PT_REGS_SP(ctx)
+#define RETURN_PLACE(ctx) (PT_REGS_SP(ctx) - sizeof(__u64))
+#elif defined(__TARGET_ARCH_arm64)
+#define ENTRY_PLACE(ctx) PT_REGS_SP(ctx)
+#define RETURN_PLACE(ctx) PT_REGS_SP(ctx)
+#endif
 
 SEC("kprobe.multi")
 int BPF_KPROBE(on_entry_multi)
 {
-	return entered(0);
+	return entered(ENTRY_PLACE(ctx), bpf_get_func_ip(ctx), true);
 }
 
+/* Linux 6.14 to 6.18 do not tell the stack pointer here (fprobe on fgraph): then the function does. */
 SEC("kretprobe.multi")
 int BPF_KRETPROBE(on_return_multi, long ret)
 {
-	return returned(ret, 0);
+	return returned(ret, RETURN_PLACE(ctx), bpf_get_func_ip(ctx));
 }
 
 SEC("kprobe")
 int BPF_KPROBE(on_entry)
 {
-	return entered(0);
+	return entered(ENTRY_PLACE(ctx), PT_REGS_IP(ctx), true);
 }
 
 SEC("kretprobe")
 int BPF_KRETPROBE(on_return, long ret)
 {
-	return returned(ret, 0);
+	return returned(ret, RETURN_PLACE(ctx), 0);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(on_user_entry)
 {
-	return entered(PT_REGS_SP(ctx));
+	return entered(ENTRY_PLACE(ctx), 0, false);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_user_return, long ret)
 {
-	return returned(ret, PT_REGS_SP(ctx));
+	return returned(ret, RETURN_PLACE(ctx), 0);
 }
 
 /* Not when it ends: it calls functions behind that. */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_thread_end, struct task_struct *task)
 {
-	__u32 tid = task->pid;
+	__u64 key = number_of(task);
+	struct thread *thread = bpf_map_lookup_elem(&threads, &key);
 
-	bpf_map_delete_elem(&threads, &tid);
+	if (!thread)
+		return 0;
+	count_missed(thread->depth);
+	forget(key);
 	return 0;
 }

@@ -46,6 +46,10 @@ pub(crate) struct Funclatency {
     #[arg(long)]
     force: bool,
 
+    /// See functions of the kernel this way, not by the first that works
+    #[arg(long, value_name = "HOOK")]
+    hook: Option<Way>,
+
     #[command(flatten)]
     options: IntervalOptions,
 }
@@ -55,6 +59,26 @@ pub(crate) struct Funclatency {
 enum By {
     Pid,
 }
+
+/// How calls of the kernel's functions are seen.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Way {
+    /// A program at each function's entry and return: for up to 8 functions
+    Fexit,
+    /// One at all entries, and one at all returns
+    KprobeMulti,
+    /// Probes of each function
+    Kprobe,
+}
+
+macro_rules! pairs {
+    ($($number:literal)*) => {
+        [$((concat!("on_fentry_", $number), concat!("on_return_fexit_", $number))),*]
+    };
+}
+
+/// The programs for fentry and fexit: a pair for each function.
+const PAIRS: [(&str, &str); types::limits::PAIRS_MAX.0 as usize] = pairs!(0 1 2 3 4 5 6 7);
 
 /// The most functions that a pattern may stand for.
 const FUNCTIONS_MAX: usize = 1000;
@@ -155,7 +179,14 @@ impl Tool for Funclatency {
         if matches!(target, Target::User(..)) {
             session = session.needing(FUNCLATENCY_OF_PROGRAMS)?;
         }
-        let probes = self.probes(&target);
+        let arguments = match self.arguments(&target) {
+            Err(error) if self.hook != Some(Way::Fexit) => {
+                session.note(format!("hook refused: fentry and fexit: {}", error.line()));
+                None
+            }
+            arguments => Some(arguments?),
+        };
+        let probes = self.probes(&target, arguments.is_some())?;
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();
         let mut storage = Storage::new();
@@ -167,6 +198,8 @@ impl Tool for Funclatency {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.by_pid = self.by.is_some().into();
                     constants.by_ret = self.ret.into();
+                    let counts = constants.arguments.iter_mut();
+                    counts.zip(arguments.iter().flatten()).for_each(|(to, from)| *to = *from);
                 }
             },
         )?;
@@ -176,6 +209,34 @@ impl Tool for Funclatency {
             self.show(report, lines, rows);
             read
         })
+    }
+}
+
+impl Way {
+    fn probes(self, functions: &[String]) -> (&'static str, Vec<Probe<'_>>) {
+        let (name, mut probes) = match self {
+            Way::Fexit => {
+                let pairs = PAIRS.iter().zip(functions).flat_map(|((entry, exit), function)| {
+                    // Returns first: a call whose entry is seen must not lose its return.
+                    [Probe::new(exit, At::Fexit(function)), Probe::new(entry, At::Fentry(function))]
+                });
+                ("fentry and fexit", pairs.collect())
+            }
+            Way::KprobeMulti => {
+                let multi = |at_return| At::KprobeMulti { functions, at_return };
+                let probes = vec![
+                    Probe::new("on_return_multi", multi(true)),
+                    Probe::new("on_entry_multi", multi(false)),
+                ];
+                ("kprobe.multi and kretprobe.multi", probes)
+            }
+            Way::Kprobe => {
+                let pairs = At::KprobePairs { functions, entry: "on_entry" };
+                ("kprobes and kretprobes", vec![Probe::new("on_return", pairs)])
+            }
+        };
+        probes.push(THREAD_END);
+        (name, probes)
     }
 }
 
@@ -206,9 +267,26 @@ impl Funclatency {
         if filter.follow { Vec::new() } else { pids.collect() }
     }
 
-    /// The ways to see the target, the cheapest first.
-    fn probes<'t>(&self, target: &'t Target) -> Vec<(&'static str, Vec<Probe<'t>>)> {
+    /// How many arguments the kernel's functions take, if that must be known.
+    fn arguments(&self, target: &Target) -> Result<Vec<u8>> {
+        match target {
+            Target::Kernel(functions) if self.ret && functions.len() <= PAIRS.len() => {
+                kernel::arguments(functions)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The ways to see the target, the first choice first.
+    fn probes<'t>(
+        &self,
+        target: &'t Target,
+        fexit: bool,
+    ) -> Result<Vec<(&'static str, Vec<Probe<'t>>)>> {
         let functions = match target {
+            Target::User(..) if self.hook.is_some() => {
+                return Err(Error::usage("funclatency", "--hook is for functions of the kernel"));
+            }
             Target::User(file, offsets, pids) => {
                 let probes = vec![
                     Probe::new(
@@ -218,29 +296,26 @@ impl Funclatency {
                     Probe::new("on_user_entry", At::Uprobes { file, offsets, cookies: &[], pids }),
                     THREAD_END,
                 ];
-                return vec![("uprobes and uretprobes", probes)];
+                return Ok(vec![("uprobes and uretprobes", probes)]);
             }
             Target::Kernel(functions) => functions,
         };
-        let mut ways = Vec::new();
-        if let ([function], false) = (&functions[..], self.ret) {
-            let probes = vec![
-                Probe::new("on_fexit", At::Fexit(function)),
-                Probe::new("on_fentry", At::Fentry(function)),
-                THREAD_END,
-            ];
-            ways.push(("fentry and fexit", probes));
-        }
-        let multi = |at_return| At::KprobeMulti { functions, at_return };
-        let probes = vec![
-            Probe::new("on_return_multi", multi(true)),
-            Probe::new("on_entry_multi", multi(false)),
-            THREAD_END,
-        ];
-        ways.push(("kprobe.multi and kretprobe.multi", probes));
-        let pairs = At::KprobePairs { functions, entry: "on_entry" };
-        ways.push(("kprobes and kretprobes", vec![Probe::new("on_return", pairs), THREAD_END]));
-        ways
+        let few = functions.len() <= PAIRS.len();
+        let ways = match self.hook {
+            Some(Way::Fexit) if !few => {
+                let cause = format!("--hook fexit is for up to {} functions", PAIRS.len());
+                return Err(Error::usage("funclatency", cause));
+            }
+            Some(way) => vec![way],
+            // kprobe.multi has room for few pending returns of all functions together.
+            None if few && !kernel::has_room_for_returns() => {
+                vec![Way::Fexit, Way::Kprobe, Way::KprobeMulti]
+            }
+            None if few => vec![Way::Fexit, Way::KprobeMulti, Way::Kprobe],
+            None => vec![Way::KprobeMulti, Way::Kprobe],
+        };
+        let ways = ways.into_iter().filter(|way| fexit || *way != Way::Fexit);
+        Ok(ways.map(|way| way.probes(functions)).collect())
     }
 
     fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {

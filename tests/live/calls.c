@@ -384,6 +384,72 @@ static int do_functions(char **argv)
 	return sleeps();
 }
 
+static int waiting[2];
+
+static void *wait_by_poll(void *tid)
+{
+	struct pollfd pipe = { .fd = waiting[0], .events = POLLIN };
+
+	__atomic_store_n((pid_t *)tid, gettid(), __ATOMIC_RELEASE);
+	poll(&pipe, 1, -1);
+	return NULL;
+}
+
+static void *wait_by_ppoll(void *tid)
+{
+	struct pollfd pipe = { .fd = waiting[0], .events = POLLIN };
+
+	__atomic_store_n((pid_t *)tid, gettid(), __ATOMIC_RELEASE);
+	ppoll(&pipe, 1, NULL, NULL);
+	return NULL;
+}
+
+/* Is this thread in this system call, and stays there? */
+static int waits(pid_t *tid, long call)
+{
+	char path[64], text[32] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", __atomic_load_n(tid, __ATOMIC_ACQUIRE));
+	fd = open(path, O_RDONLY);
+	if (fd == -1)
+		return 0;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	close(fd);
+	return strtol(text, NULL, 10) == call && text[0] != 'r';
+}
+
+/*
+ * poll|ppoll WAITING QUICK end|stay: so many threads that wait in that call, so many calls of poll that return at
+ * once meanwhile; then all return, or nothing does until it is killed.
+ */
+static int do_waiters(char **argv)
+{
+	int by_poll = !strcmp(argv[0], "poll"), many = atoi(argv[1]), i;
+	pthread_t *threads = calloc(many + 1, sizeof(*threads));
+	pid_t *tids = calloc(many + 1, sizeof(*tids));
+
+	if (!threads || !tids || pipe(waiting))
+		return fail("pipe");
+	for (i = 0; i < many; i++)
+		if (pthread_create(&threads[i], NULL, by_poll ? wait_by_poll : wait_by_ppoll, &tids[i]))
+			return fail("pthread_create");
+	for (i = 0; i < many; i++)
+		while (!waits(&tids[i], by_poll ? 7 : SYS_ppoll))
+			sched_yield();
+	for (i = atoi(argv[2]); i > 0; i--)
+		poll(NULL, 0, 0);
+	puts("ready");
+	fflush(stdout);
+	while (!strcmp(argv[3], "stay"))
+		pause();
+	close(waiting[1]);
+	for (i = 0; i < many; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
 /* Spins until so much processor time is used. */
 __attribute__((noinline)) int spin(long milliseconds)
 {
@@ -980,6 +1046,7 @@ static const struct {
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "echo", do_echo },
+	{ "waiters", do_waiters },
 	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },

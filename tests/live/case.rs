@@ -60,6 +60,8 @@ pub(crate) enum Need {
     Tracefs,
     /// fentry and fexit programs, and leave to use them.
     Fexit,
+    /// CONFIG_FPROBE: Linux 5.18.
+    KprobeMulti,
     /// 32-bit system calls.
     Calls32,
     /// Deletes by io_uring: Linux 5.11.
@@ -90,6 +92,9 @@ impl Need {
             Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
             Need::Fexit if !libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false) => {
                 Some("this kernel has no fexit programs, or forbids them".into())
+            }
+            Need::KprobeMulti if !kprobes || !has_function("register_fprobe_ips") => {
+                Some("this kernel has no kprobe.multi".into())
             }
             Need::Calls32 if !calls_work(&["exec32", "/no/such"]) => {
                 Some("this kernel has no 32-bit system calls".into())
@@ -127,6 +132,12 @@ pub(crate) fn is_before(major: u32, minor: u32) -> bool {
     let release = release.release().to_string_lossy().into_owned();
     let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (major, minor)
+}
+
+/// Has the kernel this function?
+pub(crate) fn has_function(name: &str) -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    symbols.lines().any(|line| line.split(' ').nth(2) == Some(name))
 }
 
 fn veth_works() -> bool {

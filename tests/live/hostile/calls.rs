@@ -1,15 +1,27 @@
 //! Attacks on what is measured: functions that the kernel knows and its types do not, callers that
 //! block, values that a histogram would get wrong.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use serde_json::Value;
+
 use crate::behaviours::{Behaviour, check, text};
-use crate::case::Need;
-use crate::run::{calls, ebtools};
+use crate::case::{Need, has_function};
+use crate::run::{Running, calls, ebtools};
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("calls_of_a_function_without_a_type", function_without_a_type),
     ("calls_percentiles_are_within_5_percent", percentiles_are_within_5_percent),
+    ("calls_that_block_by_fexit", || calls_that_block("fexit", Need::Fexit)),
+    ("calls_that_block_by_kprobe_multi", || calls_that_block("kprobe-multi", Need::KprobeMulti)),
+    ("calls_that_block_by_kprobe", || calls_that_block("kprobe", Need::Kprobes)),
+    ("calls_within_others_by_fexit", || calls_within_others("fexit", Need::Fexit)),
+    ("calls_within_others_by_kprobe_multi", || {
+        calls_within_others("kprobe-multi", Need::KprobeMulti)
+    }),
+    ("calls_within_others_by_kprobe", || calls_within_others("kprobe", Need::Kprobes)),
 ];
 
 fn needs(needs: &[Need]) -> Result<(), String> {
@@ -68,4 +80,79 @@ fn percentiles_are_within_5_percent() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The accounts in the last line.
+fn accounts(stdout: &str) -> Result<(u64, u64, Value), String> {
+    let line = stdout.lines().last().unwrap_or_default();
+    let summary = serde_json::from_str::<Value>(line).map_err(|why| format!("{why}: {stdout}"))?;
+    let number = |key: &str| summary[key].as_u64().ok_or(format!("no {key}: {stdout}"));
+    let (produced, delivered) = (number("produced")?, number("delivered")?);
+    let lost = summary["lost"].as_object().ok_or("no lost")?;
+    let sum = lost.values().filter_map(Value::as_u64).sum::<u64>();
+    check(produced == delivered + sum, || format!("{produced} is not the sum: {stdout}"))?;
+    Ok((produced, delivered, summary["lost"].clone()))
+}
+
+/// Measures `function` by `hook` in a program that makes calls that block, and others, until it
+/// ends.
+fn measure(hook: &str, function: &str, waiters: &[&str]) -> Result<(u64, u64, Value), String> {
+    let output = Command::new(ebtools())
+        .args(["funclatency", function, "--hook", hook, "--json", "-d", "100"])
+        .args(["--", calls(), "waiters"])
+        .args(waiters)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    check(output.status.code() == Some(0), || format!("{output:?}"))?;
+    accounts(&said)
+}
+
+/// Calls that block use up what the kernel keeps of pending returns: what it does not report then is
+/// counted, and what has not returned at the end.
+fn calls_that_block(hook: &str, need: Need) -> Result<(), String> {
+    const POLL: &str = "__x64_sys_poll";
+    needs(&[need])?;
+    check(has_function(POLL), || format!("skipped: this kernel has no {POLL}"))?;
+    let (produced, delivered, lost) = measure(hook, POLL, &["poll", "40", "1000", "end"])?;
+    let exact = produced == 1040 && (hook != "fexit" || delivered == 1040);
+    check(exact, || format!("ended: {produced} {delivered} {lost}"))?;
+
+    let running = Running::start(&["funclatency", POLL, "--hook", hook, "--json", "-n", "calls"])?;
+    let mut waiters = Command::new(calls())
+        .args(["waiters", "poll", "100", "1000", "stay"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(text)?;
+    let mut line = String::new();
+    let stdout = waiters.stdout.take().ok_or("no standard output")?;
+    BufReader::new(stdout).read_line(&mut line).map_err(text)?;
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let ended = running.end().map_err(text);
+    waiters.kill().and_then(|()| waiters.wait()).map_err(text)?;
+    let (produced, delivered, lost) = accounts(&ended?.1)?;
+    let unfinished = lost["unfinished"].as_u64().unwrap_or(0);
+    let exact = line == "ready\n"
+        && produced == 1100
+        && unfinished >= 100
+        && (hook != "fexit" || delivered == 1000);
+    check(exact, || format!("stayed: {produced} {delivered} {lost}"))
+}
+
+/// Of a function and the one that it calls, the kernel has no pending returns of the inner one: the
+/// outer one's return is not taken for the inner's.
+fn calls_within_others(hook: &str, need: Need) -> Result<(), String> {
+    const BOTH: &str = "*[o4]_sys_poll";
+    needs(&[need])?;
+    for function in ["__x64_sys_poll", "do_sys_poll", "__x64_sys_ppoll"] {
+        check(has_function(function), || format!("skipped: this kernel has no {function}"))?;
+    }
+    let (each, _, lost) = measure(hook, BOTH, &["poll", "0", "1", "end"])?;
+    check(each >= 2 && lost == serde_json::json!({}), || format!("one call: {each} {lost}"))?;
+    let (produced, delivered, lost) = measure(hook, BOTH, &["ppoll", "40", "200", "end"])?;
+    let outer = hook == "kprobe-multi" || delivered >= 200;
+    let exact = produced == 200 * each + 40 && outer && (hook != "fexit" || delivered == produced);
+    check(exact, || format!("{each} each: {produced} {delivered} {lost}"))
 }
