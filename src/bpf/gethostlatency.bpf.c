@@ -5,7 +5,9 @@
 #define HOST_MAX 1024 /* NI_MAXHOST is 1025 */
 #define ADDRESSES_MAX 32
 #define TAIL_MAX (HOST_MAX + ADDRESSES_MAX * 20)
-#define CALLS_MAX 512
+#define WAITING_MAX 16384
+/* What is kept of a name while it is looked up: DNS has no longer ones. A power of two. */
+#define KEPT_MAX 256
 
 enum function {
 	GETADDRINFO = 1,
@@ -38,7 +40,6 @@ struct event {
 };
 
 #include "event.bpf.h"
-#include "calls.bpf.h"
 
 enum function *export_function;
 enum no_result *export_no_result;
@@ -50,38 +51,68 @@ const volatile __u8 with_addresses = 0;
 /* A call that is older than this has lost its return: nobody waits so long for a name. */
 #define STALE_NS (300ULL * 1000 * 1000 * 1000)
 
-static __always_inline void read_host(struct record *call, __u64 host)
-{
-	long len = host ? bpf_probe_read_user_str(call->tail, HOST_MAX, (void *)host) : 0;
+/*
+ * A look-up that has begun and not ended. Its record is made at the end: with a server that does not answer
+ * many threads wait, and records are large.
+ */
+struct call {
+	__u64 time_ns; /* when it began */
+	__u64 host; /* where the name is */
+	__u64 result; /* where the function will put what it finds */
+	__u32 function;
+	__u32 kept_len; /* with its NUL; 0 when it was not readable */
+	__u8 kept[KEPT_MAX];
+};
 
-	call->event.has_host = len > 0;
-	call->event.host_len = len > 0 && len <= HOST_MAX ? len - 1 : 0;
-	call->event.cut = len == HOST_MAX;
+/* By thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct call);
+	__uint(max_entries, WAITING_MAX);
+} calls SEC(".maps");
+
+/* A new one: large for the stack. */
+static const struct call no_call;
+
+static __always_inline void begun(struct call *call, __u32 function, __u64 host, __u64 result)
+{
+	long len = host ? bpf_probe_read_user_str(call->kept, KEPT_MAX, (void *)host) : 0;
+
+	call->kept_len = len > 0 ? len : 0;
+	call->function = function;
+	call->host = host;
+	call->result = result;
+	/* Last: from now on it takes time. */
+	call->time_ns = bpf_ktime_get_boot_ns();
 }
 
-/*
- * result: where the function will put what it finds. Until then it is kept in record->start, and
- * the host's address in record->used.
- */
+/* result: where the function will put what it finds. */
 static __always_inline int begin(__u32 function, const char *host, const void *result)
 {
-	struct record *call;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call *call;
 
 	if (!task_wanted())
 		return 0;
-	call = call_find();
+	call = bpf_map_lookup_elem(&calls, &tid);
 	/* One of them uses another to do its work: a look-up is one call. */
-	if (call && call->event.function != function &&
-	    bpf_ktime_get_boot_ns() - call->event.header.time_ns < STALE_NS)
+	if (call && call->function != function &&
+	    bpf_ktime_get_boot_ns() - call->time_ns < STALE_NS)
 		return 0;
-	call = call_begin();
-	if (!call)
+	if (call) {
+		count_lost(LOST_RETURN_MISSED);
+		begun(call, function, (__u64)host, (__u64)result);
 		return 0;
-	call->event.function = function;
-	call->event.addresses = 0;
-	call->start = (__u64)result;
-	call->used = (__u64)host;
-	read_host(call, call->used);
+	}
+	bpf_map_update_elem(&calls, &tid, &no_call, BPF_NOEXIST);
+	call = bpf_map_lookup_elem(&calls, &tid);
+	if (!call) {
+		count_lost(LOST_MAP_FULL);
+		return 0;
+	}
+	count_call(1);
+	begun(call, function, (__u64)host, (__u64)result);
 	return 0;
 }
 
@@ -107,25 +138,25 @@ static __always_inline __u32 read_number(__u64 from)
 /* Puts an address into the tail, behind those that are there; a global function: event.bpf.h. */
 __noinline bool write_address(__u32 slot, __u32 family, __u64 from)
 {
-	struct record *call = record_at(slot);
+	struct record *record = record_at(slot);
 	__u32 size = family == AF_INET ? 4 : 16;
 	struct address *to;
 	__u64 at;
 
-	if (!call || (family != AF_INET && family != AF_INET6))
+	if (!record || (family != AF_INET && family != AF_INET6))
 		return false;
-	at = *(volatile __u32 *)&call->event.host_len;
-	if (at >= HOST_MAX || *(volatile __u32 *)&call->event.addresses >= ADDRESSES_MAX)
+	at = *(volatile __u32 *)&record->event.host_len;
+	if (at >= HOST_MAX || *(volatile __u32 *)&record->event.addresses >= ADDRESSES_MAX)
 		return false;
-	at += *(volatile __u32 *)&call->event.addresses * sizeof(struct address);
+	at += *(volatile __u32 *)&record->event.addresses * sizeof(struct address);
 	if (at > TAIL_MAX - sizeof(struct address))
 		return false;
-	to = (void *)call->tail + at;
+	to = (void *)record->tail + at;
 	__builtin_memset(to->bytes, 0, sizeof(to->bytes));
 	bpf_probe_read_kernel(&to->family, sizeof(family), &family);
 	if (bpf_probe_read_user(to->bytes, size, (void *)from))
 		return false;
-	call->event.addresses += 1;
+	record->event.addresses += 1;
 	return true;
 }
 
@@ -160,60 +191,84 @@ __noinline int write_hostent(__u32 slot, __u64 hostent)
 	return 0;
 }
 
-static __always_inline int finish(struct record *call)
+/*
+ * The name into the tail. What is kept may be cut, or was on a page that nobody had touched before: the
+ * function has, meanwhile.
+ */
+static __always_inline void fill_host(struct record *record, struct call *call)
 {
-	__u64 len = call->event.host_len + call->event.addresses * sizeof(struct address);
+	__u64 kept = call->kept_len;
+	long len = 0;
 
-	if (len > TAIL_MAX)
-		len = TAIL_MAX;
-	if (!count_only())
-		event_output(&call->event, len);
-	call_done(call);
-	return 0;
+	if (call->host && (!kept || kept == KEPT_MAX))
+		len = bpf_probe_read_user_str(record->tail, HOST_MAX, (void *)call->host);
+	record->event.cut = len == HOST_MAX;
+	if (len <= 0 && kept) {
+		record->event.cut = kept == KEPT_MAX;
+		/* The compiler may leave nothing out: old verifiers know no other limit. */
+		asm volatile("%0 &= %1" : "+r"(kept) : "i"(2 * KEPT_MAX - 1));
+		bpf_probe_read_kernel(record->tail, kept, call->kept);
+		len = kept;
+	}
+	record->event.has_host = len > 0;
+	record->event.host_len = len > 0 && len <= HOST_MAX ? len - 1 : 0;
 }
 
-static __always_inline void stop_clock(struct record *call)
+static __always_inline void submit(struct call *call, __u64 latency_ns, __s32 ret, __u64 result)
 {
-	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+	struct record *record = record_begin();
+	__u64 len;
+
+	if (!record)
+		return;
+	record->event.header.time_ns = call->time_ns;
+	record->event.latency_ns = latency_ns;
+	record->event.ret = ret;
+	record->event.function = call->function;
+	record->event.addresses = 0;
+	fill_host(record, call);
+	if (with_addresses && result) {
+		if (call->function == GETADDRINFO)
+			write_addrinfos(record->slot, read_pointer(result));
+		else
+			write_hostent(record->slot, result);
+	}
+	len = record->event.host_len + record->event.addresses * sizeof(struct address);
+	record_submit(record, len > TAIL_MAX ? TAIL_MAX : len);
+}
+
+/* result: where what was found is; 0 if nothing was. */
+static __always_inline int finish(struct call *call, __s32 ret, __u64 result)
+{
+	__u64 latency_ns = bpf_ktime_get_boot_ns() - call->time_ns;
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	if (!count_only())
+		submit(call, latency_ns, ret, result);
+	count_call(-1);
+	bpf_map_delete_elem(&calls, &tid);
+	return 0;
 }
 
 static __always_inline int end(__u32 function, __u64 ret)
 {
-	struct record *call = call_find();
-	__u64 result;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&calls, &tid);
 
-	if (!call || call->event.function != function)
+	if (!call || call->function != function)
 		return 0;
-	/* It may be on a page that nobody had touched before: the function has, meanwhile. */
-	if (!call->event.has_host)
-		read_host(call, call->used);
-	result = call->start;
-	stop_clock(call);
-	if (function == GETHOSTBYNAME || function == GETHOSTBYNAME2) {
-		call->event.ret = !ret;
-		result = ret;
-	} else {
-		call->event.ret = ret;
-	}
-	if (with_addresses && call->event.ret == 0 && result) {
-		if (function == GETADDRINFO)
-			write_addrinfos(call->slot, read_pointer(result));
-		else
-			write_hostent(call->slot, result);
-	}
-	return finish(call);
+	if (function == GETHOSTBYNAME || function == GETHOSTBYNAME2)
+		return finish(call, !ret, ret);
+	return finish(call, ret, (__s32)ret ? 0 : call->result);
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_thread_end, struct task_struct *task)
 {
-	struct record *call = call_find();
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call *call = bpf_map_lookup_elem(&calls, &tid);
 
-	if (!call)
-		return 0;
-	stop_clock(call);
-	call->event.ret = THREAD_ENDED;
-	return finish(call);
+	return call ? finish(call, THREAD_ENDED, 0) : 0;
 }
 
 SEC("uprobe")

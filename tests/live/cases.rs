@@ -1105,6 +1105,32 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        // A name server that does not answer: more wait than there used to be room for.
+        name: "lookups_while_many_wait",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        within: &["$SELF", "helper", "in-network", "$SELF", "helper", "without", "/etc/resolv.conf"],
+        command: &["$LOOKUPS", "wait", "1200"],
+        shows: &[
+            r#"{"call": "getaddrinfo", "result": "OK", "host": "127.0.0.9"}"#,
+            r#"{"call": "getaddrinfo", "result": "ENDED", "host": "waits.example"}"#,
+            r#"{"type": "summary", "produced": 1201, "delivered": 1201, "lost": {}}"#,
+        ],
+        events: Some(1201),
+        ..CASE
+    },
+    Case {
+        name: "lookups_of_long_names",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        command: &["$LOOKUPS", "long"],
+        also: |run| {
+            let lines = run.json()?;
+            let lens = lines.iter().filter_map(|line| Some(line["host"].as_str()?.len()));
+            let lens = lens.collect::<Vec<_>>();
+            if lens == [254, 255, 256, 1000, 1023] { Ok(()) } else { Err(format!("{lens:?}")) }
+        },
+        ..CASE
+    },
+    Case {
         name: "lookups_table",
         args: &["gethostlatency", "-n", "lookups"],
         command: &["$LOOKUPS"],

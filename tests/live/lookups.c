@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Looks names up by every function; without a name server. Compiled for glibc and for musl. */
+/*
+ * Looks names up by every function; without a name server. Compiled for glibc and for musl.
+ * `lookups end`: the process ends in a look-up. `lookups wait NUMBER`: so many threads look names up and
+ * get no answer; then one more name is looked up, and the process ends.
+ */
 #define _GNU_SOURCE
 #include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +29,59 @@ void *malloc(size_t size)
 }
 #endif
 
+/* No addresses: that is found out without asking anybody. */
+static int look_long_names_up(void)
+{
+	static const int lens[] = { 254, 255, 256, 1000, 2000 };
+	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST }, *found;
+	char name[2001];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		memset(name, 'x', sizeof(name));
+		name[lens[i]] = 0;
+		if (!getaddrinfo(name, NULL, &numeric, &found))
+			return 1;
+	}
+	return 0;
+}
+
+static void *wait_for_an_answer(void *unused)
+{
+	struct addrinfo *found;
+
+	getaddrinfo("waits.example", NULL, NULL, &found);
+	return unused;
+}
+
+/* Is the name server, which is asked from another port for each look-up, and says nothing. */
+static int wait_for(int threads)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(53) }, from;
+	int server = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24, asked, i;
+	static char seen[1 << 16], query[512];
+	socklen_t len = sizeof(from);
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(server, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(server, (struct sockaddr *)&address, sizeof(address)))
+		return 1;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 1 << 17);
+	for (i = 0; i < threads; i++)
+		if (pthread_create(&thread, &attributes, wait_for_an_answer, NULL))
+			return 2;
+	for (asked = 0; asked < threads; len = sizeof(from)) {
+		if (recvfrom(server, query, sizeof(query), 0, (struct sockaddr *)&from, &len) < 0)
+			return 3;
+		asked += !seen[ntohs(from.sin_port)];
+		seen[ntohs(from.sin_port)] = 1;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM }, *found;
@@ -28,7 +90,13 @@ int main(int argc, char **argv)
 	char byte;
 	int error;
 
-	(void)argv;
+	if (argc == 3 && !strcmp(argv[1], "wait")) {
+		error = wait_for(atoi(argv[2]));
+		getaddrinfo(name, "80", &numeric, &found);
+		_exit(error);
+	}
+	if (argc == 2 && !strcmp(argv[1], "long"))
+		return look_long_names_up();
 	ending = argc == 2;
 	/* With two arguments it waits for input, or its end. */
 	if (argc == 3 && read(0, &byte, 1) < 0)
