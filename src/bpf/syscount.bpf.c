@@ -190,7 +190,10 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long raw_ret)
 		return 0;
 	if (only_errno && ret != -(long)only_errno)
 		return 0;
-	/* Not a call: the end of a signal handler's frame or of a traced stop. */
+	/*
+	 * Not a call that is known: rt_sigreturn, which has put back the registers of what the
+	 * signal interrupted, or one that a tracer has taken out, or of number -1.
+	 */
 	if (number < 0 || !task_wanted())
 		return 0;
 	if (number > CALLS_UNKNOWN)

@@ -128,7 +128,13 @@ const COLUMNS: &[Col] = &[
             comm => Value::Text(comm),
         }
     }),
-    Col::new("COUNT", "count", 10, "how many calls ended", |r| Value::Uint(r.event.count)),
+    Col::new(
+        "COUNT",
+        "count",
+        10,
+        "how many calls ended; exit, exit_group and rt_sigreturn do not end as calls",
+        |r| Value::Uint(r.event.count),
+    ),
     Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
         Value::Float(r.event.count as f64 / r.event.seconds)
     }),

@@ -1244,6 +1244,27 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        // Each has a signal handler that returns by rt_sigreturn, which is an exception.
+        name: "syscount_without_returns_of_signal_handlers",
+        args: &["syscount", "--json", "-i", "90"],
+        command: &["$CALLS", "interrupted", "5"],
+        shows: &[
+            r#"{"syscall": "rt_sigsuspend", "count": 5, "errors": 5}"#,
+            r#"{"type": "summary", "lost": {}}"#,
+        ],
+        hides: &[r#"{"syscall": "rt_sigreturn"}"#, r#"{"syscall": "[unknown]"}"#],
+        ..CASE
+    },
+    Case {
+        name: "syscount_names_what_it_does_not_count",
+        args: &["syscount", "--fields", "help"],
+        also: |run| {
+            let named = run.stdout.contains("exit, exit_group and rt_sigreturn");
+            if named { Ok(()) } else { Err("rt_sigreturn is not named".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "syscount_of_numbers_that_no_call_has",
         args: &["syscount", "--json", "-i", "90"],
         command: &["$CALLS", "unknown", "100"],
