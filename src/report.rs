@@ -256,3 +256,119 @@ fn boot_ns() -> i64 {
 fn nanoseconds(id: ClockId) -> i64 {
     clock_gettime(id).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::output::Taker;
+
+    /// Has room for so many bytes.
+    #[derive(Clone, Debug)]
+    struct Disk {
+        room: usize,
+        bytes: Rc<RefCell<Vec<u8>>>,
+    }
+
+    impl Taker for Disk {
+        fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
+            let mut disk = self.bytes.borrow_mut();
+            let fits = bytes.len().min(self.room - disk.len());
+            disk.extend_from_slice(&bytes[..fits]);
+            (fits, (fits < bytes.len()).then(|| ErrorKind::StorageFull.into()))
+        }
+
+        fn take_back(&mut self, bytes: usize) {
+            let mut disk = self.bytes.borrow_mut();
+            let whole = disk.len() - bytes;
+            disk.truncate(whole);
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+    }
+
+    /// What may become of events that the kernel let through.
+    #[derive(Clone, Debug)]
+    enum Fate {
+        Row(u64, usize),
+        LeftOut(u64),
+        Rejected(u64),
+        /// They never came.
+        Vanished(u64),
+        Flush,
+    }
+
+    fn fates() -> impl Strategy<Value = Vec<Fate>> {
+        let fate = prop_oneof![
+            (0..9u64, 0..9_000usize).prop_map(|(events, len)| Fate::Row(events, len)),
+            (0..9u64).prop_map(Fate::LeftOut),
+            (0..9u64).prop_map(Fate::Rejected),
+            (0..9u64).prop_map(Fate::Vanished),
+            Just(Fate::Flush),
+        ];
+        prop::collection::vec(fate, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_in_the_accounts(
+            fates in fates(),
+            room in prop_oneof![Just(usize::MAX), 0..90_000usize],
+            calls in 0..3u64,
+            map_full in 0..3u64,
+            format in prop::sample::select(&[Format::Table, Format::Json]),
+        ) {
+            let disk = Disk { room, bytes: Rc::default() };
+            let mut report = Report::new("test", format, 0);
+            report.output = Output::to(Box::new(disk.clone()));
+            let (mut submitted, mut left_out, mut rejected, mut vanished) = (0, 0, 0, 0);
+            for fate in fates {
+                match fate {
+                    // A line that says how many events it stands for.
+                    Fate::Row(events, len) => report.output.lines(events, |out| {
+                        submitted += events;
+                        out.extend_from_slice(format!("{events} {:len$}\n", "").as_bytes());
+                    }),
+                    Fate::LeftOut(events) => {
+                        (submitted, left_out) = (submitted + events, left_out + events);
+                        report.left_out(events);
+                    }
+                    Fate::Rejected(events) => {
+                        (submitted, rejected) = (submitted + events, rejected + events);
+                        report.reject(events);
+                    }
+                    Fate::Vanished(events) => {
+                        (submitted, vanished) = (submitted + events, vanished + events);
+                    }
+                    Fate::Flush => report.flush(),
+                }
+            }
+            report.flush();
+            let has_failed = report.has_failed();
+            let kernel = InKernel::made(submitted, calls, map_full);
+            let Accounts { produced, delivered, lost } = report.accounts(kernel);
+            let lost_for = |reason| lost.get(reason).copied().unwrap_or(0);
+
+            prop_assert_eq!(produced, delivered + lost.values().sum::<u64>());
+            prop_assert_eq!(produced, submitted - rejected + calls + map_full);
+            let written = String::from_utf8(disk.bytes.borrow().clone()).unwrap();
+            let shown = written.lines().map(|line| line[..1].parse::<u64>().unwrap()).sum::<u64>();
+            if has_failed {
+                prop_assert!((shown..=shown + left_out).contains(&delivered));
+                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), submitted - rejected - delivered);
+                prop_assert_eq!(lost_for(loss::UNACCOUNTED), 0);
+            } else {
+                prop_assert_eq!(delivered, shown + left_out);
+                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), 0);
+                prop_assert_eq!(lost_for(loss::UNACCOUNTED), vanished);
+            }
+        }
+    }
+}
