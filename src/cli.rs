@@ -8,7 +8,6 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::ending;
-use crate::messages::say;
 use crate::signals;
 use crate::sink;
 use crate::tool::{self, Entry};
@@ -90,11 +89,7 @@ fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
     sink::open_both();
     let done = signals::watch().map_or_else(|error| Ok(Err(error)), |()| tool.run(matches));
     match done {
-        Ok(Ok(())) => ExitCode::from(ending::exit_code()),
-        Ok(Err(error)) => {
-            say(format_args!("ebtools: {error}"));
-            ExitCode::from(error.exit_code())
-        }
+        Ok(done) => ExitCode::from(ending::exit_code(done)),
         Err(error) => usage(&error),
     }
 }

@@ -7,15 +7,30 @@ use nix::sys::signal::Signal;
 
 use crate::command::{self, Starter};
 use crate::error::Result;
+use crate::messages::say;
 use crate::options::RunOptions;
 use crate::privileges::Kept;
 use crate::signals;
+use crate::sys;
 
 /// What this process ends with, if it does not fail.
 static EXIT_CODE: AtomicU8 = AtomicU8::new(0);
 
-pub(crate) fn exit_code() -> u8 {
-    EXIT_CODE.load(Ordering::Relaxed)
+/// Says what has failed, if anything has; what this process ends with.
+pub(crate) fn exit_code(done: Result<()>) -> u8 {
+    match done {
+        Ok(()) => EXIT_CODE.load(Ordering::Relaxed),
+        Err(error) => {
+            say(format_args!("ebtools: {error}"));
+            error.exit_code()
+        }
+    }
+}
+
+/// Ends this process where its parts cannot be taken down.
+pub(crate) fn leave(done: Result<()>) -> ! {
+    command::terminate();
+    sys::exit_at_once(exit_code(done).into())
 }
 
 /// What ended the run.
@@ -66,7 +81,17 @@ impl Ending {
             let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
             signal.or(command::ended().map(End::Command)).or(is_over.then_some(End::Duration))
         });
+        EXIT_CODE.store(self.code(), Ordering::Relaxed);
         self.end.is_some()
+    }
+
+    fn code(&self) -> u8 {
+        match self.end {
+            Some(End::Command(code)) => code,
+            Some(End::Signal(signal)) if self.has_command => 128 + signal as u8,
+            Some(End::Duration) if self.kills => 128 + Signal::SIGTERM as u8,
+            _ => 0,
+        }
     }
 }
 
@@ -76,13 +101,6 @@ impl Drop for Ending {
         if !goes_on {
             command::terminate();
         }
-        let code = match self.end {
-            Some(End::Command(code)) => code,
-            Some(End::Signal(signal)) if self.has_command => 128 + signal as u8,
-            Some(End::Duration) if self.kills => 128 + Signal::SIGTERM as u8,
-            _ => 0,
-        };
-        EXIT_CODE.store(code, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -79,7 +80,8 @@ impl Drop for Links {
 }
 
 /// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which takes a
-/// tenth of a second. When a signal's time is over, the rest is left to the end of this process.
+/// tenth of a second. When a signal's time is over, the rest is left to the end of this process: see
+/// [`is_detaching`].
 fn detach(links: Vec<Link>) {
     let detachers = links.len().min(DETACHERS);
     let links = Arc::new(Mutex::new(links.into_iter()));
@@ -98,9 +100,18 @@ fn detach(links: Vec<Link>) {
     drop(running);
     while has_ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
         if signals::are_overdue() {
+            IS_DETACHING.store(true, Ordering::Relaxed);
             break;
         }
     }
+}
+
+static IS_DETACHING: AtomicBool = AtomicBool::new(false);
+
+/// Is something still being detached, by a thread that nobody waits for? Then nothing that belongs
+/// to it may be freed any more: this process has to end as it is.
+pub(crate) fn is_detaching() -> bool {
+    IS_DETACHING.load(Ordering::Relaxed)
 }
 
 fn next(links: &Mutex<impl Iterator<Item = Link>>) -> Option<Link> {

@@ -7,7 +7,9 @@ use libbpf_rs::Object;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::decode::Record;
+use crate::ending;
 use crate::error::{Error, Result};
+use crate::hooks;
 use crate::loss::{self, Accounts, InKernel, Taken};
 use crate::messages::say;
 use crate::options::Format;
@@ -175,7 +177,15 @@ impl Report {
     /// # Errors
     ///
     /// `done`, or when the output failed.
-    pub(crate) fn finish(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+    pub(crate) fn finish(self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+        let done = self.close(kernel, done);
+        if hooks::is_detaching() {
+            ending::leave(done);
+        }
+        done
+    }
+
+    fn close(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
         self.flush();
         if self.pipe_is_closed() {
             return done;

@@ -41,8 +41,8 @@ pub(crate) fn messages<A: Attached>(
     report.lost_on_the_way(loss::TRACE_PIPE);
     let mut reader = Reader {
         pipe,
-        // What is in the pipe from before is not ours.
-        start_ns: boottime_ns(),
+        // What is in the pipe from before the command was started is not ours.
+        start_ns: boottime_ns().saturating_sub(ending.began.elapsed().as_nanos() as u64),
         lines: report.lines("event", columns),
         text: Vec::new(),
     };
