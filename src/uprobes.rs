@@ -104,7 +104,7 @@ struct Failed {
 struct Process {
     exe: Identity,
     files: Vec<Identity>,
-    /// When to look at it again, if a file failed.
+    /// When to look at it again: after the first look, and if a file failed.
     again: Option<Instant>,
 }
 
@@ -413,7 +413,13 @@ impl Files {
                 .as_ref()
                 .is_none_or(|process| process.again.is_some_and(|again| again <= now));
             if is_due && now < deadline {
-                process = Some(self.look_at(object, pid, exe, &files_of));
+                let is_new = process.is_none();
+                let mut looked_at = self.look_at(object, pid, exe, &files_of);
+                if is_new {
+                    // It may have begun just now, and map its libraries next.
+                    looked_at.again.get_or_insert(now + WAITS.0);
+                }
+                process = Some(looked_at);
             } else if is_due && self.next == 0 {
                 self.next = pid;
             }
