@@ -21,7 +21,7 @@ TIME ?= 60
 # Of the static file: x86_64-unknown-linux-musl or aarch64-unknown-linux-musl.
 TARGET ?= x86_64-unknown-linux-musl
 
-.PHONY: build run static test bench fuzz lint fmt install uninstall reproducible clean help setup
+.PHONY: build run static test bench fuzz lint fmt install uninstall release reproducible container clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -74,9 +74,16 @@ uninstall: ## remove what install installed
 	for tool in $$('$(DESTDIR)$(PREFIX)/bin/ebtools' --list); do rm -f "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools"; done
 	rm -f '$(DESTDIR)$(PREFIX)/bin/ebtools'
 
+release: static ## the static file with its parts, their licences and checksums, in target/dist
+	scripts/setup release
+	scripts/release $(TARGET)
+
 reproducible: ## build what is committed in two folders, and compare
 	TARGET=$(TARGET) scripts/setup static
 	scripts/reproducible $(TARGET)
+
+container: static ## build the container image ebtools: see Containerfile
+	podman build --build-arg TARGET=$(TARGET) -t ebtools .
 
 clean: ## remove what was built
 	rm -rf target
