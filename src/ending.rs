@@ -53,21 +53,22 @@ pub(crate) struct Ending {
     /// When the time is over, the command must end too.
     kills: bool,
     end: Option<End>,
-    _starter: Starter,
+    _starter: Option<Starter>,
 }
 
 impl Ending {
     /// From now on this process has the rights that are `kept`; the command has those that it had.
     pub(crate) fn new(options: &RunOptions, kept: &Kept) -> Result<Self> {
-        let starter = Starter::new(&options.command, kept)?;
+        let has_command = !options.command.is_empty();
+        let starter = has_command.then(|| Starter::new(&options.command, kept)).transpose()?;
         kept.settle()?;
         signals::begin();
         let began = Instant::now();
-        starter.start()?;
+        starter.as_ref().map_or(Ok(()), Starter::start)?;
         Ok(Self {
             began,
             deadline: options.duration.and_then(|duration| began.checked_add(duration)),
-            has_command: !options.command.is_empty(),
+            has_command,
             kills: options.kill,
             _starter: starter,
             end: None,

@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,9 +41,10 @@ pub(crate) fn watch() -> Result<()> {
     }
     let own = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).doing(doing)?;
     let _ = OWN.set(own);
+    let (tell, given_up) = mpsc::channel();
     let watch = move || {
         // Only where a command that became another user would have to be ended twice is any missed.
-        let _ = Kept::default().give_up();
+        let _ = tell.send(Kept::default().give_up());
         loop {
             if let Ok(signal) = signals.wait() {
                 take(signal, &signals);
@@ -50,7 +52,7 @@ pub(crate) fn watch() -> Result<()> {
         }
     };
     thread::Builder::new().name("signals".into()).spawn(watch).doing(doing)?;
-    Ok(())
+    given_up.recv().doing(doing)?
 }
 
 /// What the command has blocked: what this process had.
