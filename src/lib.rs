@@ -22,6 +22,7 @@ pub mod symbols;
 mod bpf;
 mod cgroups;
 mod command;
+mod confinement;
 mod counts;
 mod demangle;
 mod ending;

@@ -8,6 +8,7 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
+use crate::confinement;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
 use crate::messages::say;
@@ -175,14 +176,21 @@ pub(crate) fn check(tool: &str, of: &str) -> Result<&'static Rights> {
 
 /// What a thread keeps.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Kept(CapsHashSet);
+pub(crate) struct Kept {
+    capabilities: CapsHashSet,
+    /// It opens files of processes.
+    opens_files: bool,
+}
 
 impl Rights {
     /// What is kept while it runs, with what else this run needs.
     pub(crate) fn kept(&self, also: &[Need]) -> Kept {
         let needs = self.run.iter().chain(also).chain(&[Need::Maps]).collect::<HashSet<_>>();
         let capabilities = needs.into_iter().flat_map(|need| need.capabilities());
-        Kept(capabilities.filter_map(|capability| own(*capability)).collect())
+        Kept {
+            capabilities: capabilities.filter_map(|capability| own(*capability)).collect(),
+            opens_files: self.run.contains(&Need::Files),
+        }
     }
 }
 
@@ -197,9 +205,11 @@ impl Kept {
             caps::clear(None, CapSet::Bounding).doing(doing)?;
         }
         caps::clear(None, CapSet::Inheritable).doing(doing)?;
-        caps::set(None, CapSet::Effective, &self.0).doing(doing)?;
-        caps::set(None, CapSet::Permitted, &self.0).doing(doing)?;
-        prctl::set_no_new_privs().doing(doing)
+        caps::set(None, CapSet::Effective, &self.capabilities).doing(doing)?;
+        caps::set(None, CapSet::Permitted, &self.capabilities).doing(doing)?;
+        prctl::set_no_new_privs().doing(doing)?;
+        confinement::confine(self.opens_files);
+        Ok(())
     }
 
     /// The same, and closes this process's memory to those with less rights than it had.

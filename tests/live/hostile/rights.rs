@@ -328,9 +328,9 @@ fn rights_of(pid: Pid) -> Result<Vec<String>, String> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(text)?.flatten();
     let status = tasks.map(|task| fs::read_to_string(task.path().join("status")));
     let rights = |status: String| {
-        let lines = status
-            .lines()
-            .filter(|line| ["Cap", "NoNewPrivs:"].iter().any(|word| line.starts_with(word)));
+        let lines = status.lines().filter(|line| {
+            ["Cap", "NoNewPrivs:", "Seccomp:"].iter().any(|word| line.starts_with(word))
+        });
         lines.map(|line| line.replace('\t', " ")).collect::<Vec<_>>().join("\n")
     };
     status.map(|status| status.map(rights).map_err(text)).collect()
@@ -347,7 +347,7 @@ fn tools_keep_only_what_they_need() -> Result<(), String> {
         let kept = kept.iter().fold(0, |bits, one| bits | one.bitmask());
         let expected = format!(
             "CapInh: {0:016x}\nCapPrm: {kept:016x}\nCapEff: {kept:016x}\nCapBnd: {0:016x}\n\
-             CapAmb: {0:016x}\nNoNewPrivs: 1",
+             CapAmb: {0:016x}\nNoNewPrivs: 1\nSeccomp: 2",
             0
         );
         let running = Running::start(args)?;

@@ -1,0 +1,130 @@
+//! What a tool that runs never asks the kernel for, and may not: a seccomp filter. Root without
+//! capabilities still owns root's files and may talk to root's services, and whoever took over a
+//! tool by what it reads would. What is refused is `EPERM`: no run ends by it.
+//!
+//! A list of what is refused, not of what is allowed: the C library, and libraries beside it, may
+//! take other calls tomorrow for what they do.
+
+use std::collections::BTreeMap;
+
+use nix::libc;
+use seccompiler::SeccompCmpArgLen::Dword;
+use seccompiler::SeccompCmpOp::MaskedEq;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+macro_rules! calls {
+    ($($call:ident)*) => { &[$(libc::$call),*] };
+}
+
+/// Never called while a tool runs, whatever the arguments are.
+const REFUSED: &[libc::c_long] = calls! {
+    // Programs, and other processes.
+    SYS_execve SYS_execveat SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_pidfd_getfd
+    // Services. What io_uring does is filtered by nothing.
+    SYS_connect SYS_io_uring_setup
+    // Files: their names, owners, modes, attributes.
+    SYS_mkdirat SYS_mknodat SYS_unlinkat SYS_renameat SYS_renameat2 SYS_linkat
+    SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchmodat2 SYS_fchown SYS_fchownat SYS_truncate
+    SYS_utimensat SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr
+    SYS_fremovexattr
+    // The system.
+    SYS_mount SYS_umount2 SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsmount SYS_mount_setattr
+    SYS_pivot_root SYS_chroot SYS_unshare SYS_setns SYS_init_module SYS_finit_module
+    SYS_delete_module SYS_kexec_load SYS_kexec_file_load SYS_add_key SYS_request_key SYS_keyctl
+    SYS_userfaultfd
+};
+
+/// The older ones of x86-64.
+#[cfg(target_arch = "x86_64")]
+const OLDER: &[libc::c_long] = calls! {
+    SYS_creat SYS_mkdir SYS_mknod SYS_unlink SYS_rmdir SYS_rename SYS_link SYS_symlink SYS_chmod
+    SYS_chown SYS_lchown SYS_utime SYS_utimes SYS_futimesat
+};
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER: &[libc::c_long] = &[];
+
+/// Calls that open a file, and which argument says how.
+#[cfg(target_arch = "x86_64")]
+const OPENS: [(libc::c_long, u8); 3] =
+    [(libc::SYS_openat, 2), (libc::SYS_open_by_handle_at, 2), (libc::SYS_open, 1)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPENS: [(libc::c_long, u8); 2] = [(libc::SYS_openat, 2), (libc::SYS_open_by_handle_at, 2)];
+
+/// What opens a file for anything else than reading: bits, and which of them.
+const WRITES: [(libc::c_int, libc::c_int); 5] = [
+    (libc::O_ACCMODE, libc::O_WRONLY),
+    (libc::O_ACCMODE, libc::O_RDWR),
+    (libc::O_ACCMODE, libc::O_ACCMODE),
+    (libc::O_CREAT, libc::O_CREAT),
+    (libc::O_TRUNC, libc::O_TRUNC),
+];
+
+/// Refuses all that to this thread, and to those that it starts; those that open files of processes
+/// may do so by openat2, which keeps within a process's root. A kernel that was built without
+/// seccomp goes on without: it is the second wall, not the first.
+pub(crate) fn confine(opens_files: bool) {
+    if let Ok(program) = program(opens_files) {
+        let _ = seccompiler::apply_filter(&program);
+    }
+}
+
+fn program(opens_files: bool) -> Result<BpfProgram, BackendError> {
+    // It says in memory how it opens, where a filter cannot look.
+    let openat2: &[_] = if opens_files { &[] } else { &[libc::SYS_openat2] };
+    let refused = REFUSED.iter().chain(OLDER).chain(openat2).map(|call| (*call, Vec::new()));
+    let mut rules = refused.collect::<BTreeMap<_, _>>();
+    for (call, argument) in OPENS {
+        let rule = |(mask, bits): (libc::c_int, libc::c_int)| {
+            let (mask, bits) = (MaskedEq(mask as u64), bits as u64);
+            let condition = SeccompCondition::new(argument, Dword, mask, bits)?;
+            SeccompRule::new(vec![condition])
+        };
+        rules.insert(call, WRITES.into_iter().map(rule).collect::<Result<_, _>>()?);
+    }
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let arch = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::io::ErrorKind::PermissionDenied;
+    use std::process::Command;
+    use std::thread;
+
+    #[test]
+    fn refuses_what_no_run_needs() {
+        let dir = std::env::temp_dir().join(format!("ebtools-confined-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("file");
+        fs::write(&file, "x").unwrap();
+        let (inside, there) = (dir.clone(), file.clone());
+        let confined = thread::spawn(move || {
+            program(false).unwrap();
+            confine(false);
+            let denied = [
+                fs::write(&there, "y").err(),
+                File::create(inside.join("new")).err(),
+                File::options().append(true).open(&there).err(),
+                File::options().read(true).write(true).open(&there).err(),
+                fs::rename(&there, inside.join("b")).err(),
+                fs::remove_file(&there).err(),
+                fs::create_dir(inside.join("c")).err(),
+                Command::new("/bin/true").status().err(),
+                std::os::unix::net::UnixStream::connect("/no/such/socket").err(),
+            ];
+            let denied = denied.map(|error| error.map(|error| error.kind()));
+            assert_eq!(denied, [Some(PermissionDenied); 9]);
+            // What it does need.
+            assert_eq!(fs::read(&there).unwrap(), b"x");
+            thread::spawn(|| ()).join().unwrap();
+        });
+        confined.join().unwrap();
+        fs::write(&file, "the others go on").unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
