@@ -103,6 +103,7 @@ impl Symbols {
             Found::Function(function) => (self.names.number_of(function), true),
             Found::Nameless(function) => (self.names.number_of(function), false),
             Found::NoCode => (Self::NO_CODE, false),
+            Found::NoCodeYet => return Self::NO_CODE,
             Found::Unknown => (Self::UNKNOWN, false),
         };
         self.addresses.insert((space, address), number);

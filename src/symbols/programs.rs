@@ -27,9 +27,11 @@ const PROCESSES_MAX: usize = 512;
 const BYTES_MAX: usize = 128 << 20;
 /// A process may have told of more functions meanwhile.
 const PERF_MAP_AGE: Duration = Duration::from_secs(1);
-/// A process may have mapped more meanwhile; but when that takes long to read, not so often.
+/// A process may have mapped more meanwhile, at first above all; but when that takes long to read,
+/// it is not read so often.
 const MAPS_AGE: Duration = Duration::from_millis(10);
 const MAPS_AGE_OF_COST: u32 = 20;
+const YOUNG: Duration = Duration::from_secs(1);
 /// So many addresses without a function in one file are told apart.
 const NAMELESS_MAX: u32 = 1 << 12;
 
@@ -42,6 +44,8 @@ pub(super) enum Found {
     Nameless(Function),
     /// Memory that is not run, or none.
     NoCode,
+    /// The same, as it was a moment ago.
+    NoCodeYet,
     /// The process is gone, or closed to us.
     Unknown,
 }
@@ -64,6 +68,7 @@ struct Process {
     maps: Maps,
     /// When the maps were read, and how long that took.
     read: (Instant, Duration),
+    known_since: Instant,
     /// The files of the mappings that were needed, by the mapping's number.
     files: HashMap<usize, Identity>,
     perf_map: Option<(Instant, PerfMap)>,
@@ -86,11 +91,17 @@ impl Programs {
         }
         let Some(process) = self.processes.get_mut(&space) else { return Found::Unknown };
         process.used = self.clock;
-        if process.maps.at(address).is_none() && !process.refresh() {
-            return Found::Unknown;
+        let mut is_now = false;
+        if process.maps.at(address).is_none() && process.is_old() {
+            let Some(()) = process.refresh() else { return Found::Unknown };
+            is_now = true;
         }
         let Some((index, mapping)) = process.maps.at(address) else {
-            return if process.maps.is_whole() { Found::NoCode } else { Found::Unknown };
+            return match (process.maps.is_whole(), is_now) {
+                (false, _) => Found::Unknown,
+                (true, true) => Found::NoCode,
+                (true, false) => Found::NoCodeYet,
+            };
         };
         let (mapping, name) = (mapping.clone(), process.maps.name(mapping).to_vec());
         if name.starts_with(b"/") {
@@ -172,19 +183,22 @@ impl Process {
         let began = Instant::now();
         let maps = Maps::of(pid)?;
         let read = (Instant::now(), began.elapsed());
-        Some(Self { pid, maps, read, files: HashMap::new(), perf_map: None, used: 0 })
+        let (files, known_since) = (HashMap::new(), began);
+        Some(Self { pid, maps, read, known_since, files, perf_map: None, used: 0 })
     }
 
-    /// Reads its mappings once more, if that was a while ago. False, when the process is gone.
-    fn refresh(&mut self) -> bool {
+    /// May it have mapped more since its mappings were read?
+    fn is_old(&self) -> bool {
         let (at, cost) = self.read;
-        if at.elapsed() < MAPS_AGE.max(cost * MAPS_AGE_OF_COST) {
-            return true;
-        }
-        let Some(now) = Self::read(self.pid) else { return false };
-        let Self { maps, read, .. } = now;
+        let is_young = self.known_since.elapsed() < YOUNG;
+        at.elapsed() >= if is_young { cost } else { MAPS_AGE.max(cost * MAPS_AGE_OF_COST) }
+    }
+
+    /// Reads its mappings once more; `None`, when it is gone.
+    fn refresh(&mut self) -> Option<()> {
+        let Self { maps, read, .. } = Self::read(self.pid)?;
         (self.maps, self.read, self.files) = (maps, read, HashMap::new());
-        true
+        Some(())
     }
 
     /// What opens a mapping's file itself, whatever its name leads to.
