@@ -248,6 +248,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "exec_of_an_empty_name",
         args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["$CALLS", "thread", ""],
+        code: 1,
         shows: &[r#"{"errno": "ENOENT", "path": "", "args": [""]}"#],
         ..CASE
     },
