@@ -10,8 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use libbpf_rs::{
-    Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, TracepointCategory,
-    UprobeMultiOpts,
+    Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, UprobeMultiOpts,
 };
 
 use crate::error::{Context as _, Error, Result};
@@ -184,8 +183,6 @@ pub(crate) enum At<'a> {
     Kprobe(&'a str),
     /// The return of a kernel function.
     Kretprobe(&'a str),
-    /// A tracepoint: category and name.
-    Tracepoint(&'a str, &'a str),
     /// The entries of user functions.
     Uprobes {
         /// Where they are.
@@ -252,9 +249,6 @@ impl<'a> Probe<'a> {
             At::KprobePairs { .. } => return Ok(self.attach_all(object)?.take()),
             At::Kprobe(function) => program.attach_kprobe(false, function),
             At::Kretprobe(function) => program.attach_kprobe(true, function),
-            At::Tracepoint(category, name) => {
-                program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
-            }
             At::Usdt { file, provider, name } => {
                 // libbpf reads it in a mapping.
                 sys::survive_cut_files().doing(self.at)?;
@@ -349,10 +343,6 @@ impl<'a> At<'a> {
                 | At::Uprobes { .. }
         )
     }
-
-    fn needs_tracefs(self) -> bool {
-        matches!(self, At::Tracepoint(..))
-    }
 }
 
 impl Display for At<'_> {
@@ -370,7 +360,6 @@ impl Display for At<'_> {
             },
             At::Kprobe(function) => write!(f, "kprobe {function}"),
             At::Kretprobe(function) => write!(f, "kretprobe {function}"),
-            At::Tracepoint(category, name) => write!(f, "tracepoint {category}:{name}"),
             At::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {file}")
             }
@@ -481,12 +470,7 @@ pub(crate) fn refused(hooks: &[&Hook<'_>], mut refusals: Vec<Error>) -> Error {
     }
     let reasons = refusals.iter().map(Error::line).collect::<Vec<_>>();
     let error = Error::new("attaching", reasons.join("; "));
-    let tracefs = ["/sys/kernel/tracing/events", "/sys/kernel/debug/tracing/events"];
-    let missing = !tracefs.iter().any(|dir| Path::new(dir).exists());
-    let wanted = hooks.iter().flat_map(|hook| hook.probes).any(|probe| probe.at.needs_tracefs());
-    if missing && wanted {
-        error.hint("tracefs is not mounted: mount -t tracefs tracefs /sys/kernel/tracing")
-    } else if hooks.iter().all(|hook| hook.impossible().is_some()) {
+    if hooks.iter().all(|hook| hook.impossible().is_some()) {
         error.hint(
             "this kernel lets none of its own functions be traced; functions of programs can be",
         )

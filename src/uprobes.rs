@@ -454,7 +454,7 @@ impl Files {
             match self.attach_in_time(object, &path, identity) {
                 Ok(next) => process.again = process.again.max(next),
                 Err(Failure::Absent(error)) => {
-                    self.note(&format!("process {pid}: {}", error.line()))
+                    self.note(&format!("process {pid}: {}", error.line()));
                 }
                 Err(Failure::Failed(_)) => {
                     process.again = self.failed.get(&identity).map(|failed| failed.next);

@@ -151,7 +151,7 @@ enum Target {
     Kernel(Vec<String>),
     /// A file, offsets of functions in it, and the only processes in which it is traced, if not in
     /// all.
-    User(ForeignFile, Vec<u64>, Vec<i32>),
+    User(Box<ForeignFile>, Vec<u64>, Vec<i32>),
 }
 
 impl Tool for Funclatency {
@@ -255,7 +255,7 @@ impl Funclatency {
                 if offsets.len() > FUNCTIONS_MAX {
                     return Err(too_many(&self.function, offsets.len()));
                 }
-                Ok(Target::User(file, offsets, self.pids()))
+                Ok(Target::User(Box::new(file), offsets, self.pids()))
             }
         }
     }
