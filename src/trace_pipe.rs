@@ -81,8 +81,19 @@ impl Reader<'_> {
         let _ = poll(&mut [PollFd::new(self.pipe.as_fd(), events)], PollTimeout::from(TICK_MS));
     }
 
-    /// Shows a piece of what is there; was there something? Others may print without end.
+    /// Shows what is there; is there more? Others may print without end.
     fn read(&mut self, report: &mut Report) -> Result<bool> {
+        let end = Instant::now() + Duration::from_millis(TICK_MS.into());
+        while self.read_piece(report)? {
+            if Instant::now() >= end {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A page, most often; was there something?
+    fn read_piece(&mut self, report: &mut Report) -> Result<bool> {
         let mut piece = [0; 1 << 16];
         let len = match self.pipe.read(&mut piece) {
             Ok(len) => len,
