@@ -1047,7 +1047,6 @@ pub(crate) const CASES: &[Case] = &[
         command: &["true"],
         needs: &[Need::Kprobes],
         shows: &[r#"{"type": "summary", "lost": {}}"#],
-        hides: &[r#"{"type": "interval", "count": 0}"#],
         ..CASE
     },
     Case {
