@@ -94,9 +94,17 @@ impl Accounts {
         let Taken { delivered, rejected, unwritten } = taken;
         let mut lost = kernel.lost;
         let missing = kernel.submitted.saturating_sub(delivered + rejected + unwritten);
-        for (reason, events) in
-            [(UNFINISHED, kernel.calls), (OUTPUT_FAILED, unwritten), (rest, missing)]
-        {
+        // More ends than beginnings are a bug.
+        let (unfinished, too_many) = match kernel.calls as i64 {
+            calls @ 0.. => (calls.unsigned_abs(), 0),
+            calls => (0, calls.unsigned_abs()),
+        };
+        for (reason, events) in [
+            (UNFINISHED, unfinished),
+            (UNACCOUNTED, too_many),
+            (OUTPUT_FAILED, unwritten),
+            (rest, missing),
+        ] {
             *lost.entry(reason).or_default() += events;
         }
         Self::new(delivered, lost)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* funclatency: how long functions take, of the kernel and of programs. */
 #include "ebtools.bpf.h"
+#include "uprobe.bpf.h"
 #include "filter.bpf.h"
 #include "hist.bpf.h"
 #include "tables.bpf.h"
@@ -356,12 +357,14 @@ int BPF_KRETPROBE(on_return, long ret)
 SEC("uprobe")
 int BPF_KPROBE(on_user_entry)
 {
+	ON_OWN_STACK(ctx);
 	return entered(ENTRY_PLACE(ctx), 0, false);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_user_return, long ret)
 {
+	ON_OWN_STACK(ctx);
 	return returned(ret, RETURN_PLACE(ctx), 0);
 }
 

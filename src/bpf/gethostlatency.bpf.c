@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* gethostlatency: names that are looked up, and how long it takes. */
 #include "ebtools.bpf.h"
+#include "uprobe.bpf.h"
 
 #define HOST_MAX 1024 /* NI_MAXHOST is 1025 */
 #define ADDRESSES_MAX 32
@@ -274,60 +275,70 @@ int BPF_PROG(on_thread_end, struct task_struct *task)
 SEC("uprobe")
 int BPF_KPROBE(on_getaddrinfo, const char *host, void *service, void *hints, void *result)
 {
+	ON_OWN_STACK(ctx);
 	return begin(GETADDRINFO, host, result);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(on_gethostbyname, const char *host)
 {
+	ON_OWN_STACK(ctx);
 	return begin(GETHOSTBYNAME, host, NULL);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(on_gethostbyname2, const char *host)
 {
+	ON_OWN_STACK(ctx);
 	return begin(GETHOSTBYNAME2, host, NULL);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(on_gethostbyname_r, const char *host, void *hostent)
 {
+	ON_OWN_STACK(ctx);
 	return begin(GETHOSTBYNAME_R, host, hostent);
 }
 
 SEC("uprobe")
 int BPF_KPROBE(on_gethostbyname2_r, const char *host, int family, void *hostent)
 {
+	ON_OWN_STACK(ctx);
 	return begin(GETHOSTBYNAME2_R, host, hostent);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_getaddrinfo_return, int ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(GETADDRINFO, ret);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_gethostbyname_return, __u64 ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(GETHOSTBYNAME, ret);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_gethostbyname2_return, __u64 ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(GETHOSTBYNAME2, ret);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_gethostbyname_r_return, int ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(GETHOSTBYNAME_R, ret);
 }
 
 SEC("uretprobe")
 int BPF_KRETPROBE(on_gethostbyname2_r_return, int ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(GETHOSTBYNAME2_R, ret);
 }
 
@@ -341,6 +352,7 @@ int BPF_KPROBE(on_call, const char *host, void *second, void *third, void *fourt
 	__u32 function = bpf_get_attach_cookie(ctx);
 	const void *result = NULL;
 
+	ON_OWN_STACK(ctx);
 	/* Or clang reads from an address that it chooses, which the verifier refuses. */
 	barrier_var(second);
 	barrier_var(third);
@@ -357,5 +369,6 @@ int BPF_KPROBE(on_call, const char *host, void *second, void *third, void *fourt
 SEC("uretprobe")
 int BPF_KRETPROBE(on_call_return, __u64 ret)
 {
+	ON_OWN_STACK(ctx);
 	return end(bpf_get_attach_cookie(ctx), ret);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* querysnoop: queries of PostgreSQL, MySQL and MariaDB, and how long they take. */
 #include "ebtools.bpf.h"
+#include "uprobe.bpf.h"
 #include <bpf/usdt.bpf.h>
 
 /* The longest query that is shown whole, with a NUL. */
@@ -183,6 +184,7 @@ static __always_inline int status(const char *query)
 SEC("usdt")
 int BPF_USDT(on_statement_status, const char *query)
 {
+	ON_OWN_STACK(ctx);
 	return status(query);
 }
 
@@ -190,6 +192,7 @@ int BPF_USDT(on_statement_status, const char *query)
 SEC("uprobe")
 int BPF_KPROBE(on_report_activity, int state, const char *query)
 {
+	ON_OWN_STACK(ctx);
 	return status(query);
 }
 
@@ -200,6 +203,7 @@ int BPF_USDT(on_query_start, const char *query, void *connection, void *database
 {
 	struct record *call = begin(MYSQL, COM_QUERY);
 
+	ON_OWN_STACK(ctx);
 	if (!call)
 		return 0;
 	read_string(call, query);
@@ -210,6 +214,7 @@ int BPF_USDT(on_query_start, const char *query, void *connection, void *database
 SEC("usdt")
 int BPF_USDT(on_query_done)
 {
+	ON_OWN_STACK(ctx);
 	return finish_own();
 }
 
@@ -224,6 +229,7 @@ int BPF_KPROBE(on_dispatch_packet, __u32 command, void *thd, const char *packet,
 {
 	struct record *call;
 
+	ON_OWN_STACK(ctx);
 	if (!is_query(command))
 		return 0;
 	call = begin(MYSQL, command);
@@ -249,6 +255,7 @@ int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 	struct com_query com = {};
 	struct record *call;
 
+	ON_OWN_STACK(ctx);
 	if (!is_query(command))
 		return 0;
 	call = begin(MYSQL, command);
@@ -266,6 +273,7 @@ int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 SEC("uretprobe")
 int BPF_KRETPROBE(on_dispatch_return)
 {
+	ON_OWN_STACK(ctx);
 	return finish_own();
 }
 

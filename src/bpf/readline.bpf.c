@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* readline: what is typed into bash. */
 #include "ebtools.bpf.h"
+#include "uprobe.bpf.h"
 
 /* The longest line that is shown whole, with its NUL. */
 #define TAIL_MAX 65536
@@ -21,6 +22,7 @@ int BPF_KRETPROBE(on_readline, const char *line)
 	struct record *record;
 	long len = 1;
 
+	ON_OWN_STACK(ctx);
 	if (!task_wanted() || count_only())
 		return 0;
 	record = record_begin();

@@ -1109,13 +1109,13 @@ pub(crate) const CASES: &[Case] = &[
         name: "lookups_while_many_wait",
         args: &["gethostlatency", "--json", "-n", "lookups"],
         within: &["$SELF", "helper", "in-network", "$SELF", "helper", "without", "/etc/resolv.conf"],
-        command: &["$LOOKUPS", "wait", "1200"],
+        command: &["$LOOKUPS", "wait", "700"],
         shows: &[
             r#"{"call": "getaddrinfo", "result": "OK", "host": "127.0.0.9"}"#,
             r#"{"call": "getaddrinfo", "result": "ENDED", "host": "waits.example"}"#,
-            r#"{"type": "summary", "produced": 1201, "delivered": 1201, "lost": {}}"#,
+            r#"{"type": "summary", "produced": 701, "delivered": 701, "lost": {}}"#,
         ],
-        events: Some(1201),
+        events: Some(701),
         ..CASE
     },
     Case {
