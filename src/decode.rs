@@ -442,6 +442,8 @@ mod tests {
         #[test]
         fn any_place_has_a_path(names: Vec<u8>, state in 0..7u32, name in "[a./\\PC]{0,9}") {
             let name = name.into_bytes();
+            // No file system has a directory with these in its name, or `..` as its name.
+            let names = names.into_iter().filter(|byte| !b"/.".contains(byte)).collect::<Vec<_>>();
             let place = Place::new(&names, state, &name);
             let path = place.bytes();
             prop_assert!(place.known() != Known::Whole || path.first() == Some(&b'/'));

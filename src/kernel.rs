@@ -231,7 +231,7 @@ mod tests {
     fn names_the_most_alike_once() {
         let names = ["b", "vfs_readv", "vfs_read", "vfs_readx", "vfs_read", "vfs_re", "vfs_rea"];
         let error = unknown("probes", "vfs_readi", names.into_iter()).to_string();
-        let alike = "hint: there are vfs_read, vfs_readv, vfs_readx, vfs_rea, vfs_re";
+        let alike = "hint: there are vfs_read, vfs_rea, vfs_readv, vfs_readx, vfs_re";
         assert!(error.ends_with(alike), "{error}");
     }
 
