@@ -1113,9 +1113,15 @@ pub(crate) const CASES: &[Case] = &[
         shows: &[
             r#"{"call": "getaddrinfo", "result": "OK", "host": "127.0.0.9"}"#,
             r#"{"call": "getaddrinfo", "result": "ENDED", "host": "waits.example"}"#,
-            r#"{"type": "summary", "produced": 701, "delivered": 701, "lost": {}}"#,
+            r#"{"type": "summary", "produced": 701}"#,
         ],
-        events: Some(701),
+        // Kernels that preempt themselves skip the program at the ends of threads while one is in it.
+        also: |run| {
+            let last = run.json()?.pop().unwrap_or_default();
+            let lost = last["lost"].as_object().cloned().unwrap_or_default();
+            let known = lost.keys().all(|reason| reason == "unfinished");
+            if known { Ok(()) } else { Err(format!("{last}")) }
+        },
         ..CASE
     },
     Case {
@@ -1310,7 +1316,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_functions",
         args: &["profile", "--json"],
-        command: &["$CALLS", "busy", "500"],
+        command: &["$CALLS", "busy", "1500"],
         also: |run| {
             let lines = run.json()?;
             let is_spin = |line: &&serde_json::Value| {
@@ -1330,7 +1336,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_tree",
         args: &["profile", "--tree", "--json"],
-        command: &["$CALLS", "busy", "500"],
+        command: &["$CALLS", "busy", "1500"],
         shows: &[
             r#"{"type": "interval", "depth": 0, "function": "calls"}"#,
             r#"{"function": "spin"}"#,
@@ -1349,7 +1355,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_folded",
         args: &["profile", "-f", "-U"],
-        command: &["$CALLS", "busy", "500"],
+        command: &["$CALLS", "busy", "1500"],
         also: |run| {
             let mut lines = run.stdout.lines();
             let good = !run.stdout.starts_with('\n') && lines.any(|line| {
@@ -1381,7 +1387,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_flame_graph",
         args: &["profile", "--svg", "$DIR/flames.svg", "--json"],
-        command: &["$CALLS", "busy", "500"],
+        command: &["$CALLS", "busy", "1500"],
         also: |run| {
             let svg = std::fs::read_to_string(run.word("$DIR") + "/flames.svg").map_err(|error| error.to_string())?;
             let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (");
@@ -1424,7 +1430,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "profile_of_one_program_after_the_other",
         args: &["profile", "--json"],
         // In one process, at addresses that are not chosen anew.
-        command: &["$SELF", "helper", "without-aslr", "sh", "-c", "while [ $((i = i + 1)) -lt 10000 ]; do :; done; exec $CALLS busy 500"],
+        command: &["$SELF", "helper", "without-aslr", "sh", "-c", "while [ $((i = i + 1)) -lt 10000 ]; do :; done; exec $CALLS busy 1500"],
         also: |run| {
             let lines = run.json()?;
             let spin = lines.iter().find(|line| line["function"] == "spin").ok_or("no spin")?;
@@ -1435,7 +1441,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_table",
         args: &["profile", "--top", "1"],
-        command: &["$CALLS", "busy", "500"],
+        command: &["$CALLS", "busy", "1500"],
         also: |run| {
             let lines = run.stdout.lines().collect::<Vec<_>>();
             let header = lines[0].split_whitespace().collect::<Vec<_>>();
