@@ -91,6 +91,8 @@ int main(int argc, char **argv)
 	int error;
 
 	if (argc == 3 && !strcmp(argv[1], "wait")) {
+		/* Nobody gives up before all wait, however slow the machine is. */
+		setenv("RES_OPTIONS", "timeout:30 attempts:5", 1);
 		error = wait_for(atoi(argv[2]));
 		getaddrinfo(name, "80", &numeric, &found);
 		_exit(error);
