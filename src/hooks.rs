@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use libbpf_rs::{
-    Link, Map, MapCore as _, Object, OpenObject, ProgramMut, ProgramType, UprobeMultiOpts,
+    Link, Map, MapCore as _, Object, OpenObject, ProgramAttachType, ProgramMut, ProgramType,
+    UprobeMultiOpts,
 };
 
 use crate::error::{Context as _, Error, Result};
@@ -18,6 +19,7 @@ use crate::foreign::ForeignFile;
 use crate::kernel;
 use crate::signals;
 use crate::sys;
+use crate::tracepoints;
 
 /// What is attached; dropped, it is detached.
 pub(crate) trait Attached {
@@ -167,7 +169,7 @@ pub(crate) enum At<'a> {
     /// The entries, or the returns, of many kernel functions at once.
     KprobeMulti {
         /// Their names.
-        functions: &'a [String],
+        functions: &'a [&'a str],
         /// When they return.
         at_return: bool,
     },
@@ -242,7 +244,8 @@ impl<'a> Probe<'a> {
     pub(crate) fn attach(&self, object: &Object) -> Result<Vec<Link>> {
         let program = program(object, self.program)?;
         let link = match self.at {
-            At::Declared | At::Fentry(_) | At::Fexit(_) | At::Later => program.attach(),
+            At::Declared => tracepoints::attach(&program),
+            At::Fentry(_) | At::Fexit(_) | At::Later => program.attach(),
             At::KprobeMulti { functions, at_return } => {
                 program.attach_kprobe_multi(at_return, functions.to_vec())
             }
@@ -334,6 +337,12 @@ impl<'a> At<'a> {
         }
     }
 
+    /// Is a program loaded in the same way for the other place?
+    fn loads_like(self, other: At<'_>) -> bool {
+        let is_multi = |at| matches!(at, At::KprobeMulti { .. });
+        self.target() == other.target() && is_multi(self) == is_multi(other)
+    }
+
     fn is_entry(self) -> bool {
         matches!(
             self,
@@ -351,9 +360,10 @@ impl Display for At<'_> {
             At::Declared | At::Later => f.write_str("program"),
             At::Fentry(function) => write!(f, "fentry {function}"),
             At::Fexit(function) => write!(f, "fexit {function}"),
-            At::KprobeMulti { functions, .. } => {
-                write!(f, "kprobe.multi of {} functions", functions.len())
-            }
+            At::KprobeMulti { functions, .. } => match functions {
+                [function] => write!(f, "kprobe.multi {function}"),
+                many => write!(f, "kprobe.multi of {} functions", many.len()),
+            },
             At::KprobePairs { functions, .. } => match functions {
                 [function] => write!(f, "kprobe and kretprobe {function}"),
                 many => write!(f, "kprobes and kretprobes of {} functions", many.len()),
@@ -415,7 +425,7 @@ impl Hook<'_> {
         })
     }
 
-    /// Gives each program the kernel function that it must have before it is loaded.
+    /// Gives each program what it must have before it is loaded: its kind, and its kernel function.
     ///
     /// # Errors
     ///
@@ -424,6 +434,9 @@ impl Hook<'_> {
         for mut program in object.progs_mut() {
             let probe = self.probes.iter().find(|probe| program.name() == probe.program);
             let Some(probe) = probe else { continue };
+            if matches!(probe.at, At::KprobeMulti { .. }) {
+                program.set_attach_type(ProgramAttachType::KprobeMulti);
+            }
             let Some(function) = probe.at.target() else { continue };
             match program.set_attach_target(0, Some(function.into())) {
                 Err(_) if probe.optional => program.set_autoload(false),
@@ -445,7 +458,7 @@ impl Hook<'_> {
     pub(crate) fn is_like(&self, other: &Hook<'_>) -> bool {
         let mut pairs = self.probes.iter().zip(other.probes);
         self.probes.len() == other.probes.len()
-            && pairs.all(|(a, b)| a.program == b.program && a.at.target() == b.at.target())
+            && pairs.all(|(a, b)| a.program == b.program && a.at.loads_like(b.at))
     }
 
     /// Attaches all probes, or none.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libbpf_rs::btf::types::{Func, FuncProto};
@@ -54,14 +54,12 @@ pub(crate) fn traceable() -> Option<HashSet<String>> {
 ///
 /// When tracefs cannot be read.
 pub(crate) fn tracepoints() -> Result<Vec<String>> {
-    let mut dirs = TRACEFS.iter().map(|dir| Path::new(dir).join("events"));
-    let dir = dirs.find(|dir| dir.is_dir());
-    let dir = dir.ok_or_else(|| {
+    let dir = tracefs().ok_or_else(|| {
         Error::new("listing tracepoints", "tracefs is not mounted, or closed to this user")
             .hint("as root: mount -t tracefs tracefs /sys/kernel/tracing")
     })?;
     let mut names = Vec::new();
-    for category in dir.read_dir().doing("listing tracepoints")?.flatten() {
+    for category in dir.join("events").read_dir().doing("listing tracepoints")?.flatten() {
         let category_name = category.file_name().to_string_lossy().into_owned();
         for event in category.path().read_dir().into_iter().flatten().flatten() {
             if event.path().join("id").exists() {
@@ -84,6 +82,39 @@ pub(crate) fn has_uprobe_multi() -> bool {
 /// fprobe on fgraph) there are two for each CPU, for all functions of a link.
 pub(crate) fn has_room_for_returns() -> bool {
     !is_before(6, 14)
+}
+
+/// Does it preempt programs of BTF tracepoints? Since Linux 7.0 tracepoints are called with
+/// preemption on (tracepoint_srcu), and kernels for these architectures all preempt themselves.
+pub(crate) fn preempts_tracepoints() -> bool {
+    !is_before(7, 0)
+}
+
+/// Is kprobe.multi better than fentry and fexit? Its programs are not preempted; see
+/// `bpf/tracepoint.bpf.h` for what that means.
+pub(crate) fn prefers_kprobe_multi() -> bool {
+    has_room_for_returns() && preempts_functions()
+}
+
+/// Does it preempt fentry and fexit programs? As `preempt=` was chosen when it was built or booted;
+/// where it cannot be told, and it can be chosen, yes.
+fn preempts_functions() -> bool {
+    if !is_before(7, 0) {
+        return true;
+    }
+    match fs::read_to_string("/sys/kernel/debug/sched/preempt") {
+        // `none voluntary (full) lazy`
+        Ok(models) => models.contains("(full)") || models.contains("(lazy)"),
+        Err(_) => uname().is_ok_and(|name| {
+            let version = name.version().to_string_lossy();
+            version.contains("PREEMPT") && !version.contains("PREEMPT_VOLUNTARY")
+        }),
+    }
+}
+
+/// Where tracefs is.
+pub(crate) fn tracefs() -> Option<PathBuf> {
+    TRACEFS.iter().map(PathBuf::from).find(|dir| dir.join("events").is_dir())
 }
 
 /// Is it an older one than this?

@@ -55,4 +55,5 @@ mod tables;
 mod tool;
 pub mod tools;
 mod trace_pipe;
+mod tracepoints;
 mod uprobes;

@@ -34,6 +34,7 @@ use crate::report::Report;
 use crate::stream::{self, Consumer, Rows};
 use crate::sys;
 use crate::trace_pipe::{self, Message};
+use crate::tracepoints;
 
 /// Slots of scratch memory a CPU has.
 const SCRATCH_SLOTS: u32 = limit::SCRATCH_SLOTS.0;
@@ -279,7 +280,7 @@ impl<'a> Session<'a> {
         if self.follows() {
             for name in FOLLOWERS {
                 let program = hooks::program(object, name)?;
-                links.add([program.attach().doing(format!("attaching {name}"))?]);
+                links.add([tracepoints::attach(&program).doing(format!("attaching {name}"))?]);
             }
         }
         fill(object, "wanted_pids", self.filter.pid.iter().map(|pid| pid.get()))?;
@@ -444,6 +445,34 @@ impl<'a> Session<'a> {
     }
 
     fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: &Wants) -> Result<()> {
+        self.choose_programs(object, hook);
+        let mut settings = self.settings(wants);
+        settings.perf_tracepoints = tracepoints::choose(object)?.into();
+        self.configure_maps(object, &settings, wants)
+    }
+
+    fn choose_programs(&self, object: &mut OpenObject, hook: &Hook<'_>) {
+        for mut program in object.progs_mut() {
+            let name = program.name().to_string_lossy().into_owned();
+            let wanted = match name.as_str() {
+                IDENTIFIER => true,
+                name if FOLLOWERS.contains(&name) => self.follows(),
+                name => hook.uses(name),
+            };
+            program.set_autoload(wanted);
+            let section = program.section().to_string_lossy().into_owned();
+            if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
+                program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+            }
+        }
+    }
+
+    fn configure_maps(
+        &self,
+        object: &mut OpenObject,
+        settings: &settings,
+        wants: &Wants,
+    ) -> Result<()> {
         let doing = "preparing the BPF program";
         let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
         let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
@@ -451,7 +480,7 @@ impl<'a> Session<'a> {
             let name = map.name().to_string_lossy().into_owned();
             let entries = match name.as_str() {
                 ".rodata.settings" => {
-                    set_constant(&mut map, &self.settings(wants))?;
+                    set_constant(&mut map, settings)?;
                     continue;
                 }
                 name if wants.without.contains(&name) => {
@@ -479,19 +508,6 @@ impl<'a> Session<'a> {
                 _ => continue,
             };
             map.set_max_entries(entries).doing(doing)?;
-        }
-        for mut program in object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            let wanted = match name.as_str() {
-                IDENTIFIER => true,
-                name if FOLLOWERS.contains(&name) => self.follows(),
-                name => hook.uses(name),
-            };
-            program.set_autoload(wanted);
-            let section = program.section().to_string_lossy().into_owned();
-            if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
-                program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
-            }
         }
         Ok(())
     }

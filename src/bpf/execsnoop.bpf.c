@@ -213,15 +213,17 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 }
 
 /* -x: all system calls end here, 64-bit and 32-bit ones; a success is seen by on_exec. */
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_exec_failed, struct pt_regs *regs, long ret)
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_exec_failed(__u64 *ctx)
 {
-	long number;
+	long number, ret = syscall_ret(ctx);
+	struct pt_regs *regs;
 	bool compat;
 	int first;
 
 	if (ret >= 0)
 		return 0;
+	regs = syscall_regs(ctx);
 	number = call_number(regs);
 	compat = is_compat_call();
 	if (IS_EXECVE(number, compat))

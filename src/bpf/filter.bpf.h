@@ -5,6 +5,7 @@
 
 #include "ebtools.bpf.h"
 #include "task.bpf.h"
+#include "tracepoint.bpf.h"
 
 /* User space sets max_entries of these to what is asked for. */
 struct {
@@ -162,14 +163,14 @@ static __always_inline bool children_wanted(void)
 	return settings.follow == FOLLOW_COMMAND ? pid == tracer : in_wanted_pids();
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(follow_fork, struct task_struct *parent, struct task_struct *child)
+SEC("tracepoint/task/task_newtask")
+int follow_fork(__u64 *ctx)
 {
-	__u32 pid = child->tgid;
-	__u8 is_itself = parent->tgid != tracer;
+	__u32 pid = new_tid(ctx);
+	__u8 is_itself = bpf_get_current_pid_tgid() >> 32 != tracer;
 
 	/* Not a process: a thread. */
-	if (pid == parent->tgid)
+	if (clone_flags(ctx) & CLONE_THREAD)
 		return 0;
 	if (!children_wanted()) {
 		/* Of one that had the number before, and whose end was not seen. */
@@ -182,8 +183,8 @@ int BPF_PROG(follow_fork, struct task_struct *parent, struct task_struct *child)
 }
 
 /* Attached before a tool's own programs, and so run before them: they see the command's exec. */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(follow_exec)
+SEC("tracepoint/sched/sched_process_exec")
+int follow_exec(void *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	__u8 *is_itself = bpf_map_lookup_elem(&followed, &pid);
@@ -193,13 +194,14 @@ int BPF_PROG(follow_exec)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(follow_exit, struct task_struct *task)
+SEC("tracepoint/sched/sched_process_exit")
+int follow_exit(void *ctx)
 {
-	__u32 pid = task->tgid, pid_there = pid_for_tracer();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, pid_there = pid_for_tracer();
+	struct task_struct *task = (void *)bpf_get_current_task();
 
 	/* The last thread has just taken itself off the count of living ones. */
-	if (task->signal->live.counter == 0) {
+	if (BPF_CORE_READ(task, signal, live.counter) == 0) {
 		bpf_map_delete_elem(&followed, &pid);
 		bpf_map_delete_elem(&wanted_pids, &pid_there);
 	}

@@ -263,8 +263,8 @@ static __always_inline int end(__u32 function, __u64 ret)
 	return finish(call, ret, (__s32)ret ? 0 : call->result);
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_thread_end, struct task_struct *task)
+SEC("tracepoint/sched/sched_process_exit")
+int on_thread_end(void *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	struct call *call = bpf_map_lookup_elem(&calls, &tid);

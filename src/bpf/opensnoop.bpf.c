@@ -155,13 +155,34 @@ int BPF_PROG(on_openat2_32, struct pt_regs *regs, long ret)
 }
 
 /*
+ * The same by kretprobe.multi, since Linux 5.18, which is not preempted: tracepoint.bpf.h. The
+ * arguments are gone there, but the saved registers still have them.
+ */
+SEC("kretprobe.multi")
+int BPF_KRETPROBE(on_open_multi, int ret)
+{
+	long number = current_call_number();
+
+	if ((only_failed && ret >= 0) || IS_OPENAT2(number))
+		return 0;
+	return call_ended(user_regs(), number, ret);
+}
+
+SEC("kretprobe.multi")
+int BPF_KRETPROBE(on_openat2_multi, int ret)
+{
+	return only_failed && ret >= 0 ? 0 : call_ended(user_regs(), OPENAT2, ret);
+}
+
+/*
  * Second way: where all system calls end, 64-bit and 32-bit ones. The saved registers still have
  * the arguments.
  */
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_call_exit, struct pt_regs *regs, long ret)
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_exit(__u64 *ctx)
 {
-	long number = call_number(regs);
+	struct pt_regs *regs = syscall_regs(ctx);
+	long number = call_number(regs), ret = syscall_ret(ctx);
 
 	if (MAY_BE_OPEN(number) && (!only_failed || ret < 0))
 		return call_ended(regs, number, ret);

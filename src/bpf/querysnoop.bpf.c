@@ -278,8 +278,8 @@ int BPF_KRETPROBE(on_dispatch_return)
 }
 
 /* A query whose server process, or thread, ended. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_thread_end, struct task_struct *task)
+SEC("tracepoint/sched/sched_process_exit")
+int on_thread_end(void *ctx)
 {
 	return finish_own();
 }

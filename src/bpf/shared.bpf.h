@@ -69,7 +69,8 @@ struct settings {
 	__u8 by_cgroup; /* only those in or below one of wanted_cgroups; how many there are */
 	__u8 follow; /* enum follow */
 	__u8 count_by; /* enum count_by */
-	__u8 reserved[2];
+	__u8 perf_tracepoints; /* programs of tracepoints are perf's: tracepoint.bpf.h */
+	__u8 reserved[1];
 	__u32 collect; /* enum collect */
 	__u32 max_tail; /* the most of what has no limit of its own, like arguments */
 	/* The tracer's PID namespace, where that is not the host's: -p means its numbers. */

@@ -101,8 +101,8 @@ static __always_inline long returned(long ret)
 	return ret;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_enter, struct pt_regs *regs, long number)
+SEC("tracepoint/raw_syscalls/sys_enter")
+int on_enter(void *ctx)
 {
 	__u32 tid = bpf_get_current_pid_tgid();
 	__u64 now, *start;
@@ -180,10 +180,10 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_exit, struct pt_regs *regs, long raw_ret)
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_exit(__u64 *ctx)
 {
-	long number = call_number(regs), ret = returned(raw_ret);
+	long number = call_number(syscall_regs(ctx)), ret = returned(syscall_ret(ctx));
 	bool compat;
 
 	if (only_failed && !IS_ERROR(ret))
@@ -208,20 +208,20 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long raw_ret)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_thread_end, struct task_struct *task)
+SEC("tracepoint/sched/sched_process_exit")
+int on_thread_end(void *ctx)
 {
-	__u32 tid = task->pid;
+	__u32 tid = bpf_get_current_pid_tgid();
 
 	bpf_map_delete_elem(&starts, &tid);
 	return 0;
 }
 
 /* A thread that execs has the number of its process's first thread from then on. */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_thread_exec, struct task_struct *task, pid_t old_pid)
+SEC("tracepoint/sched/sched_process_exec")
+int on_thread_exec(__u64 *ctx)
 {
-	__u32 tid = task->pid, old_tid = old_pid;
+	__u32 tid = bpf_get_current_pid_tgid(), old_tid = pid_before_exec(ctx);
 	__u64 *start, begun;
 
 	if (tid == old_tid)

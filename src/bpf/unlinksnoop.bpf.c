@@ -238,8 +238,8 @@ int BPF_KRETPROBE(on_rename_return, int ret)
 	return end_rename(ret);
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_thread_end, struct task_struct *task)
+SEC("tracepoint/sched/sched_process_exit")
+int on_thread_end(void *ctx)
 {
 	struct record *call = call_find();
 
@@ -299,10 +299,11 @@ static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 	return done;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_call_exit, struct pt_regs *regs, long ret)
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_exit(__u64 *ctx)
 {
-	long number = call_number(regs);
+	struct pt_regs *regs = syscall_regs(ctx);
+	long number = call_number(regs), ret = syscall_ret(ctx);
 
 	if (MAY_BE_UNLINK(number) && (!only_failed || ret < 0))
 		return call_ended(regs, number, ret);

@@ -154,6 +154,16 @@ enum Target {
     User(Box<ForeignFile>, Vec<u64>, Vec<i32>),
 }
 
+impl Target {
+    /// The kernel's functions.
+    fn functions(&self) -> &[String] {
+        match self {
+            Target::Kernel(functions) => functions,
+            Target::User(..) => &[],
+        }
+    }
+}
+
 impl Tool for Funclatency {
     const NAME: &'static str = "funclatency";
     const ABOUT: &'static str = "Show how long functions take, of the kernel and of programs";
@@ -186,7 +196,8 @@ impl Tool for Funclatency {
             }
             arguments => Some(arguments?),
         };
-        let probes = self.probes(&target, arguments.is_some())?;
+        let names = target.functions().iter().map(String::as_str).collect::<Vec<_>>();
+        let probes = self.probes(&target, &names, arguments.is_some())?;
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();
         let mut storage = Storage::new();
@@ -213,7 +224,11 @@ impl Tool for Funclatency {
 }
 
 impl Way {
-    fn probes(self, functions: &[String]) -> (&'static str, Vec<Probe<'_>>) {
+    fn probes<'f>(
+        self,
+        functions: &'f [String],
+        names: &'f [&'f str],
+    ) -> (&'static str, Vec<Probe<'f>>) {
         let (name, mut probes) = match self {
             Way::Fexit => {
                 let pairs = PAIRS.iter().zip(functions).flat_map(|((entry, exit), function)| {
@@ -223,7 +238,7 @@ impl Way {
                 ("fentry and fexit", pairs.collect())
             }
             Way::KprobeMulti => {
-                let multi = |at_return| At::KprobeMulti { functions, at_return };
+                let multi = |at_return| At::KprobeMulti { functions: names, at_return };
                 let probes = vec![
                     Probe::new("on_return_multi", multi(true)),
                     Probe::new("on_entry_multi", multi(false)),
@@ -281,6 +296,7 @@ impl Funclatency {
     fn probes<'t>(
         &self,
         target: &'t Target,
+        names: &'t [&'t str],
         fexit: bool,
     ) -> Result<Vec<(&'static str, Vec<Probe<'t>>)>> {
         let functions = match target {
@@ -311,11 +327,14 @@ impl Funclatency {
             None if few && !kernel::has_room_for_returns() => {
                 vec![Way::Fexit, Way::Kprobe, Way::KprobeMulti]
             }
-            None if few => vec![Way::Fexit, Way::KprobeMulti, Way::Kprobe],
+            None if few && !kernel::prefers_kprobe_multi() => {
+                vec![Way::Fexit, Way::KprobeMulti, Way::Kprobe]
+            }
+            None if few => vec![Way::KprobeMulti, Way::Fexit, Way::Kprobe],
             None => vec![Way::KprobeMulti, Way::Kprobe],
         };
         let ways = ways.into_iter().filter(|way| fexit || *way != Way::Fexit);
-        Ok(ways.map(|way| way.probes(functions)).collect())
+        Ok(ways.map(|way| way.probes(functions, names)).collect())
     }
 
     fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {

@@ -9,6 +9,7 @@ use crate::bpf::shared::types::collect;
 use crate::decode::{Flags, Place, Record};
 use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
+use crate::kernel;
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
 use crate::render::{Column, Shown, Value};
@@ -48,8 +49,10 @@ pub(crate) struct Opensnoop {
 /// How opens are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
-    /// Where the kernel's function returns
+    /// Where the kernel's functions return
     Fexit,
+    /// The same by links of many kprobes
+    KprobeMulti,
     /// Where system calls end
     SysExit,
 }
@@ -148,9 +151,23 @@ const FEXIT: Hook = Hook {
 /// The call may fail before it comes to the function that all go through.
 const OPENAT2: &str =
     if cfg!(target_arch = "x86_64") { "__x64_sys_openat2" } else { "__arm64_sys_openat2" };
+/// The same, not preempted.
+const KPROBE_MULTI: Hook = Hook {
+    name: "kretprobe.multi do_sys_openat2 and openat2: io_uring's opens are not seen",
+    probes: &[
+        Probe::new("on_openat2_multi", multi(&[OPENAT2])),
+        Probe::optional("on_openat2_multi", multi(&["__ia32_sys_openat2"])),
+        Probe::new("on_open_multi", multi(&["do_sys_openat2"])),
+    ],
+};
+
+const fn multi(functions: &'static [&'static str]) -> At<'static> {
+    At::KprobeMulti { functions, at_return: true }
+}
+
 /// The end of every system call.
 const SYS_EXIT: Hook = Hook {
-    name: "tp_btf sys_exit: io_uring's opens are not seen",
+    name: "tracepoint sys_exit: io_uring's opens are not seen",
     probes: &[Probe::new("on_call_exit", At::Declared)],
 };
 
@@ -176,7 +193,9 @@ impl Tool for Opensnoop {
         }
         let hooks: &[&Hook<'_>] = match self.hook {
             Some(Way::Fexit) => &[&FEXIT],
+            Some(Way::KprobeMulti) => &[&KPROBE_MULTI],
             Some(Way::SysExit) => &[&SYS_EXIT],
+            None if kernel::prefers_kprobe_multi() => &[&KPROBE_MULTI, &FEXIT, &SYS_EXIT],
             None => &[&FEXIT, &SYS_EXIT],
         };
         let session = Session::start(Self::NAME, &self.options)?;

@@ -8,6 +8,7 @@ use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
+use crate::kernel;
 use crate::options::EventOptions;
 use crate::paths::PathFilter;
 use crate::render::{Column, Value};
@@ -41,7 +42,9 @@ pub(crate) struct Unlinksnoop {
 enum Way {
     /// Where the kernel's functions begin and return: io_uring too
     Fexit,
-    /// The same by kprobes, which may miss returns
+    /// The same by links of many kprobes
+    KprobeMulti,
+    /// The same by single kprobes, which may miss returns
     Kprobe,
     /// Where system calls end: not those of io_uring
     #[value(alias = "tracepoint")]
@@ -120,6 +123,27 @@ macro_rules! ways {
                     Probe::new("on_rename_fentry", At::Fentry($rename)),
                 ],
             },
+            kprobe_multi: Hook {
+                name: concat!("kprobe.multi and kretprobe.multi ", $unlink, " and ", $rmdir),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_return", multi(&[$unlink, $rmdir], true)),
+                    Probe::new("on_unlink_entry", multi(&[$unlink], false)),
+                    Probe::new("on_rmdir_entry", multi(&[$rmdir], false)),
+                ],
+            },
+            kprobe_multi_with_renames: Hook {
+                name: concat!("kprobe.multi and kretprobe.multi ", $unlink, ", ", $rmdir, " and ", $rename),
+                probes: &[
+                    Probe::new("on_thread_end", At::Declared),
+                    Probe::new("on_return", multi(&[$unlink, $rmdir], true)),
+                    Probe::new("on_rename_return", multi(&[$rename], true)),
+                    Probe::new("on_unlink_entry", multi(&[$unlink], false)),
+                    Probe::new("on_rmdir_entry", multi(&[$rmdir], false)),
+                    Probe::new("on_vfs_rename", multi(&["vfs_rename"], false)),
+                    Probe::new("on_rename_entry", multi(&[$rename], false)),
+                ],
+            },
             kprobe: Hook {
                 name: concat!("kprobes ", $unlink, " and ", $rmdir),
                 probes: &[
@@ -147,10 +171,16 @@ macro_rules! ways {
     };
 }
 
+const fn multi(functions: &'static [&'static str], at_return: bool) -> At<'static> {
+    At::KprobeMulti { functions, at_return }
+}
+
 /// The ways to see the functions of one kernel.
 struct Ways {
     fexit: Hook<'static>,
     fexit_with_renames: Hook<'static>,
+    kprobe_multi: Hook<'static>,
+    kprobe_multi_with_renames: Hook<'static>,
     kprobe: Hook<'static>,
     kprobe_with_renames: Hook<'static>,
 }
@@ -159,7 +189,7 @@ const OLD: &Ways = &ways!("do_unlinkat", "do_rmdir", "do_renameat2");
 const NEW: &Ways = &ways!("filename_unlinkat", "filename_rmdir", "filename_renameat2");
 
 const SYS_EXIT: &Hook<'_> = &Hook {
-    name: "tp_btf sys_exit: io_uring's deletes are not seen",
+    name: "tracepoint sys_exit: io_uring's deletes are not seen",
     probes: &[Probe::new("on_call_exit", At::Declared)],
 };
 
@@ -194,23 +224,32 @@ impl Tool for Unlinksnoop {
 
 impl Unlinksnoop {
     fn hooks(&self) -> Result<Vec<&'static Hook<'static>>> {
-        let (fexit, kprobe) = if self.renames {
-            let fexit = [&OLD.fexit_with_renames, &NEW.fexit_with_renames];
-            (fexit, [&OLD.kprobe_with_renames, &NEW.kprobe_with_renames])
+        let both = |way: fn(&'static Ways) -> &'static Hook<'static>| [way(OLD), way(NEW)];
+        let (fexit, multi, kprobe) = if self.renames {
+            (
+                both(|ways| &ways.fexit_with_renames),
+                both(|ways| &ways.kprobe_multi_with_renames),
+                both(|ways| &ways.kprobe_with_renames),
+            )
         } else {
-            ([&OLD.fexit, &NEW.fexit], [&OLD.kprobe, &NEW.kprobe])
+            (both(|ways| &ways.fexit), both(|ways| &ways.kprobe_multi), both(|ways| &ways.kprobe))
+        };
+        let functions = match kernel::prefers_kprobe_multi() {
+            true => [multi, fexit, kprobe].concat(),
+            false => [fexit, kprobe].concat(),
         };
         match self.hook {
             Some(Way::SysExit) if self.renames => {
                 let cause = "when a system call ends, what a rename has replaced is gone";
                 Err(Error::usage("--renames", cause)
-                    .hint("leave --hook out, or use fexit or kprobe"))
+                    .hint("leave --hook out, or use fexit, kprobe-multi or kprobe"))
             }
             Some(Way::Fexit) => Ok(fexit.to_vec()),
+            Some(Way::KprobeMulti) => Ok(multi.to_vec()),
             Some(Way::Kprobe) => Ok(kprobe.to_vec()),
             Some(Way::SysExit) => Ok(vec![SYS_EXIT]),
-            None if self.renames => Ok([fexit, kprobe].concat()),
-            None => Ok([&fexit[..], &kprobe, &[SYS_EXIT]].concat()),
+            None if self.renames => Ok(functions),
+            None => Ok([&functions[..], &[SYS_EXIT]].concat()),
         }
     }
 }

@@ -287,7 +287,7 @@ fn without_kprobes_it_says_what_it_uses() -> Result<(), String> {
         &[
             "hook refused: fentry and fexit filename_unlinkat and filename_rmdir: ",
             "hook refused: kprobes do_unlinkat and do_rmdir: kretprobe do_unlinkat: ",
-            "hook in use: tp_btf sys_exit: io_uring's deletes are not seen",
+            "hook in use: tracepoint sys_exit: io_uring's deletes are not seen",
         ]
     };
     let good = expected.iter().all(|line| said.contains(line));

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * SEC("tracepoint/..."): its program is attached in one of two ways, which tracepoints.rs chooses
+ * for all of a tool. By BTF, like SEC("tp_btf/..."), it costs least; but since Linux 7.0 the kernel
+ * may preempt it in the middle, and then skips it for all others on that CPU until it goes on. As
+ * perf's tracepoint it is not preempted, and sees everything.
+ *
+ * Arguments are read by instructions that the compiler leaves alone: the verifier takes no address
+ * in ctx that was calculated. perf's are the fields in the format file of the tracepoint.
+ */
+#ifndef EBTOOLS_TRACEPOINT_H
+#define EBTOOLS_TRACEPOINT_H
+
+#include "ebtools.bpf.h"
+
+#define CONTEXT(ctx, type, place)                                                                  \
+	({                                                                                         \
+		__u64 value;                                                                       \
+		asm volatile("%0 = *(" #type " *)(%1 + %2)" : "=r"(value) : "r"(ctx), "i"(place)); \
+		value;                                                                             \
+	})
+#define ARGUMENT(n) (8 * (n)) /* by BTF */
+
+/* raw_syscalls/sys_enter, sys_exit: the registers that the system call was entered with. */
+static __always_inline struct pt_regs *syscall_regs(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return user_regs();
+	return (struct pt_regs *)ctx[0];
+}
+
+/* raw_syscalls/sys_exit: what the system call returns. */
+static __always_inline long syscall_ret(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+/* sched/sched_process_exec: the thread's number before that. */
+static __always_inline __u32 pid_before_exec(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u32, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+/* task/task_newtask: the new thread's number; its process's too, unless CLONE_THREAD is set. */
+static __always_inline __u32 new_tid(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return CONTEXT(ctx, u32, 8);
+	return ((struct task_struct *)ctx[0])->pid;
+}
+
+static __always_inline __u64 clone_flags(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 32) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+#endif

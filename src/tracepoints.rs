@@ -1,0 +1,55 @@
+//! Tracepoints whose programs can be attached in two ways, by BTF or as perf's:
+//! `bpf/tracepoint.bpf.h` says why. All of a tool are attached in the same.
+
+use std::path::Path;
+
+use libbpf_rs::{Link, OpenObject, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
+
+use crate::error::{Error, Result};
+use crate::hooks::cause;
+use crate::kernel;
+
+/// What the sections of such programs begin with; `CATEGORY/NAME` follows.
+const SECTION: &str = "tracepoint/";
+
+/// Chooses the way, before the programs are loaded: as perf's where the kernel would preempt them
+/// otherwise, if tracefs, where perf's have their numbers, is there. Tells whether it is that one.
+///
+/// # Errors
+///
+/// When the kernel does not have one of the tracepoints.
+pub(crate) fn choose(object: &mut OpenObject) -> Result<bool> {
+    let as_perf = kernel::preempts_tracepoints()
+        && object.progs_mut().filter(|program| program.autoload()).all(|program| {
+            place(&program)
+                .is_none_or(|place| kernel::tracefs().is_some_and(|dir| has(&dir, &place)))
+        });
+    if as_perf {
+        return Ok(true);
+    }
+    for mut program in object.progs_mut() {
+        let Some(place) = place(&program).filter(|_| program.autoload()) else { continue };
+        let name = place.rsplit('/').next().unwrap_or_default().to_string();
+        program.set_prog_type(ProgramType::Tracing);
+        program.set_attach_type(ProgramAttachType::TraceRawTp);
+        let found = program.set_attach_target(0, Some(name));
+        found.map_err(|error| Error::new(format!("looking for {place}"), cause(&error)))?;
+    }
+    Ok(false)
+}
+
+/// `raw_syscalls/sys_exit`
+fn place(program: &OpenProgramMut<'_>) -> Option<String> {
+    Some(program.section().to_str()?.strip_prefix(SECTION)?.into())
+}
+
+fn has(tracefs: &Path, place: &str) -> bool {
+    std::fs::read(tracefs.join("events").join(place).join("id")).is_ok()
+}
+
+/// Attaches a program where its section says.
+pub(crate) fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<Link> {
+    let is_changed = program.prog_type() == ProgramType::Tracing
+        && program.section().to_string_lossy().starts_with(SECTION);
+    if is_changed { program.attach_trace() } else { program.attach() }
+}
