@@ -37,21 +37,21 @@ fn identity(data: &Metadata) -> Identity {
 }
 
 impl ForeignFile {
-    /// Opens a file. A pipe's other end is not waited for, nor that somebody gives up a lease:
-    /// that is `WouldBlock`, and worth another try later.
+    /// Opens a file, which is held first: nothing is done to a device or a pipe, since opening that
+    /// may have effects. That somebody gives up a lease is not waited for: it is `WouldBlock`, and
+    /// worth another try later.
     ///
     /// # Errors
     ///
     /// When it cannot be opened now, or is no regular file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut options = File::options();
-        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let file = options.read(true).custom_flags(flags).open(path).map_err(explain)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        let open = |path: &Path, flags| File::options().read(true).custom_flags(flags).open(path);
+        let held = open(path, libc::O_PATH)?;
+        if !held.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        Ok(Self { file, metadata, name: path.into() })
+        let file = open(&path_of(&held), libc::O_NONBLOCK).map_err(explain)?;
+        Ok(Self { metadata: file.metadata()?, file, name: path.into() })
     }
 
     /// What tells it from other files.
@@ -71,13 +71,17 @@ impl ForeignFile {
 
     /// A path that leads to this file, and to no other, as long as it is open here.
     pub(crate) fn path(&self) -> PathBuf {
-        format!("/proc/self/fd/{}", self.file.as_raw_fd()).into()
+        path_of(&self.file)
     }
 
     /// Its bytes, of which at most `limit` can be read in all.
     pub(crate) fn reader(&self, limit: u64) -> Reader<'_> {
         Reader { file: self, at: 0, left: limit }
     }
+}
+
+fn path_of(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 /// Somebody holds a lease on the file, and the kernel would have us wait until he gives it up.

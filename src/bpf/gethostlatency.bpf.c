@@ -78,7 +78,7 @@ static const struct call no_call;
 
 static __always_inline void begun(struct call *call, __u32 function, __u64 host, __u64 result)
 {
-	long len = host ? bpf_probe_read_user_str(call->kept, KEPT_MAX, (void *)host) : 0;
+	long len = host ? read_user_string(call->kept, KEPT_MAX, (void *)host) : 0;
 
 	call->kept_len = len > 0 ? len : 0;
 	call->function = function;
@@ -202,7 +202,7 @@ static __always_inline void fill_host(struct record *record, struct call *call)
 	long len = 0;
 
 	if (call->host && (!kept || kept == KEPT_MAX))
-		len = bpf_probe_read_user_str(record->tail, HOST_MAX, (void *)call->host);
+		len = read_user_string(record->tail, HOST_MAX, (void *)call->host);
 	record->event.cut = len == HOST_MAX;
 	if (len <= 0 && kept) {
 		record->event.cut = kept == KEPT_MAX;

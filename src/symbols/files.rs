@@ -37,7 +37,7 @@ impl Files {
     /// Opens the file that a link of /proc/PID/map_files leads to, unless it is known. `path` is
     /// where it is, or was.
     pub(super) fn open(&mut self, link: &Path, path: &[u8]) -> Option<Identity> {
-        let file = open(link)?;
+        let file = ForeignFile::open(link).ok()?;
         let identity = file.identity();
         if self.get(identity).is_none() {
             self.make_room();
@@ -86,18 +86,8 @@ pub(super) fn open_below(
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(how | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let held = openat2(directory, path, how).ok()?;
-    let file = open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref())?;
+    let file = ForeignFile::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref()).ok()?;
     users.contains(&file.metadata().uid()).then_some(file)
-}
-
-/// Opens a regular file. Nothing is done to a device, which may be mapped too: opening that may
-/// have effects.
-pub(super) fn open(path: &Path) -> Option<ForeignFile> {
-    let held = File::options().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
-    if !held.metadata().ok()?.is_file() {
-        return None;
-    }
-    ForeignFile::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref()).ok()
 }
 
 #[cfg(test)]

@@ -30,9 +30,9 @@ void *malloc(size_t size)
 #endif
 
 /* No addresses: that is found out without asking anybody. */
-static int look_long_names_up(void)
+static int look_odd_names_up(void)
 {
-	static const int lens[] = { 254, 255, 256, 1000, 2000 };
+	static const int lens[] = { 0, 254, 255, 256, 1000, 2000 };
 	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST }, *found;
 	char name[2001];
 	unsigned int i;
@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 		getaddrinfo(name, "80", &numeric, &found);
 		_exit(error);
 	}
-	if (argc == 2 && !strcmp(argv[1], "long"))
-		return look_long_names_up();
+	if (argc == 2 && !strcmp(argv[1], "odd"))
+		return look_odd_names_up();
 	ending = argc == 2;
 	/* With two arguments it waits for input, or its end. */
 	if (argc == 3 && read(0, &byte, 1) < 0)

@@ -63,7 +63,7 @@ fn sizes_are_not_believed() {
 
 #[test]
 fn reads_real_programs() {
-    let file = super::super::files::open("/proc/self/exe".as_ref()).unwrap();
+    let file = crate::foreign::ForeignFile::open("/proc/self/exe".as_ref()).unwrap();
     let elf = Elf::read(file).unwrap();
     assert!(elf.memory() > 1 << 14 && elf.memory() < 64 << 20, "{}", elf.memory());
     // Where functions begin is said twice, and agrees.
