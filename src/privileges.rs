@@ -7,6 +7,7 @@ use std::fs;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::unistd::geteuid;
 
 use crate::confinement;
 use crate::error::{Context as _, Error, Result};
@@ -163,7 +164,11 @@ pub(crate) fn check(tool: &str, of: &str) -> Result<&'static Rights> {
     let missing = missing(rights.start);
     if !missing.is_empty() {
         return Err(Error::new(tool, format!("not permitted: needs {}", names(&missing)))
-            .hint(format!("run it as root: sudo ebtools {tool}")));
+            .hint(if geteuid().is_root() {
+                "this root lacks them: a container must be privileged, and not rootless".into()
+            } else {
+                format!("run it as root: sudo ebtools {tool}")
+            }));
     }
     for need in rights.run.iter().filter(|need| !rights.start.contains(need)) {
         let missing = self::missing(&[*need]);

@@ -19,6 +19,8 @@ use crate::sys;
 /// How long after the first signal anything waits: for a reader of standard output, for events
 /// that are left, for the kernel to detach.
 const GRACE: Duration = Duration::from_secs(2);
+/// What takes longer than that is told of.
+const LATE: Duration = Duration::from_secs(1);
 /// What has not ended by then never will.
 const FORCE: Duration = Duration::from_secs(20);
 
@@ -85,6 +87,8 @@ fn take(signal: Signal, signals: &SigSet) {
         sys::exit_at_once(128 + signal as i32);
     }
     let force = || {
+        thread::sleep(GRACE + LATE);
+        say("ebtools: something keeps the end waiting; a second signal ends it at once");
         thread::sleep(FORCE);
         command::terminate();
         say("ebtools: it did not end: what was not written is lost");
