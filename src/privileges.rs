@@ -163,12 +163,13 @@ pub(crate) fn check(tool: &str, of: &str) -> Result<&'static Rights> {
     let rights = rights.ok_or_else(|| Error::new(tool, "its rights are not known"))?;
     let missing = missing(rights.start);
     if !missing.is_empty() {
-        return Err(Error::new(tool, format!("not permitted: needs {}", names(&missing)))
-            .hint(if geteuid().is_root() {
+        return Err(Error::new(tool, format!("not permitted: needs {}", names(&missing))).hint(
+            if geteuid().is_root() {
                 "this root lacks them: a container must be privileged, and not rootless".into()
             } else {
                 format!("run it as root: sudo ebtools {tool}")
-            }));
+            },
+        ));
     }
     for need in rights.run.iter().filter(|need| !rights.start.contains(need)) {
         let missing = self::missing(&[*need]);

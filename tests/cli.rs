@@ -102,7 +102,10 @@ fn wrong_usage_is_exit_code_2() {
         (&["profile", "-F", "0"], "invalid value '0'"),
         (&["querysnoop", "--slower", "soon"], "a number of milliseconds"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
-        (&["unlinksnoop", "--hook", "magic"], "possible values: fexit, kprobe-multi, kprobe, sys-exit"),
+        (
+            &["unlinksnoop", "--hook", "magic"],
+            "possible values: fexit, kprobe-multi, kprobe, sys-exit",
+        ),
     ] {
         let output = ebtools(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));

@@ -83,6 +83,7 @@ static __always_inline bool is_user_address(const void *address)
  * vfs_rename got a struct for its arguments in Linux 5.12 (9fe61450972d).
  * Before, they were old_dir, old_dentry, new_dir, new_dentry, delegated_inode, flags.
  */
+#define RENAME_NOREPLACE (1 << 0)
 #define RENAME_EXCHANGE (1 << 1)
 
 struct rename {
@@ -177,15 +178,23 @@ static __always_inline bool is_return_in_child(long number, bool compat, long re
 #endif
 }
 
-/* Argument n, from 0 to 2, of that system call; 32-bit callers use other registers on x86. */
+/* Argument n, from 0 to 4, of that system call; 32-bit callers use other registers on x86. */
 static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, bool compat)
 {
 #if defined(__TARGET_ARCH_x86)
 	if (compat)
-		return (__u32)(n == 0 ? regs->bx : n == 1 ? regs->cx : regs->dx);
-	return n == 0 ? regs->di : n == 1 ? regs->si : regs->dx;
+		return (__u32)(n == 0	? regs->bx
+			       : n == 1 ? regs->cx
+			       : n == 2 ? regs->dx
+			       : n == 3 ? regs->si
+					: regs->di);
+	return n == 0	? regs->di
+	       : n == 1 ? regs->si
+	       : n == 2 ? regs->dx
+	       : n == 3 ? regs->r10
+			: regs->r8;
 #elif defined(__TARGET_ARCH_arm64)
-	return n == 0 ? regs->orig_x0 : n == 1 ? regs->regs[1] : regs->regs[2];
+	return n == 0 ? regs->orig_x0 : regs->regs[n];
 #endif
 }
 
@@ -208,6 +217,9 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_UNLINK(number, compat) ((number) == ((compat) ? 10 : 87))
 #define IS_RMDIR(number, compat) ((number) == ((compat) ? 40 : 84))
 #define IS_UNLINKAT(number, compat) ((number) == ((compat) ? 301 : 263))
+#define IS_RENAME(number, compat) ((number) == ((compat) ? 38 : 82))
+#define IS_RENAMEAT(number, compat) ((number) == ((compat) ? 302 : 264))
+#define IS_RENAMEAT2(number, compat) ((number) == ((compat) ? 353 : 316))
 #define MAY_BE_UNLINK(number)                                                                      \
 	((number) == 263 || (number) == 87 || (number) == 84 || (number) == 301 ||                 \
 	 (number) == 10 || (number) == 40)
@@ -228,6 +240,9 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_UNLINK(number, compat) ((compat) && (number) == 10)
 #define IS_RMDIR(number, compat) ((compat) && (number) == 40)
 #define IS_UNLINKAT(number, compat) ((number) == ((compat) ? 328 : 35))
+#define IS_RENAME(number, compat) ((compat) && (number) == 38)
+#define IS_RENAMEAT(number, compat) ((number) == ((compat) ? 329 : 38))
+#define IS_RENAMEAT2(number, compat) ((number) == ((compat) ? 382 : 276))
 #define MAY_BE_UNLINK(number)                                                                      \
 	((number) == 35 || (number) == 328 || (number) == 10 || (number) == 40)
 #define MAY_BE_OPEN(number)                                                                        \

@@ -10,6 +10,7 @@ enum kind {
 	KIND_FILE,
 	KIND_DIRECTORY,
 	KIND_REPLACED, /* by a rename of another file to its name */
+	KIND_RENAMED, /* the same, if there was a file of that name */
 	KIND_RENAME, /* no event: of a rename nothing is known that it replaces */
 };
 
@@ -32,6 +33,8 @@ enum kind *export_kind;
 
 /* -x: only failures. */
 const volatile __u8 only_failed = 0;
+/* --renames, in the third way. */
+const volatile __u8 with_renames = 0;
 
 /*
  * Where the kernel's functions begin and return: first way by fentry and fexit, second by kprobes.
@@ -251,7 +254,7 @@ int on_thread_end(void *ctx)
 /*
  * Third way: where all system calls end, 64-bit and 32-bit ones. The saved registers still have the
  * arguments, and the name is resident because the kernel has just read it. What a rename has replaced
- * is gone then, and nothing tells that it was there.
+ * is gone then, and nothing tells whether it was there.
  */
 
 static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
@@ -280,6 +283,74 @@ static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
 	record_submit(record, at);
 }
 
+/* A rename as the caller asked for it. */
+struct rename_request {
+	int from_dfd;
+	int to_dfd;
+	__u64 from;
+	__u64 to;
+};
+
+static __always_inline void renamed(const struct rename_request *asked)
+{
+	struct record *record;
+	__u64 at = 0;
+	long len;
+
+	if (!task_wanted() || count_only())
+		return;
+	record = record_begin();
+	if (!record)
+		return;
+	record->tail[0] = 0;
+	len = read_user_string(record->tail, PATH_MAX, (void *)asked->to);
+	if (!name_wanted(record)) {
+		record_release(record);
+		return;
+	}
+	record->event.kind = KIND_RENAMED;
+	record->event.ret = 0;
+	fill_name(&record->event.path, record, &at, 0, asked->to_dfd, len);
+	if (at > PATH_MAX + NAMES_LEN)
+		at = PATH_MAX + NAMES_LEN;
+	len = read_user_string(record->tail + at, PATH_MAX, (void *)asked->from);
+	fill_name(&record->event.from, record, &at, PATH_MAX + NAMES_LEN, asked->from_dfd, len);
+	if (at > TAIL_MAX)
+		at = TAIL_MAX;
+	record_submit(record, at);
+}
+
+static __noinline int rename_ended(struct pt_regs *regs, long number)
+{
+	bool compat = is_compat_call();
+	struct rename_request asked = {.from_dfd = AT_FDCWD, .to_dfd = AT_FDCWD};
+	__u64 flags = 0;
+	int done = 0;
+
+	if (IS_RENAME(number, compat)) {
+		asked.from = call_argument(regs, 0, compat);
+		asked.to = call_argument(regs, 1, compat);
+	} else {
+		asked.from_dfd = call_argument(regs, 0, compat);
+		asked.from = call_argument(regs, 1, compat);
+		asked.to_dfd = call_argument(regs, 2, compat);
+		asked.to = call_argument(regs, 3, compat);
+		if (IS_RENAMEAT2(number, compat))
+			flags = call_argument(regs, 4, compat);
+		else if (!IS_RENAMEAT(number, compat))
+			goto out;
+	}
+	if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)))
+		renamed(&asked);
+out:
+	barrier_var(done);
+	return done;
+}
+
+#define MAY_BE_RENAME(number)                                                                      \
+	(IS_RENAME(number, true) || IS_RENAME(number, false) || IS_RENAMEAT(number, true) ||       \
+	 IS_RENAMEAT(number, false) || IS_RENAMEAT2(number, true) || IS_RENAMEAT2(number, false))
+
 /* Not inline, and with a result that the compiler does not know: as in opensnoop.bpf.c. */
 static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 {
@@ -307,5 +378,7 @@ int on_call_exit(__u64 *ctx)
 
 	if (MAY_BE_UNLINK(number) && (!only_failed || ret < 0))
 		return call_ended(regs, number, ret);
+	if (with_renames && !ret && !only_failed && MAY_BE_RENAME(number))
+		return rename_ended(regs, number);
 	return 0;
 }

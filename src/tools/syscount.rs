@@ -165,8 +165,10 @@ const ENTER: Probe = Probe::new("on_enter", At::Declared);
 const THREAD_END: Probe = Probe::new("on_thread_end", At::Declared);
 const THREAD_EXEC: Probe = Probe::new("on_thread_exec", At::Declared);
 const CALLS: Hook = Hook { name: "tracepoint sys_exit", probes: &[EXIT] };
-const CALLS_AND_TIMES: Hook =
-    Hook { name: "tracepoint sys_enter and sys_exit", probes: &[EXIT, ENTER, THREAD_END, THREAD_EXEC] };
+const CALLS_AND_TIMES: Hook = Hook {
+    name: "tracepoint sys_enter and sys_exit",
+    probes: &[EXIT, ENTER, THREAD_END, THREAD_EXEC],
+};
 
 impl Tool for Syscount {
     const NAME: &'static str = "syscount";

@@ -6,7 +6,7 @@ use libbpf_rs::skel::Skel as _;
 use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::hooks::{At, Hook, Probe};
 use crate::kernel;
 use crate::options::EventOptions;
@@ -69,16 +69,21 @@ pub(super) const COLUMNS: &[Col] = &[
     }),
     Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
         .json_only(),
-    Col::new("KIND", "kind", 4, "file, dir, or repl: replaced by a rename", |r| match types::kind(
-        r.event.kind,
-    ) {
-        types::kind::KIND_DIRECTORY => Value::Word("dir"),
-        types::kind::KIND_REPLACED => Value::Word("repl"),
-        _ => Value::Word("file"),
-    }),
+    Col::new(
+        "KIND",
+        "kind",
+        4,
+        "file, dir, or repl: replaced by a rename; rep? where nothing tells if there was one",
+        |r| match types::kind(r.event.kind) {
+            types::kind::KIND_DIRECTORY => Value::Word("dir"),
+            types::kind::KIND_REPLACED => Value::Word("repl"),
+            types::kind::KIND_RENAMED => Value::Word("rep?"),
+            _ => Value::Word("file"),
+        },
+    ),
     Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
         match types::kind(r.event.kind) {
-            types::kind::KIND_REPLACED => Value::path(names(r).1),
+            types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
             _ => Value::None,
         }
     })
@@ -133,7 +138,14 @@ macro_rules! ways {
                 ],
             },
             kprobe_multi_with_renames: Hook {
-                name: concat!("kprobe.multi and kretprobe.multi ", $unlink, ", ", $rmdir, " and ", $rename),
+                name: concat!(
+                    "kprobe.multi and kretprobe.multi ",
+                    $unlink,
+                    ", ",
+                    $rmdir,
+                    " and ",
+                    $rename
+                ),
                 probes: &[
                     Probe::new("on_thread_end", At::Declared),
                     Probe::new("on_return", multi(&[$unlink, $rmdir], true)),
@@ -205,7 +217,7 @@ impl Tool for Unlinksnoop {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        let hooks = self.hooks()?;
+        let hooks = self.hooks();
         let session = Session::start(Self::NAME, &self.options)?;
         let wants = self.paths.wants(&columns);
         let mut storage = Storage::new();
@@ -213,6 +225,7 @@ impl Tool for Unlinksnoop {
             session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, &hooks, |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
+                    constants.with_renames = self.renames.into();
                 }
             });
         let (skel, links) = attached?;
@@ -223,7 +236,7 @@ impl Tool for Unlinksnoop {
 }
 
 impl Unlinksnoop {
-    fn hooks(&self) -> Result<Vec<&'static Hook<'static>>> {
+    fn hooks(&self) -> Vec<&'static Hook<'static>> {
         let both = |way: fn(&'static Ways) -> &'static Hook<'static>| [way(OLD), way(NEW)];
         let (fexit, multi, kprobe) = if self.renames {
             (
@@ -239,17 +252,11 @@ impl Unlinksnoop {
             false => [fexit, kprobe].concat(),
         };
         match self.hook {
-            Some(Way::SysExit) if self.renames => {
-                let cause = "when a system call ends, what a rename has replaced is gone";
-                Err(Error::usage("--renames", cause)
-                    .hint("leave --hook out, or use fexit, kprobe-multi or kprobe"))
-            }
-            Some(Way::Fexit) => Ok(fexit.to_vec()),
-            Some(Way::KprobeMulti) => Ok(multi.to_vec()),
-            Some(Way::Kprobe) => Ok(kprobe.to_vec()),
-            Some(Way::SysExit) => Ok(vec![SYS_EXIT]),
-            None if self.renames => Ok(functions),
-            None => Ok([&functions[..], &[SYS_EXIT]].concat()),
+            Some(Way::Fexit) => fexit.to_vec(),
+            Some(Way::KprobeMulti) => multi.to_vec(),
+            Some(Way::Kprobe) => kprobe.to_vec(),
+            Some(Way::SysExit) => vec![SYS_EXIT],
+            None => [&functions[..], &[SYS_EXIT]].concat(),
         }
     }
 }

@@ -718,6 +718,20 @@ pub(crate) const CASES: &[Case] = &[
         needs: &[Need::Kprobes],
         ..RENAMES
     },
+    // When a system call ends nothing tells whether there was a file.
+    Case {
+        name: "renames_that_may_replace_by_sys_exit",
+        args: &["unlinksnoop", "--renames", "--hook", "sys-exit", "--json"],
+        shows: &[
+            r#"{"comm": "calls", "ret": 0, "kind": "rep?", "path": "$DIR/b", "from": "$DIR/a"}"#,
+            r#"{"comm": "calls", "ret": 0, "kind": "rep?", "path": "$DIR/new", "from": "$DIR/b"}"#,
+            r#"{"comm": "calls", "ret": 0, "kind": "rep?", "path": "$DIR/g", "from": "$DIR/f"}"#,
+            r#"{"comm": "calls", "ret": 0, "kind": "rep?", "path": "$DIR/new", "from": "$DIR/c"}"#,
+            r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/new", "from": null}"#,
+        ],
+        events: Some(5),
+        ..RENAMES
+    },
     // Some of whose returns the kernel may not report.
     Case {
         name: "renames_that_replace_nothing_are_not_lost",

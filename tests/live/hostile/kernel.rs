@@ -34,20 +34,18 @@ fn every_way(tool: &str, ways: Ways<'_>, options: &[&[&str]]) -> Result<(), Stri
     Ok(())
 }
 
+const MULTI: (&str, Option<Need>) = ("kprobe-multi", Some(Need::KprobeMulti));
+
 fn open_by_every_way_with_plain_options() -> Result<(), String> {
     every_way(
         "opensnoop",
-        &[("fexit", Some(Need::Fexit)), ("sys-exit", None)],
+        &[("fexit", Some(Need::Fexit)), MULTI, ("sys-exit", None)],
         &[&[], &["-x", "-e"], &["--json"], &["-F", "--path", "/a/*"]],
     )
 }
 
 fn unlink_by_every_way_with_plain_options() -> Result<(), String> {
-    let inside = [("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes))];
-    every_way("unlinksnoop", &inside, &[&["--renames"]])?;
-    every_way(
-        "unlinksnoop",
-        &[("fexit", Some(Need::Fexit)), ("kprobe", Some(Need::Kprobes)), ("sys-exit", None)],
-        &[&[], &["-x"], &["--json", "--path", "/a/*"]],
-    )
+    let ways =
+        [("fexit", Some(Need::Fexit)), MULTI, ("kprobe", Some(Need::Kprobes)), ("sys-exit", None)];
+    every_way("unlinksnoop", &ways, &[&[], &["-x"], &["--renames"], &["--json", "--path", "/a/*"]])
 }
