@@ -21,13 +21,19 @@ TIME ?= 60
 # Of the static file: x86_64-unknown-linux-musl or aarch64-unknown-linux-musl.
 TARGET ?= x86_64-unknown-linux-musl
 
-.PHONY: build run static test bench fuzz lint fmt install uninstall release reproducible container clean help setup
+# Where zsh finds completions: /usr/share/zsh/vendor-completions for a package of Debian.
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+
+.PHONY: build run manual static test bench fuzz lint fmt install uninstall release reproducible container clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
 
 run: build ## set up, build, and run a tool: execsnoop, or ARGS="unlinksnoop -x"
 	$(SUDO) $(BINARY) $(ARGS)
+
+manual: build ## make man pages and completions, in target/manual
+	cargo run --release --locked --example manual -- $(BINARY) target/manual
 
 static: ## build one file that needs no library, for TARGET=aarch64-unknown-linux-musl too
 	TARGET=$(TARGET) scripts/setup static
@@ -65,14 +71,12 @@ fmt: ## format all sources
 	rustfmt --edition 2024 src/tools/*.rs
 	scripts/clang-format -i src/bpf/*.bpf.*
 
-install: ## install to $(DESTDIR)$(PREFIX): the binary, and a link TOOL-ebtools for each tool
+install: ## install to $(DESTDIR)$(PREFIX): the binary, links TOOL-ebtools, and what make manual made
 	@[ -x $(BINARY) ] || { echo 'make build first, as yourself: then only this step needs root' >&2; exit 1; }
-	install -D -m 755 $(BINARY) '$(DESTDIR)$(PREFIX)/bin/ebtools'
-	for tool in $$($(BINARY) --list); do ln -sf ebtools "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools" || exit 1; done
+	ZSH_COMPLETIONS='$(ZSH_COMPLETIONS)' scripts/install $(BINARY) '$(DESTDIR)' '$(PREFIX)'
 
 uninstall: ## remove what install installed
-	for tool in $$('$(DESTDIR)$(PREFIX)/bin/ebtools' --list); do rm -f "$(DESTDIR)$(PREFIX)/bin/$$tool-ebtools"; done
-	rm -f '$(DESTDIR)$(PREFIX)/bin/ebtools'
+	ZSH_COMPLETIONS='$(ZSH_COMPLETIONS)' scripts/install --remove '$(DESTDIR)' '$(PREFIX)'
 
 release: static ## the static file with its parts, their licences and checksums, in target/dist
 	scripts/setup release
