@@ -1,28 +1,32 @@
 //! Tracepoints whose programs can be attached in two ways, by BTF or as perf's:
 //! `bpf/tracepoint.bpf.h` says why. All of a tool are attached in the same.
 
+use std::fs;
 use std::path::Path;
 
+use libbpf_rs::libbpf_sys::{PERF_TYPE_TRACEPOINT, perf_event_attr};
 use libbpf_rs::{Link, OpenObject, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
 
 use crate::error::{Error, Result};
 use crate::hooks::cause;
 use crate::kernel;
+use crate::sys;
 
 /// What the sections of such programs begin with; `CATEGORY/NAME` follows.
 const SECTION: &str = "tracepoint/";
 
 /// Chooses the way, before the programs are loaded: as perf's where the kernel would preempt them
-/// otherwise, if tracefs, where perf's have their numbers, is there. Tells whether it is that one.
+/// otherwise, if tracefs, where perf's have their numbers, is there, and this process may use them.
+/// Tells whether it is that one.
 ///
 /// # Errors
 ///
 /// When the kernel does not have one of the tracepoints.
 pub(crate) fn choose(object: &mut OpenObject) -> Result<bool> {
     let as_perf = kernel::preempts_tracepoints()
-        && object.progs_mut().filter(|program| program.autoload()).all(|program| {
-            place(&program)
-                .is_none_or(|place| kernel::tracefs().is_some_and(|dir| has(&dir, &place)))
+        && kernel::tracefs().is_some_and(|tracefs| {
+            let mut loaded = object.progs_mut().filter(|program| program.autoload());
+            loaded.all(|program| place(&program).is_none_or(|place| can_open(&tracefs, &place)))
         });
     if as_perf {
         return Ok(true);
@@ -43,8 +47,13 @@ fn place(program: &OpenProgramMut<'_>) -> Option<String> {
     Some(program.section().to_str()?.strip_prefix(SECTION)?.into())
 }
 
-fn has(tracefs: &Path, place: &str) -> bool {
-    std::fs::read(tracefs.join("events").join(place).join("id")).is_ok()
+/// Can perf's tracepoint be opened? Some systems let CAP_SYS_ADMIN alone do it.
+fn can_open(tracefs: &Path, place: &str) -> bool {
+    let id = fs::read_to_string(tracefs.join("events").join(place).join("id"));
+    let Some(id) = id.ok().and_then(|id| id.trim().parse().ok()) else { return false };
+    let mut attr =
+        perf_event_attr { type_: PERF_TYPE_TRACEPOINT, config: id, ..Default::default() };
+    sys::perf_event_open(&mut attr, 0).is_ok()
 }
 
 /// Attaches a program where its section says.
