@@ -62,6 +62,8 @@ const TABLE: &[Rights] = {
         Rights { of: "gethostlatency", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "hello", start: &[Programs, Tracefs], run: &[] },
         Rights { of: "opensnoop", start: &[Programs], run: &[] },
+        // It lists what it may see, and attaches to nothing.
+        Rights { of: "probes", start: &[], run: &[Files, Addresses] },
         Rights { of: "profile", start: &[Programs, Perf], run: &[Perf, Files, Addresses] },
         Rights { of: "querysnoop", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "readline", start: FILES_THAT_COME, run: FILES_THAT_COME },
@@ -153,14 +155,28 @@ fn names(capabilities: &[Capability]) -> String {
     capabilities.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
+fn rights(tool: &str, of: &str) -> Result<&'static Rights> {
+    let rights = TABLE.iter().find(|rights| rights.of == of);
+    rights.ok_or_else(|| Error::new(tool, "its rights are not known"))
+}
+
+/// From now on this process has no more than a tool takes that begins with nothing: what else it
+/// lacks is not said.
+///
+/// # Errors
+///
+/// When it cannot be given up.
+pub(crate) fn give_up(tool: &str) -> Result<()> {
+    rights(tool, tool)?.kept(&[]).give_up()
+}
+
 /// What this process has of what `of`, a tool or a part of it, takes.
 ///
 /// # Errors
 ///
 /// One line that names what is missing.
 pub(crate) fn check(tool: &str, of: &str) -> Result<&'static Rights> {
-    let rights = TABLE.iter().find(|rights| rights.of == of);
-    let rights = rights.ok_or_else(|| Error::new(tool, "its rights are not known"))?;
+    let rights = rights(tool, of)?;
     let missing = missing(rights.start);
     if !missing.is_empty() {
         return Err(Error::new(tool, format!("not permitted: needs {}", names(&missing))).hint(
@@ -231,8 +247,8 @@ mod tests {
     use crate::tools::TOOLS;
 
     #[test]
-    fn each_tool_that_traces_has_a_row() {
-        for tool in TOOLS.iter().filter(|tool| tool.name != "probes") {
+    fn each_tool_has_a_row() {
+        for tool in TOOLS {
             let rows = TABLE.iter().filter(|rights| rights.of == tool.name).count();
             assert_eq!(rows, 1, "{}", tool.name);
         }

@@ -17,6 +17,7 @@ use crate::messages::say;
 use crate::names::{self, Wanted};
 use crate::options::{Format, OutputOptions};
 use crate::output::Output;
+use crate::privileges;
 use crate::procfs;
 use crate::render::fields::Wish;
 use crate::render::{Clock, Column, Lines, Value};
@@ -81,6 +82,7 @@ impl Tool for Probes {
 
     fn run(self) -> Result<()> {
         let Some(columns) = self.output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
+        privileges::give_up(Self::NAME)?;
         let (of, pattern) = self.asked();
         let wanted = Wanted::new(pattern);
         let (found, alike) = match of {

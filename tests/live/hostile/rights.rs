@@ -24,6 +24,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("container_of_a_deep_cgroup", container_of_a_deep_cgroup),
     ("tools_start_with_what_they_need", tools_start_with_what_they_need),
     ("tools_keep_only_what_they_need", tools_keep_only_what_they_need),
+    ("probes_keep_what_they_read_with", probes_keep_what_they_read_with),
     ("files_of_others_are_found_with_what_is_kept", files_of_others_are_found_with_what_is_kept),
     ("command_has_the_rights_of_the_user", command_has_the_rights_of_the_user),
     ("command_of_another_user_is_ended", command_of_another_user_is_ended),
@@ -360,6 +361,32 @@ fn tools_keep_only_what_they_need() -> Result<(), String> {
         let good = rights.contains(&expected)
             && rights.iter().all(|rights| [&expected, &nothing].contains(&rights));
         check(good, || format!("{args:?}: {rights:#?} not {expected}"))?;
+    }
+    Ok(())
+}
+
+/// A listing attaches to nothing, and reads whatever files it is told to: nobody takes its output here,
+/// so that it can be looked at.
+fn probes_keep_what_they_read_with() -> Result<(), String> {
+    let mut listing = Command::new(ebtools())
+        .arg("probes")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(text)?;
+    let mut stdout = listing.stdout.take().ok_or("no standard output")?;
+    stdout.read_exact(&mut [0]).map_err(text)?;
+    let rights = rights_of(Pid::from_raw(listing.id().cast_signed()));
+    drop(stdout);
+    listing.wait().map_err(text)?;
+    let kept = named(&["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE"], false);
+    let kept = kept.into_iter().chain(["CAP_SYSLOG"]).map(str::parse::<Capability>);
+    let kept = kept.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let kept = kept.iter().fold(0, |bits, one| bits | one.bitmask());
+    for rights in rights? {
+        let good = rights.contains("NoNewPrivs: 1\nSeccomp: 2")
+            && [kept, 0].iter().any(|kept| rights.contains(&format!("CapPrm: {kept:016x}\n")));
+        check(good, || format!("{rights} not {kept:016x}"))?;
     }
     Ok(())
 }
