@@ -959,6 +959,15 @@ static int do_exchange_after_reading(char **argv)
 	return wait_for_input();
 }
 
+/* A B: exchanges them again and again, until it is killed. */
+static int do_exchange_on(char **argv)
+{
+	say_pid();
+	while (!do_exchange(argv))
+		;
+	return 1;
+}
+
 /* FILE: has it mapped as its program's code until there is input; 3 if a byte was ever another than in the file. */
 static int do_compare(char **argv)
 {
@@ -1064,6 +1073,7 @@ static const struct {
 	{ "interrupted", do_interrupted },
 	{ "map", do_map },
 	{ "lease", do_lease },
+	{ "exchange-on", do_exchange_on },
 	{ "exchange-after-reading", do_exchange_after_reading },
 	{ "compare", do_compare },
 	{ "cut", do_cut },

@@ -5,8 +5,11 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use super::images::{CODE, Image, code, note};
 use crate::behaviours::{Behaviour, check, text};
@@ -19,6 +22,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("files_that_hold_up_are_tried_again", files_that_hold_up_are_tried_again),
     ("files_that_are_cut_while_they_are_read", files_that_are_cut_while_they_are_read),
     ("files_with_probes_that_are_none", files_with_probes_that_are_none),
+    ("files_that_become_pipes_are_not_waited_for", files_that_become_pipes_are_not_waited_for),
     ("files_with_another_name_are_the_same", files_with_another_name_are_the_same),
     ("files_of_a_chroot", files_of_a_chroot),
     ("files_with_stacks_of_their_own", files_with_stacks_of_their_own),
@@ -123,6 +127,35 @@ fn another_user_changes_no_code() -> Result<(), String> {
     attacker.end()?;
     check(code == Some(0), || format!("code of root's was changed: {code:?}"))?;
     let _ = fs::remove_dir_all(victim.parent().unwrap_or(&victim));
+    fs::remove_dir_all(dir).map_err(text)
+}
+
+/// A library and a pipe, which nobody writes to, change places all the time.
+fn files_that_become_pipes_are_not_waited_for() -> Result<(), String> {
+    let (dir, program) = scene("pipes")?;
+    let [library, pipe] = ["library", "pipe"].map(|name| dir.join(name));
+    let functions = &[("getaddrinfo", CODE)];
+    Image { functions, ..Image::default() }.write(&library).map_err(text)?;
+    mkfifo(&pipe, Mode::from_bits_truncate(0o644)).map_err(text)?;
+    let args = [library.to_string_lossy(), pipe.to_string_lossy()];
+    let attacker = Waiting::start(NOBODY, &program, &["exchange-on", &args[0], &args[1]])?;
+    let (mut found, mut refused) = (0, 0);
+    // Whichever of them it is: a minute is enough for both to be met many times.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while (found < 5 || refused < 5) && Instant::now() < deadline {
+        let mut command = Command::new("busybox");
+        command.args(["timeout", "20", &ebtools(), "probes", &args[0], "getaddr*"]);
+        command.stdin(Stdio::null());
+        let output = command.output().map_err(text)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        match output.status.code() {
+            Some(0) => found += 1,
+            Some(1) if said.contains("it is not a regular file") => refused += 1,
+            code => return Err(format!("{code:?} {said}")),
+        }
+    }
+    drop(attacker);
+    check(found >= 5 && refused >= 5, || format!("{found} found, {refused} refused"))?;
     fs::remove_dir_all(dir).map_err(text)
 }
 
