@@ -384,6 +384,34 @@ static int do_functions(char **argv)
 	return sleeps();
 }
 
+static pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
+
+static void *echo_and_wait(void *done)
+{
+	echo(1);
+	__atomic_add_fetch((int *)done, 1, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&hold);
+	return NULL;
+}
+
+/* NUMBER: so many threads that each call echo, and stay; 77 where they cannot be made. */
+static int do_threads(char **argv)
+{
+	int many = atoi(argv[0]), done = 0, i;
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	pthread_mutex_lock(&hold);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 1 << 15);
+	for (i = 0; i < many; i++)
+		if (pthread_create(&thread, &attributes, echo_and_wait, &done))
+			_exit(77);
+	while (__atomic_load_n(&done, __ATOMIC_ACQUIRE) < many)
+		sched_yield();
+	_exit(0);
+}
+
 static int waiting[2];
 
 static void *wait_by_poll(void *tid)
@@ -1055,6 +1083,7 @@ static const struct {
 	{ "mysql", do_mysql },
 	{ "functions", do_functions },
 	{ "echo", do_echo },
+	{ "threads", do_threads },
 	{ "waiters", do_waiters },
 	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },

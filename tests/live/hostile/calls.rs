@@ -14,6 +14,8 @@ use crate::run::{Running, calls, ebtools};
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("calls_of_a_function_without_a_type", function_without_a_type),
     ("calls_percentiles_are_within_5_percent", percentiles_are_within_5_percent),
+    ("calls_of_many_threads", calls_of_many_threads),
+    ("calls_go_on_at_the_end", calls_go_on_at_the_end),
     ("calls_that_block_by_fexit", || calls_that_block("fexit", Need::Fexit)),
     ("calls_that_block_by_kprobe_multi", || calls_that_block("kprobe-multi", Need::KprobeMulti)),
     ("calls_that_block_by_kprobe", || calls_that_block("kprobe", Need::Kprobes)),
@@ -163,4 +165,37 @@ fn calls_within_others(hook: &str, need: Need) -> Result<(), String> {
         && outer
         && (hook != "fexit" || delivered + skipped(&lost) == produced);
     check(exact, || format!("{each} each: {produced} {delivered} {lost}"))
+}
+
+/// More threads than the table has room for: those that are in no call leave it to others.
+fn calls_of_many_threads() -> Result<(), String> {
+    let output = Command::new(ebtools())
+        .args(["funclatency", &format!("{}:echo", calls()), "--json", "-d", "100"])
+        .args(["--", calls(), "threads", "8600"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(text)?;
+    if output.status.code() == Some(77) {
+        return Err("skipped: so many threads cannot be made".into());
+    }
+    let (produced, delivered, lost) = accounts(&String::from_utf8_lossy(&output.stdout))?;
+    check(delivered == 8600, || format!("{produced} {delivered} {lost}"))
+}
+
+/// Calls that begin while it ends are not taken for lost: there is one thread, so at most one call
+/// has not returned.
+fn calls_go_on_at_the_end() -> Result<(), String> {
+    let mut busy = Command::new(calls())
+        .args(["echo", "1", "1000000000000"])
+        .stdin(Stdio::null())
+        .spawn()
+        .map_err(text)?;
+    let output = Command::new(ebtools())
+        .args(["funclatency", &format!("{}:echo", calls()), "--json", "-d", "0.5"])
+        .stdin(Stdio::null())
+        .output();
+    busy.kill().and_then(|()| busy.wait()).map_err(text)?;
+    let said = String::from_utf8_lossy(&output.map_err(text)?.stdout).into_owned();
+    let (produced, delivered, lost) = accounts(&said)?;
+    check(delivered > 0 && produced - delivered <= 1, || format!("{produced} {delivered} {lost}"))
 }
