@@ -22,7 +22,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args[0] = "ebtools".into();
     }
     if args.last().is_some_and(|arg| arg == "--") {
-        let error = command().error(ErrorKind::MissingRequiredArgument, "no command behind --");
+        let error = command().error(ErrorKind::MissingRequiredArgument, "no command after --");
         return usage(&error);
     }
     // A tool that is named needs no others: making their command lines takes time and memory.
@@ -67,7 +67,7 @@ fn with_tools(tools: &[Entry]) -> Command {
             Arg::new("list")
                 .long("list")
                 .action(ArgAction::SetTrue)
-                .help("Print the names of the tools, one a line"),
+                .help("Print the names of the tools, one per line"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
 }

@@ -37,6 +37,7 @@ mod messages;
 mod names;
 mod options;
 mod output;
+mod page;
 mod paths;
 mod privileges;
 mod processes;

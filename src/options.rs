@@ -41,7 +41,7 @@ pub(crate) struct FilterOptions {
     #[arg(short, long, value_parser = comm)]
     pub(crate) name: Option<OsString>,
 
-    /// With -p: what descends from these processes too
+    /// With -p: their descendants too
     #[arg(long, requires = "pid", conflicts_with = "command")]
     pub(crate) follow: bool,
 
@@ -49,7 +49,7 @@ pub(crate) struct FilterOptions {
     #[arg(long, value_name = "PATH")]
     pub(crate) cgroup: Vec<PathBuf>,
 
-    /// Only what is in this container: its id or the beginning of it; may be repeated
+    /// Only what is in this container, by its id or the beginning of it; may be repeated
     #[arg(long, value_name = "ID")]
     pub(crate) container: Vec<String>,
 }
@@ -67,7 +67,7 @@ pub(crate) static EVERYBODY: FilterOptions = FilterOptions {
 /// How rows are shown.
 #[derive(Args, Debug)]
 pub(crate) struct OutputOptions {
-    /// Print a table for people or JSON Lines for programs
+    /// Print a table or JSON Lines
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 
@@ -84,22 +84,22 @@ pub(crate) struct OutputOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct RunOptions {
-    /// End after this many seconds. The command goes on then, unless --kill is given
+    /// Stop after this many seconds; the command goes on, unless --kill is given
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
 
-    /// With -d and a command: send it SIGTERM when the time is over
+    /// With -d and a command: send it SIGTERM when time is up
     #[arg(long, requires_all = ["duration", "command"])]
     pub(crate) kill: bool,
 
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 
-    /// Say what is being done: hooks, refusals, libbpf's messages
+    /// Say what is being done: hooks in use and refused, libbpf's messages
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    /// Run this command, trace it and its descendants only, and end when it ends, with its exit
+    /// Run this command, trace only it and its descendants, and exit when it does, with its exit
     /// code. Its standard output goes to standard error
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
@@ -120,15 +120,15 @@ pub(crate) struct EventOptions {
     #[arg(short = 'U', long)]
     pub(crate) print_uid: bool,
 
-    /// Count events in the kernel instead of showing them; in all, or by FIELD
+    /// Count events in the kernel instead of showing them, in total or by FIELD
     #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "fields")]
     pub(crate) count: Option<CountBy>,
 
-    /// With --count: seconds between two reports
+    /// With --count: seconds between reports
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
     pub(crate) interval: Duration,
 
-    /// Memory for events on their way, like 512K or 64M; rounded up to a power of two
+    /// Size of the buffer for events, like 512K or 64M; rounded up to a power of two
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
     pub(crate) buffer: u32,
 }
@@ -140,7 +140,7 @@ pub(crate) struct IntervalOptions {
     #[command(flatten)]
     pub(crate) common: CommonOptions,
 
-    /// Seconds between two reports
+    /// Seconds between reports
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) interval: Option<Duration>,
 }
@@ -185,18 +185,18 @@ impl EventOptions {
 /// How events are printed.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Format {
-    /// A header line and a line for each event
+    /// A header, and one line per event
     Table,
-    /// One object a line
+    /// One object per line
     Json,
 }
 
 /// What `--count` counts by.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum CountBy {
-    /// In all
+    /// In total
     All,
-    /// By the name of the thread
+    /// By thread name
     Comm,
     /// By user
     Uid,

@@ -11,8 +11,8 @@ use crate::session::Wants;
 /// The options of tools that show paths.
 #[derive(Args, Debug)]
 pub(crate) struct PathFilter {
-    /// Only paths that match, like '/var/log/*', and those that are not known; * matches slashes
-    /// too; may be repeated
+    /// Only paths that match, like '/var/log/*', and unknown ones; * matches slashes too; may be
+    /// repeated
     #[arg(long, value_name = "GLOB", conflicts_with = "count")]
     path: Vec<Pattern>,
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgMatches, Command};
 
 use crate::error::Result;
+use crate::page;
 
 /// A tool: its options are its fields.
 pub(crate) trait Tool: clap::Args {
@@ -12,6 +13,8 @@ pub(crate) trait Tool: clap::Args {
     const NAME: &'static str;
     /// One line: what it shows.
     const ABOUT: &'static str;
+    /// `docs/tools/NAME.md`.
+    const PAGE: &'static str;
     /// Two or three: arguments, and what they are for.
     const EXAMPLES: &'static [(&'static str, &'static str)];
 
@@ -49,7 +52,8 @@ fn command<T: Tool>(command: Command) -> Command {
         .iter()
         .map(|(args, what)| format!("  ebtools {} {args:width$}  {what}\n", T::NAME));
     let examples = format!("Examples:\n{}", examples.collect::<String>());
-    T::augment_args(command.about(T::ABOUT).after_help(examples))
+    let page = format!("{examples}\n{}", page::plain(T::PAGE));
+    T::augment_args(command.about(T::ABOUT).after_help(examples).after_long_help(page))
 }
 
 fn run<T: Tool>(matches: &ArgMatches) -> clap::error::Result<Result<()>> {

@@ -54,6 +54,21 @@ fn nothing_is_missing() {
 }
 
 #[test]
+fn each_tool_has_a_page_and_a_row() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = text(root.join("README.md"));
+    assert!(readme.lines().count() <= 150, "{}", readme.lines().count());
+    for tool in ebtools::cli::command().get_subcommands() {
+        let name = tool.get_name();
+        let page = text(root.join(format!("docs/tools/{name}.md")));
+        let question = page.strip_prefix(&format!("# {name}: ")).unwrap_or_default();
+        let (first, rest) = question.lines().next().unwrap_or_default().split_at(1);
+        let row = format!("| [`{name}`](docs/tools/{name}.md) | {}{rest}", first.to_uppercase());
+        assert!(readme.contains(&row), "{row}");
+    }
+}
+
+#[test]
 fn mandoc_has_nothing_to_say() {
     for page in manual("lint").join("man").read_dir().expect("there are pages") {
         let page = page.expect("the directory can be read").path();

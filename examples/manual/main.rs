@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod completions;
+mod markdown;
 mod pages;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

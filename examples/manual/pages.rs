@@ -1,4 +1,4 @@
-//! Man pages: what help says, and the fields.
+//! Man pages: what help says, the pages of docs/, and the fields.
 
 use std::fs;
 use std::path::Path;
@@ -9,19 +9,21 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::Result;
+use super::{Result, markdown};
 
 pub(crate) fn write(ebtools: &Path, dir: &Path) -> Result<()> {
     let mut all = ebtools::cli::command();
     all.build();
     let date = date()?;
     let tools = all.get_subcommands().map(|tool| format!("ebtools-{}", tool.get_name()));
-    let mut page = Page::new(&all, &date)?;
+    let mut page = Page::new(&all, "", &date)?;
     page.tools()?;
+    page.text(&document("all-tools.md")?, "SH")?;
     page.see_also(tools)?;
     page.write(dir)?;
     for tool in all.get_subcommands() {
-        let mut page = Page::new(tool, &date)?;
+        let text = document(&format!("tools/{}.md", tool.get_name()))?;
+        let mut page = Page::new(tool, &text, &date)?;
         page.fields(&fields(ebtools, tool.get_name())?)?;
         page.examples(&tool.get_after_help().map(ToString::to_string).unwrap_or_default())?;
         page.see_also(["ebtools".into()])?;
@@ -37,6 +39,10 @@ fn date() -> Result<String> {
         Err(_) => Utc::now(),
     };
     Ok(date.format("%Y-%m-%d").to_string())
+}
+
+fn document(name: &str) -> Result<String> {
+    Ok(fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name))?)
 }
 
 /// What `--fields help` prints.
@@ -55,8 +61,8 @@ struct Page {
 }
 
 impl Page {
-    /// With what every page begins with.
-    fn new(command: &Command, date: &str) -> Result<Self> {
+    /// With what every page begins with: `description` is a page of docs/.
+    fn new(command: &Command, description: &str, date: &str) -> Result<Self> {
         let name = command.get_display_name().unwrap_or(command.get_name()).to_string();
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ").to_string();
@@ -71,6 +77,7 @@ impl Page {
         man.render_name_section(&mut text)?;
         man.render_synopsis_section(&mut text)?;
         man.render_description_section(&mut text)?;
+        markdown::to_roff(description, "SS").to_writer(&mut text)?;
         man.render_options_section(&mut text)?;
         Ok(Self { name, man, text })
     }
@@ -81,6 +88,10 @@ impl Page {
         let text = text.replace(".br\n\n.br\n", ".sp\n");
         let lines = text.lines().map(|line| wrapped(line.trim_end()) + "\n");
         Ok(fs::write(dir.join(format!("{}.8", self.name)), lines.collect::<String>())?)
+    }
+
+    fn text(&mut self, document: &str, heading: &str) -> Result<()> {
+        Ok(markdown::to_roff(document, heading).to_writer(&mut self.text)?)
     }
 
     fn tools(&mut self) -> Result<()> {

@@ -24,7 +24,7 @@ pub(crate) struct Execsnoop {
     #[arg(long)]
     ancestry: bool,
 
-    /// The most bytes of arguments that are shown of a program: 64K unless given, up to 2M
+    /// Show at most this many bytes of a program's arguments: 64K by default, up to 2M
     #[arg(long, value_name = "SIZE", value_parser = options::size)]
     max_args_bytes: Option<u32>,
 
@@ -129,6 +129,7 @@ const EXECS_AND_FAILURES: Hook =
 impl Tool for Execsnoop {
     const NAME: &'static str = "execsnoop";
     const ABOUT: &'static str = "Show programs that start";
+    const PAGE: &'static str = include_str!("../../docs/tools/execsnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "failed attempts too, with the time"),
         ("-u www-data --ancestry", "what one user starts, and from where"),

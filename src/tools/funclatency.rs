@@ -34,19 +34,19 @@ pub(crate) struct Funclatency {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// By process, not all together
+    /// Report per process
     #[arg(long, value_name = "FIELD")]
     by: Option<By>,
 
-    /// Sum up what the functions return, like bytes, not how long they take
+    /// Sum up return values, such as bytes, instead of times
     #[arg(long)]
     ret: bool,
 
-    /// Trace a program that will probably be ended by it
+    /// Trace a program even if that will probably crash it
     #[arg(long)]
     force: bool,
 
-    /// See functions of the kernel this way, not by the first that works
+    /// Use this hook for functions of the kernel, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
     hook: Option<Way>,
 
@@ -63,11 +63,11 @@ enum By {
 /// How calls of the kernel's functions are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
-    /// A program at each function's entry and return: for up to 8 functions
+    /// fentry and fexit: for up to 8 functions
     Fexit,
-    /// One at all entries, and one at all returns
+    /// kprobe.multi and kretprobe.multi
     KprobeMulti,
-    /// Probes of each function
+    /// A kprobe and a kretprobe for each function
     Kprobe,
 }
 
@@ -167,6 +167,7 @@ impl Target {
 impl Tool for Funclatency {
     const NAME: &'static str = "funclatency";
     const ABOUT: &'static str = "Show how long functions take, of the kernel and of programs";
+    const PAGE: &'static str = include_str!("../../docs/tools/funclatency.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),
         ("'vfs_*' --by pid -i 1", "all of the file system's upper layer, by process, each second"),

@@ -18,7 +18,7 @@ use crate::uprobes::{Uprobe, Way, When};
 /// Show names that are looked up, and how long it takes
 #[derive(Args, Debug)]
 pub(crate) struct Gethostlatency {
-    /// Show the addresses that were found
+    /// Show the addresses found
     #[arg(short, long)]
     addresses: bool,
 
@@ -167,6 +167,7 @@ const LOOKUPS_BY_COOKIE: Hook = Hook {
 impl Tool for Gethostlatency {
     const NAME: &'static str = "gethostlatency";
     const ABOUT: &'static str = "Show names that are looked up, and how long it takes";
+    const PAGE: &'static str = include_str!("../../docs/tools/gethostlatency.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-a -- curl -s example.org", "what a command looks up and finds"),
         ("-n nginx", "what one program looks up"),

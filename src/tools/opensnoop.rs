@@ -19,7 +19,7 @@ use crate::tool::Tool;
 /// Show who opens which file
 #[derive(Args, Debug)]
 pub(crate) struct Opensnoop {
-    /// Show failed attempts only
+    /// Show only failed attempts
     #[arg(short = 'x', long)]
     failed: bool,
 
@@ -27,15 +27,15 @@ pub(crate) struct Opensnoop {
     #[arg(short, long)]
     extended_fields: bool,
 
-    /// Only opens with this flag, like O_WRONLY or O_CREAT; may be repeated, then with any of them
+    /// Show only opens with this flag, like O_WRONLY or O_CREAT; may be repeated, then with any of them
     #[arg(short, long, value_name = "FLAG", value_parser = flag, value_delimiter = ',')]
     flag_filter: Vec<u32>,
 
-    /// Show the path from the root, not the name as it was given
+    /// Show the path from the root, not the name as given
     #[arg(short = 'F', long)]
     full_path: bool,
 
-    /// See events this way, not by the first that works
+    /// Use this hook, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
     hook: Option<Way>,
 
@@ -49,11 +49,11 @@ pub(crate) struct Opensnoop {
 /// How opens are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
-    /// Where the kernel's functions return
+    /// fexit of the kernel's functions
     Fexit,
-    /// The same by links of many kprobes
+    /// kretprobe.multi of the same
     KprobeMulti,
-    /// Where system calls end
+    /// The end of every system call
     SysExit,
 }
 
@@ -174,6 +174,7 @@ const SYS_EXIT: Hook = Hook {
 impl Tool for Opensnoop {
     const NAME: &'static str = "opensnoop";
     const ABOUT: &'static str = "Show who opens which file";
+    const PAGE: &'static str = include_str!("../../docs/tools/opensnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -n nginx", "what one program fails to open"),
         ("-f O_WRONLY -f O_RDWR --path '/etc/*'", "who opens files in /etc for writing"),

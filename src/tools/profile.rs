@@ -38,44 +38,44 @@ use tree::{Tree, What};
 /// Show where the processors spend their time, by sampling stacks
 #[derive(Args, Debug)]
 pub(crate) struct Profile {
-    /// How many times a second each CPU is looked at
+    /// Samples per second per CPU
     #[arg(short = 'F', long, value_name = "HERTZ", default_value = "99", value_parser = clap::value_parser!(u64).range(1..))]
     frequency: u64,
 
-    /// A line for each stack, its frames parted by semicolons, for flame graphs
+    /// One line per stack, frames separated by semicolons, for flame graphs
     #[arg(short, long, conflicts_with = "tree")]
     folded: bool,
 
-    /// A tree of calls, down to those with 1 of a hundred samples
+    /// A call tree, down to 1 % of the samples
     #[arg(long)]
     tree: bool,
 
-    /// In folded lines, mark the kernel's functions by _[k]
+    /// In folded stacks, mark the kernel's functions with _[k]
     #[arg(short, long, requires = "folded")]
     annotations: bool,
 
-    /// Draw a flame graph into this file
+    /// Write a flame graph to this file
     #[cfg(feature = "svg")]
     #[arg(long, value_name = "FILE", conflicts_with = "interval")]
     svg: Option<PathBuf>,
 
-    /// Stacks of programs only, not of the kernel
+    /// Only stacks of programs, not of the kernel
     #[arg(short = 'U', long, conflicts_with = "kernel_stacks_only")]
     user_stacks_only: bool,
 
-    /// Stacks of the kernel only, not of programs
+    /// Only stacks of the kernel, not of programs
     #[arg(short = 'K', long)]
     kernel_stacks_only: bool,
 
-    /// CPUs that have nothing to do too
+    /// Include idle CPUs
     #[arg(short = 'I', long)]
     include_idle: bool,
 
-    /// Show the N functions that take the most; 40 in a table
+    /// Show the top N functions; 40 by default in a table
     #[arg(long, value_name = "N", conflicts_with_all = ["folded", "tree"])]
     top: Option<NonZeroUsize>,
 
-    /// Memory for samples on their way, like 512K or 64M; rounded up to a power of two
+    /// Size of the buffer for samples, like 512K or 64M; rounded up to a power of two
     #[arg(long, value_name = "SIZE", value_parser = options::size, default_value = "4M")]
     buffer: u32,
 
@@ -196,6 +196,7 @@ const SAMPLES_OF_CPUS: Hook =
 impl Tool for Profile {
     const NAME: &'static str = "profile";
     const ABOUT: &'static str = "Show where the processors spend their time, by sampling stacks";
+    const PAGE: &'static str = include_str!("../../docs/tools/profile.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-d 10", "the functions that took the most of ten seconds"),
         ("--tree -- make", "who called them in a build"),

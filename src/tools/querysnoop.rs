@@ -19,7 +19,7 @@ use crate::uprobes::{Uprobe, Way, When};
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]
 pub(crate) struct Querysnoop {
-    /// Only queries that take so many milliseconds or more
+    /// Only queries of at least MS milliseconds
     #[arg(short, long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
 
@@ -143,6 +143,7 @@ const QUERIES: Hook = Hook {
 impl Tool for Querysnoop {
     const NAME: &'static str = "querysnoop";
     const ABOUT: &'static str = "Show queries of PostgreSQL, MySQL and MariaDB";
+    const PAGE: &'static str = include_str!("../../docs/tools/querysnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "the queries of all servers that run"),
         ("--slower 100", "those that take a tenth of a second or more"),

@@ -23,7 +23,7 @@ pub(crate) struct Readline {
     #[arg(short, long, value_name = "PATH")]
     shared: Option<PathBuf>,
 
-    /// Not only bash: every program that calls readline of libreadline
+    /// Every program that calls readline of libreadline, not only bash
     #[arg(short, long, conflicts_with = "shared")]
     all: bool,
 
@@ -67,6 +67,7 @@ const FUNCTIONS: Way =
 impl Tool for Readline {
     const NAME: &'static str = "readline";
     const ABOUT: &'static str = "Show what is typed into bash";
+    const PAGE: &'static str = include_str!("../../docs/tools/readline.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-U", "with the user's number"),
         ("--all", "what is typed into psql, sqlite3, bc ... too"),

@@ -25,7 +25,7 @@ use crate::tool::Tool;
 /// Count system calls: which, whose, how many fail, how long they take
 #[derive(Args, Debug)]
 pub(crate) struct Syscount {
-    /// Count by process, not by system call
+    /// Count per process, not per system call
     #[arg(short = 'P', long, conflicts_with = "by")]
     process: bool,
 
@@ -33,7 +33,7 @@ pub(crate) struct Syscount {
     #[arg(long, value_name = "FIELD")]
     by: Option<By>,
 
-    /// Measure the time that calls take too
+    /// Measure how long calls take, too
     #[arg(short = 'L', long)]
     latency: bool,
 
@@ -45,7 +45,7 @@ pub(crate) struct Syscount {
     #[arg(short, long, value_name = "ERRNO", value_parser = errno)]
     errno: Option<u16>,
 
-    /// Show the N that are called most, or with -L take the most time
+    /// Show the top N by count, or by time with -L
     #[arg(short = 'T', long, value_name = "N")]
     top: Option<NonZeroUsize>,
 
@@ -173,6 +173,7 @@ const CALLS_AND_TIMES: Hook = Hook {
 impl Tool for Syscount {
     const NAME: &'static str = "syscount";
     const ABOUT: &'static str = "Count system calls: which, whose, how many fail, how long";
+    const PAGE: &'static str = include_str!("../../docs/tools/syscount.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-T 10", "the ten most frequent calls, every second"),
         ("-P -i 5", "which processes make the most, every 5 seconds"),

@@ -18,18 +18,18 @@ use crate::tool::Tool;
 /// Show who deletes which file or directory
 #[derive(Args, Debug)]
 pub(crate) struct Unlinksnoop {
-    /// Show failed attempts only
+    /// Show only failed attempts
     #[arg(short = 'x', long)]
     failed: bool,
 
-    /// Show files too that are lost because a rename puts another in their place
+    /// Show files lost because a rename puts another in their place, too
     #[arg(long)]
     renames: bool,
 
     #[command(flatten)]
     paths: PathFilter,
 
-    /// See events this way, not by the first that works
+    /// Use this hook, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
     hook: Option<Way>,
 
@@ -40,13 +40,13 @@ pub(crate) struct Unlinksnoop {
 /// How deletes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Way {
-    /// Where the kernel's functions begin and return: io_uring too
+    /// fentry and fexit of the kernel's functions
     Fexit,
-    /// The same by links of many kprobes
+    /// kprobe.multi and kretprobe.multi of the same
     KprobeMulti,
-    /// The same by single kprobes, which may miss returns
+    /// kprobes and kretprobes, which may miss returns
     Kprobe,
-    /// Where system calls end: not those of io_uring
+    /// The end of every system call: without io_uring
     #[value(alias = "tracepoint")]
     SysExit,
 }
@@ -208,6 +208,7 @@ const SYS_EXIT: &Hook<'_> = &Hook {
 impl Tool for Unlinksnoop {
     const NAME: &'static str = "unlinksnoop";
     const ABOUT: &'static str = "Show who deletes which file or directory";
+    const PAGE: &'static str = include_str!("../../docs/tools/unlinksnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--path '/var/lib/*'", "deletes below one directory"),
         ("-x -n logrotate", "what one program fails to delete"),

@@ -32,13 +32,13 @@ use crate::tool::Tool;
 
 /// Count the packets that an interface receives, and drop some
 #[derive(Args, Debug)]
-#[command(mut_arg("command", |arg| arg.help("Run this command, and end when it ends. Its standard output goes to standard error")))]
+#[command(mut_arg("command", |arg| arg.help("Run this command, and exit when it does. Its standard output goes to standard error")))]
 pub(crate) struct Xdpfilter {
     /// The network interface, like eth0
     #[arg(value_name = "INTERFACE")]
     interface: String,
 
-    /// Count by this beside the protocol
+    /// Count by this in addition to the protocol
     #[arg(long, value_name = "FIELD")]
     by: Option<By>,
 
@@ -47,11 +47,11 @@ pub(crate) struct Xdpfilter {
     #[arg(long, value_name = "RULE")]
     drop: Vec<Rule>,
 
-    /// How packets are seen: by the driver, or behind it
+    /// Where the program runs: in the driver, or after it
     #[arg(long, value_name = "MODE", default_value = "auto")]
     mode: Mode,
 
-    /// Seconds between two reports
+    /// Seconds between reports
     #[arg(short, long, value_name = "SECONDS", value_parser = options::seconds, default_value = "1")]
     interval: Duration,
 
@@ -62,18 +62,18 @@ pub(crate) struct Xdpfilter {
 /// What packets are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum By {
-    /// The address that they come from
+    /// The source address
     Src,
-    /// The address that they go to
+    /// The destination address
     Dst,
-    /// The port that they go to
+    /// The destination port
     Port,
 }
 
 /// Where the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Mode {
-    /// Native where the driver can, else generic
+    /// Native where the driver supports it, otherwise generic
     Auto,
     /// In the driver
     Native,
@@ -230,6 +230,7 @@ const PACKETS: Hook = Hook { name: "XDP", probes: &[Probe::new("on_packet", At::
 impl Tool for Xdpfilter {
     const NAME: &'static str = "xdpfilter";
     const ABOUT: &'static str = "Count the packets that an interface receives, and drop some";
+    const PAGE: &'static str = include_str!("../../docs/tools/xdpfilter.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("eth0", "what comes in, by protocol, every second"),
         ("eth0 --by src -i 10", "who sends it, every 10 seconds"),

@@ -1,0 +1,45 @@
+//! A tool's page, `docs/tools/NAME.md`, as plain text for its help: the paragraphs, each in one line,
+//! without what the tool printed.
+
+/// The Markdown in those pages is headings, paragraphs, fenced blocks, code and links.
+pub(crate) fn plain(page: &str) -> String {
+    let mut text = String::new();
+    let mut is_fenced = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_fenced = !is_fenced;
+        }
+        if is_fenced || line.starts_with("```") || line.starts_with("# ") {
+            continue;
+        }
+        match line.strip_prefix("## ") {
+            Some(heading) => text += &format!("{heading}:\n"),
+            None if line.is_empty() => end_paragraph(&mut text),
+            None => {
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push(' ');
+                }
+                text += &line.replace('`', "");
+            }
+        }
+    }
+    end_paragraph(&mut text);
+    text
+}
+
+fn end_paragraph(text: &mut String) {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push_str("\n\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_lines() {
+        let page = "# x: what?\n\n```\n# ebtools x\nROW\n```\n\nOne `-x`\nand more.\n\n## Heading\n\nTwo.\n";
+        assert_eq!(plain(page), "One -x and more.\n\nHeading:\nTwo.\n\n");
+    }
+}
