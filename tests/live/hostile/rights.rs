@@ -376,7 +376,8 @@ fn probes_keep_what_they_read_with() -> Result<(), String> {
         .map_err(text)?;
     let mut stdout = listing.stdout.take().ok_or("no standard output")?;
     stdout.read_exact(&mut [0]).map_err(text)?;
-    let rights = rights_of(Pid::from_raw(listing.id().cast_signed()));
+    let pid = i32::try_from(listing.id()).map_err(text)?;
+    let rights = rights_of(Pid::from_raw(pid));
     drop(stdout);
     listing.wait().map_err(text)?;
     let kept = named(&["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE"], false);
