@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::ending;
 use crate::signals;
 use crate::sink;
+use crate::sys;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
 
@@ -87,6 +88,7 @@ fn tool_named(name: &str) -> Option<Entry> {
 
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
     sink::open_both();
+    sys::refuse_huge_pages();
     let done = signals::watch().map_or_else(|error| Ok(Err(error)), |()| tool.run(matches));
     match done {
         Ok(done) => ExitCode::from(ending::exit_code(done)),

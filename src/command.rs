@@ -73,6 +73,7 @@ fn start(command: &[OsString]) -> Result<()> {
     let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
     command.arg0(program).args(args).stdout(Stdio::from(stdout));
     sys::give_own_limits(&mut command);
+    sys::give_huge_pages(&mut command);
     sys::give_mask(&mut command, signals::own_mask());
     let child = command.spawn().map_err(|error| {
         let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };

@@ -16,6 +16,7 @@ use libbpf_rs::libbpf_sys::{
 use libbpf_rs::{Map, MapCore as _};
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
 use nix::unistd::{SysconfVar, sysconf};
@@ -112,6 +113,29 @@ pub(crate) fn give_own_limits(command: &mut Command) {
     let limit = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
     // SAFETY: it makes one system call and touches no memory that another thread may hold.
     unsafe { command.pre_exec(limit) };
+}
+
+/// Had this process huge pages before it refused them?
+static HUGE_PAGES: OnceLock<bool> = OnceLock::new();
+
+/// Has the kernel make no huge pages of this process's memory: while khugepaged does, no page can be
+/// faulted in here, and it has the lowest priority. Kernels that preempt themselves, as all do since
+/// Linux 7.0, take the CPU from it in the middle, and on a busy one this process stood still until
+/// what it traces had ended.
+pub(crate) fn refuse_huge_pages() {
+    let had_them = HUGE_PAGES.get_or_init(|| prctl::get_thp_disable() == Ok(false));
+    if *had_them {
+        let _ = prctl::set_thp_disable(true);
+    }
+}
+
+/// Lets the command have them, if this process had: it would inherit that they are refused.
+pub(crate) fn give_huge_pages(command: &mut Command) {
+    if HUGE_PAGES.get() == Some(&true) {
+        let give = || Ok(prctl::set_thp_disable(false)?);
+        // SAFETY: it makes one system call and touches no memory that another thread may hold.
+        unsafe { command.pre_exec(give) };
+    }
 }
 
 /// Gives the command its own mask of blocked signals.

@@ -19,6 +19,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("signals_end_it_well", signals_end_it_well),
     ("hangup_is_ignored_under_nohup", hangup_is_ignored_under_nohup),
     ("duration_ends_it", duration_ends_it),
+    ("huge_pages_are_the_commands_alone", huge_pages_are_the_commands_alone),
     ("filter_by_pid", filter_by_pid),
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
@@ -47,6 +48,21 @@ pub(crate) fn check(good: bool, otherwise: impl FnOnce() -> String) -> Result<()
 
 pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// While the kernel makes them, it would stand still. The command has what it would have without.
+fn huge_pages_are_the_commands_alone() -> Result<(), String> {
+    const ALLOWED: &str = "THP_enabled:\t1";
+    let own = std::fs::read_to_string("/proc/self/status").map_err(text)?;
+    if !own.lines().any(|line| line == ALLOWED) {
+        return Err("skipped: there are no huge pages here".into());
+    }
+    let script = "busybox grep -h THP_enabled /proc/$PPID/status /proc/$$/status";
+    let mut traced = Command::new(ebtools());
+    let output = traced.args(["opensnoop", "--", "sh", "-c", script]).output().map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines = said.lines().filter(|line| line.starts_with("THP_enabled")).collect::<Vec<_>>();
+    check(lines == ["THP_enabled:\t0", ALLOWED], || said.to_string())
 }
 
 fn signals_end_it_well() -> Result<(), String> {

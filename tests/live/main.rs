@@ -64,10 +64,6 @@ fn main() -> ExitCode {
     for (name, check) in cases.chain(behaviours).filter(|(name, _)| chosen(name)) {
         let began = Instant::now();
         let outcome = match check {
-            // Open: names of short programs come too late there, most often.
-            _ if name.starts_with("profile_") && !case::is_before(7, 1) => {
-                Outcome::Skipped("names come too late on Linux 7.1 and later, emulated".into())
-            }
             Check::Case(case) => case.check(),
             Check::Behaviour(run) => run().into(),
         };
