@@ -24,7 +24,7 @@ TARGET ?= x86_64-unknown-linux-musl
 # Where zsh finds completions: /usr/share/zsh/vendor-completions for a package of Debian.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 
-.PHONY: build run manual static test bench fuzz lint fmt install uninstall release reproducible container clean help setup
+.PHONY: build run manual static test bench fuzz lint fmt install uninstall deb deb-test sources release reproducible container clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -63,7 +63,7 @@ lint: ## check formats and run the linters
 	rustfmt --edition 2024 --check src/tools/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.*
-	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers .ci/run
+	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers debian/tests/smoke .ci/run
 
 fmt: ## format all sources
 	scripts/setup build lint
@@ -77,6 +77,18 @@ install: ## install to $(DESTDIR)$(PREFIX): the binary, links TOOL-ebtools, and 
 
 uninstall: ## remove what install installed
 	ZSH_COMPLETIONS='$(ZSH_COMPLETIONS)' scripts/install --remove '$(DESTDIR)' '$(PREFIX)'
+
+deb: ## build and check a package for Debian and Ubuntu, in target/deb
+	scripts/setup build deb
+	scripts/deb
+
+deb-test: deb ## install that in clean Debian 12 and 13, use and purge it, and look for clashes: as root
+	scripts/setup deb-test
+	$(SUDO) scripts/deb-test
+
+sources: ## archives of the sources and of all crates, for distributions, and Debian's source package
+	scripts/setup build deb
+	scripts/deb --source
 
 release: static ## the static file with its parts, their licences and checksums, in target/dist
 	scripts/setup release

@@ -13,6 +13,9 @@ use libbpf_cargo::SkeletonBuilder;
 #[path = "build/clang.rs"]
 mod clang;
 
+/// The first libbpf that has all that is called: `bpf_program__attach_uprobe_multi` is of 1.3.
+const OLDEST_LIBBPF: (u32, u32) = (1, 3);
+
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
@@ -179,6 +182,15 @@ fn libbpf_headers(out: &Path) -> Result<PathBuf> {
                     feature `vendored`"
             .into());
     }
+    let version = libbpf_version(&system.join("libbpf_version.h"));
+    if version < Some(OLDEST_LIBBPF) {
+        let (major, minor) = version.unwrap_or_default();
+        return Err(format!(
+            "libbpf {major}.{minor} is too old: libbpf-dev {}.{} or later is needed, or the feature \
+             `vendored`, which builds the libbpf that the crate libbpf-sys carries",
+            OLDEST_LIBBPF.0, OLDEST_LIBBPF.1
+        ));
+    }
     // Only this one directory of /usr/include, nothing else of the host.
     let dir = out.join("system-libbpf");
     fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -188,6 +200,16 @@ fn libbpf_headers(out: &Path) -> Result<PathBuf> {
             .map_err(|error| format!("{}: {error}", link.display()))?;
     }
     Ok(dir)
+}
+
+/// What `LIBBPF_MAJOR_VERSION` and `LIBBPF_MINOR_VERSION` are there.
+fn libbpf_version(header: &Path) -> Option<(u32, u32)> {
+    let text = fs::read_to_string(header).ok()?;
+    let number = |name: &str| {
+        let after = text.split(&format!("#define LIBBPF_{name}_VERSION ")).nth(1)?;
+        after.split_whitespace().next()?.parse::<u32>().ok()
+    };
+    Some((number("MAJOR")?, number("MINOR")?))
 }
 
 fn kernel_arch(arch: &str) -> Result<&'static str> {
