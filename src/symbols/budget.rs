@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The most that is saved up: reading all that runs on a large machine takes less, and a slow one
-/// needs it for its first few programs.
-const MOST: i64 = 10_000_000_000;
+/// The most that is saved up: reading all that runs on a large machine takes less.
+const MOST: i64 = 1_000_000_000;
 /// One part of so many of the time that passes.
 const SHARE: i64 = 4;
 
