@@ -1361,7 +1361,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_functions",
         args: &["profile", "--json"],
-        command: &["$CALLS", "busy", "1500"],
+        command: &["$CALLS", "busy", "500"],
         also: |run| {
             let lines = run.json()?;
             let is_spin = |line: &&serde_json::Value| {
@@ -1381,7 +1381,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_tree",
         args: &["profile", "--tree", "--json"],
-        command: &["$CALLS", "busy", "1500"],
+        command: &["$CALLS", "busy", "500"],
         shows: &[
             r#"{"type": "interval", "depth": 0, "function": "calls"}"#,
             r#"{"function": "spin"}"#,
@@ -1400,7 +1400,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_folded",
         args: &["profile", "-f", "-U"],
-        command: &["$CALLS", "busy", "1500"],
+        command: &["$CALLS", "busy", "500"],
         also: |run| {
             let mut lines = run.stdout.lines();
             let good = !run.stdout.starts_with('\n') && lines.any(|line| {
@@ -1432,7 +1432,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_flame_graph",
         args: &["profile", "--svg", "$DIR/flames.svg", "--json"],
-        command: &["$CALLS", "busy", "1500"],
+        command: &["$CALLS", "busy", "500"],
         also: |run| {
             let svg = std::fs::read_to_string(run.word("$DIR") + "/flames.svg").map_err(|error| error.to_string())?;
             let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (");
@@ -1475,7 +1475,7 @@ pub(crate) const CASES: &[Case] = &[
         name: "profile_of_one_program_after_the_other",
         args: &["profile", "--json"],
         // In one process, at addresses that are not chosen anew.
-        command: &["$SELF", "helper", "without-aslr", "sh", "-c", "while [ $((i = i + 1)) -lt 10000 ]; do :; done; exec $CALLS busy 1500"],
+        command: &["$SELF", "helper", "without-aslr", "sh", "-c", "while [ $((i = i + 1)) -lt 10000 ]; do :; done; exec $CALLS busy 500"],
         also: |run| {
             let lines = run.json()?;
             let spin = lines.iter().find(|line| line["function"] == "spin").ok_or("no spin")?;
@@ -1486,7 +1486,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "profile_table",
         args: &["profile", "--top", "1"],
-        command: &["$CALLS", "busy", "1500"],
+        command: &["$CALLS", "busy", "500"],
         also: |run| {
             let lines = run.stdout.lines().collect::<Vec<_>>();
             let header = lines[0].split_whitespace().collect::<Vec<_>>();
