@@ -26,15 +26,19 @@ const REFUSED: &[libc::c_long] = calls! {
     SYS_connect SYS_io_uring_setup
     // Files: their names, owners, modes, attributes.
     SYS_mkdirat SYS_mknodat SYS_unlinkat SYS_renameat SYS_renameat2 SYS_linkat
-    SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchmodat2 SYS_fchown SYS_fchownat SYS_truncate
+    SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_truncate
     SYS_utimensat SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr
     SYS_fremovexattr
     // The system.
     SYS_mount SYS_umount2 SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsmount SYS_mount_setattr
     SYS_pivot_root SYS_chroot SYS_unshare SYS_setns SYS_init_module SYS_finit_module
-    SYS_delete_module SYS_kexec_load SYS_kexec_file_load SYS_add_key SYS_request_key SYS_keyctl
+    SYS_delete_module SYS_kexec_load SYS_add_key SYS_request_key SYS_keyctl
     SYS_userfaultfd
 };
+
+/// The same, which not every C library has a name for: fchmodat2, and kexec_file_load.
+const REFUSED_BY_NUMBER: [libc::c_long; 2] =
+    [452, if cfg!(target_arch = "x86_64") { 320 } else { 294 }];
 
 /// The older ones of x86-64.
 #[cfg(target_arch = "x86_64")]
@@ -73,7 +77,10 @@ pub(crate) fn confine(opens_files: bool) {
 fn program(opens_files: bool) -> Result<BpfProgram, BackendError> {
     // It says in memory how it opens, where a filter cannot look.
     let openat2: &[_] = if opens_files { &[] } else { &[libc::SYS_openat2] };
-    let refused = REFUSED.iter().chain(OLDER).chain(openat2).map(|call| (*call, Vec::new()));
+    let refused = [REFUSED, &REFUSED_BY_NUMBER, OLDER, openat2]
+        .concat()
+        .into_iter()
+        .map(|call| (call, Vec::new()));
     let mut rules = refused.collect::<BTreeMap<_, _>>();
     for (call, argument) in OPENS {
         let rule = |(mask, bits): (libc::c_int, libc::c_int)| {
