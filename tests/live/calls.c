@@ -254,6 +254,9 @@ static int do_opens(char **argv)
 #ifdef SYS_open
 	if (syscall(SYS_open, argv[1], O_RDONLY | O_NONBLOCK) < 0 || syscall(SYS_creat, argv[1], 0600) < 0)
 		return fail("open");
+#else /* newer architectures have openat alone */
+	if (open(argv[1], O_RDONLY | O_NONBLOCK) < 0 || creat(argv[1], 0600) < 0)
+		return fail("open");
 #endif
 	return open("no such file", O_RDONLY) == -1 && open("", O_RDONLY) == -1 &&
 	       open((char *)8, O_RDONLY) == -1 ? 0 : 1;
