@@ -13,6 +13,7 @@ ln -sfn usr/lib "$system/lib"
 folder=/usr/lib/aarch64-linux-gnu
 
 qemu=(qemu-system-aarch64 -machine virt -cpu "max,pauth-impdef=on")
+kernel_options=
 serial=(-serial chardev:console -device "pci-serial,chardev=out")
 console=ttyAMA0 out=ttyS0
 guest_busybox=$system/usr/bin/busybox
