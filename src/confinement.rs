@@ -56,11 +56,14 @@ const OPENS: [(libc::c_long, u8); 3] =
 #[cfg(not(target_arch = "x86_64"))]
 const OPENS: [(libc::c_long, u8); 2] = [(libc::SYS_openat, 2), (libc::SYS_open_by_handle_at, 2)];
 
+/// The kernel's `O_ACCMODE`; musl's has `O_PATH` in it.
+const ACCESS: libc::c_int = 3;
+
 /// What opens a file for anything else than reading: bits, and which of them.
 const WRITES: [(libc::c_int, libc::c_int); 5] = [
-    (libc::O_ACCMODE, libc::O_WRONLY),
-    (libc::O_ACCMODE, libc::O_RDWR),
-    (libc::O_ACCMODE, libc::O_ACCMODE),
+    (ACCESS, libc::O_WRONLY),
+    (ACCESS, libc::O_RDWR),
+    (ACCESS, ACCESS),
     (libc::O_CREAT, libc::O_CREAT),
     (libc::O_TRUNC, libc::O_TRUNC),
 ];

@@ -9,7 +9,9 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::stat::Mode;
 
 /// One file, whatever its names are, and however it is mounted: two overlays show the same file of
 /// their lower layer with two devices, but the kernel puts probes into that file. So it is known by
@@ -45,12 +47,13 @@ impl ForeignFile {
     ///
     /// When it cannot be opened now, or is no regular file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let open = |path: &Path, flags| File::options().read(true).custom_flags(flags).open(path);
-        let held = open(path, libc::O_PATH)?;
+        let held = hold(path)?;
         if !held.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let file = open(&path_of(&held), libc::O_NONBLOCK).map_err(explain)?;
+        let mut options = File::options();
+        let options = options.read(true).custom_flags(libc::O_NONBLOCK);
+        let file = options.open(path_of(&held)).map_err(explain)?;
         Ok(Self { metadata: file.metadata()?, file, name: path.into() })
     }
 
@@ -78,6 +81,13 @@ impl ForeignFile {
     pub(crate) fn reader(&self, limit: u64) -> Reader<'_> {
         Reader { file: self, at: 0, left: limit }
     }
+}
+
+/// Opens whatever it is, and does nothing to it. Not by the standard library, which takes `O_PATH` out of
+/// the flags with musl, where it is a part of `O_ACCMODE`.
+pub(crate) fn hold(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    Ok(nix::fcntl::open(path, flags, Mode::empty())?.into())
 }
 
 fn path_of(file: &File) -> PathBuf {

@@ -1,17 +1,15 @@
 //! Files that processes have mapped, each read once, whatever its names are.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::libc;
 
 use super::debug_files;
 use super::elf::Elf;
-use crate::foreign::{ForeignFile, Identity};
+use crate::foreign::{self, ForeignFile, Identity};
 
 /// The most files that are kept open.
 const FILES_MAX: usize = 256;
@@ -79,9 +77,7 @@ pub(super) fn open_below(
     how: ResolveFlag,
     users: &[u32],
 ) -> Option<ForeignFile> {
-    let mut options = File::options();
-    let directory = options.read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY);
-    let directory = directory.open(below).ok()?;
+    let directory = foreign::hold(below.as_ref()).ok()?;
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(how | ResolveFlag::RESOLVE_NO_MAGICLINKS);
