@@ -134,6 +134,14 @@ pub(crate) fn is_before(major: u32, minor: u32) -> bool {
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (major, minor)
 }
 
+/// The way that is tried first for functions of the kernel. Linux 7.0 and later preempt fexit
+/// programs, and skip them meanwhile; others do as they were told to, which is not always known.
+pub(crate) fn first_way(said: &str) -> bool {
+    let says = |way: &str| said.contains(&format!("hook in use: {way} "));
+    let (multi, fexit) = (says("kprobe.multi and kretprobe.multi"), says("fentry and fexit"));
+    if is_before(6, 14) { fexit } else { multi || fexit && is_before(7, 0) }
+}
+
 /// Has the kernel this function?
 pub(crate) fn has_function(name: &str) -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();

@@ -1,6 +1,6 @@
 //! The table: a new tool adds rows here.
 
-use crate::case::{CASE, Case, Need, is_before};
+use crate::case::{CASE, Case, Need, first_way};
 
 const OPEN_FIELDS: &str = "comm,fd,errno,flags,path,full_path";
 const OPENS: Case = Case {
@@ -517,10 +517,7 @@ pub(crate) const CASES: &[Case] = &[
         command: &["true"],
         needs: &[Need::Fexit, Need::Kprobes],
         also: |run| {
-            // All kernels since then preempt fexit programs, and skip them meanwhile.
-            let way = if is_before(7, 0) { "fentry and fexit" } else { "kprobe.multi" };
-            let said = run.stderr.contains(&format!("hook in use: {way} "));
-            if said { Ok(()) } else { Err(format!("{way} is not in use")) }
+            if first_way(&run.stderr) { Ok(()) } else { Err(run.stderr.clone()) }
         },
         ..CASE
     },
