@@ -167,7 +167,7 @@ fn rights(tool: &str, of: &str) -> Result<&'static Rights> {
 ///
 /// When it cannot be given up.
 pub(crate) fn give_up(tool: &str) -> Result<()> {
-    rights(tool, tool)?.kept(&[]).give_up()
+    rights(tool, tool)?.kept_with(&[]).give_up()
 }
 
 /// What this process has of what `of`, a tool or a part of it, takes.
@@ -205,9 +205,13 @@ pub(crate) struct Kept {
 }
 
 impl Rights {
-    /// What is kept while it runs, with what else this run needs.
+    /// What is kept while it traces, with what else this run needs.
     pub(crate) fn kept(&self, also: &[Need]) -> Kept {
-        let needs = self.run.iter().chain(also).chain(&[Need::Maps]).collect::<HashSet<_>>();
+        self.kept_with(&[also, &[Need::Maps]].concat())
+    }
+
+    fn kept_with(&self, also: &[Need]) -> Kept {
+        let needs = self.run.iter().chain(also).collect::<HashSet<_>>();
         let capabilities = needs.into_iter().flat_map(|need| need.capabilities());
         Kept {
             capabilities: capabilities.filter_map(|capability| own(*capability)).collect(),
