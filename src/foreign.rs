@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{
+    CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC,
+    fstatfs,
+};
 
 /// One file, whatever its names are, and however it is mounted: two overlays show the same file of
 /// their lower layer with two devices, but the kernel puts probes into that file. So it is known by
@@ -48,7 +52,7 @@ impl ForeignFile {
     /// When it cannot be opened now, or is no regular file.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let held = hold(path)?;
-        if !held.metadata()?.is_file() {
+        if !held.metadata()?.is_file() || is_the_kernels(&held)? {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut options = File::options();
@@ -88,6 +92,14 @@ impl ForeignFile {
 pub(crate) fn hold(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
     Ok(nix::fcntl::open(path, flags, Mode::empty())?.into())
+}
+
+/// Is it of a file system by which the kernel tells something? To read such a file may have effects: a
+/// message of the kernel's that was read in /proc/kmsg is gone.
+fn is_the_kernels(held: &File) -> io::Result<bool> {
+    const KERNELS: [FsType; 5] =
+        [PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, DEBUGFS_MAGIC, CGROUP2_SUPER_MAGIC];
+    Ok(KERNELS.contains(&fstatfs(held)?.filesystem_type()))
 }
 
 fn path_of(file: &File) -> PathBuf {
@@ -170,7 +182,9 @@ mod tests {
         std::fs::create_dir_all(&dir).unwrap();
         let fifo = dir.join("fifo");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        for path in [fifo.as_path(), Path::new("/dev/null"), Path::new("/")] {
+        for path in
+            [fifo.as_path(), Path::new("/dev/null"), Path::new("/"), Path::new("/proc/version")]
+        {
             assert!(ForeignFile::open(path).is_err(), "{}", path.display());
         }
         std::fs::remove_dir_all(dir).unwrap();

@@ -41,7 +41,9 @@ pub(crate) fn watch() -> Result<()> {
     if !is_ignored(Signal::SIGHUP) {
         signals.add(Signal::SIGHUP);
     }
-    let own = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK).doing(doing)?;
+    // A limit on the size of files is an error of write() then, which is accounted for.
+    let blocked = signals | Signal::SIGXFSZ;
+    let own = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).doing(doing)?;
     let _ = OWN.set(own);
     let (tell, given_up) = mpsc::channel();
     let watch = move || {

@@ -203,7 +203,7 @@ static __always_inline void failed(long ret, __u64 path, __u64 argv, bool compat
 	fill_places(record, NULL, &at);
 	if (at > PLACES_LEN)
 		at = PLACES_LEN;
-	event->ret = ret;
+	event->ret = call_returned(ret);
 	record->start = at;
 	write_failed_arguments(record->slot, argv, compat);
 	len = *(volatile __u64 *)&record->used;

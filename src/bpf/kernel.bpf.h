@@ -162,6 +162,25 @@ static __always_inline long current_call_number(void)
 #endif
 }
 
+/* The kernel's own codes, of which callers see nothing: linux/errno.h. */
+#define EINTR 4
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+
+/*
+ * What a call returns. Whether one that a signal has interrupted fails or is begun again, the
+ * kernel decides behind the tracepoint: it has not done what it should, and is an EINTR.
+ */
+static __always_inline long call_returned(long ret)
+{
+	if (ret == -ERESTARTSYS || ret == -ERESTARTNOINTR || ret == -ERESTARTNOHAND ||
+	    ret == -ERESTART_RESTARTBLOCK)
+		return -EINTR;
+	return ret;
+}
+
 /* Is this the end of a call that its caller has not made: in the child that it has made? */
 static __always_inline bool is_return_in_child(long number, bool compat, long ret)
 {

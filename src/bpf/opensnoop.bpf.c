@@ -57,7 +57,7 @@ static __always_inline void opened(long ret, const struct open_request *asked)
 		record_release(record);
 		return;
 	}
-	record->event.ret = ret;
+	record->event.ret = call_returned(ret);
 	record->event.flags = asked->flags & ~O_LARGEFILE;
 	record->event.flags_unreadable = asked->flags_unreadable;
 	fill_name_in(&record->event.path, record, &at, 0, asked->dfd, len, asked->in_root);

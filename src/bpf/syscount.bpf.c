@@ -81,25 +81,8 @@ const volatile __u8 with_latency = 0;
 const volatile __u8 only_failed = 0;
 const volatile __u16 only_errno = 0;
 
-#define EINTR 4
-
-/* The kernel's own codes, of which callers see nothing: linux/errno.h. */
-#define ERESTARTSYS 512
-#define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
-
+/* Not what else the kernel has for itself. */
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
-
-/*
- * What a call returns. Whether one that a signal has interrupted fails or is begun again, the
- * kernel decides behind the tracepoint: it has not done what it should, and is counted so.
- */
-static __always_inline long returned(long ret)
-{
-	if (ret == -ERESTARTSYS || ret == -ERESTARTNOHAND || ret == -ERESTART_RESTARTBLOCK)
-		return -EINTR;
-	return ret;
-}
 
 SEC("tracepoint/raw_syscalls/sys_enter")
 int on_enter(void *ctx)
@@ -183,7 +166,7 @@ static __noinline int count_by_key(long number, bool compat, bool error)
 SEC("tracepoint/raw_syscalls/sys_exit")
 int on_exit(__u64 *ctx)
 {
-	long number = call_number(syscall_regs(ctx)), ret = returned(syscall_ret(ctx));
+	long number = call_number(syscall_regs(ctx)), ret = call_returned(syscall_ret(ctx));
 	bool compat;
 
 	if (only_failed && !IS_ERROR(ret))

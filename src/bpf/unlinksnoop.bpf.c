@@ -97,7 +97,7 @@ static __always_inline int end(long ret)
 
 	if (!call)
 		return 0;
-	call->event.ret = ret;
+	call->event.ret = call_returned(ret);
 	len = call->event.path.len + call->event.path.base_len + call->event.from.len +
 	      call->event.from.base_len;
 	if (len > TAIL_MAX)
@@ -275,7 +275,7 @@ static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
 		return;
 	}
 	record->event.kind = kind;
-	record->event.ret = ret;
+	record->event.ret = call_returned(ret);
 	fill_name(&record->event.path, record, &at, 0, dfd, len);
 	no_name(&record->event.from);
 	if (at > TAIL_MAX)
