@@ -9,7 +9,6 @@ use plain::Plain;
 
 use crate::error::{Context as _, Error, Result};
 use crate::hooks;
-use crate::kernel;
 use crate::sys;
 
 /// Entries that are read at once, to begin with.
@@ -61,34 +60,6 @@ impl<'o, K: Plain + Default, V: Plain + Default> Tables<'o, K, V> {
 
 /// Reads and deletes all entries.
 fn read<K: Plain + Default, V: Plain + Default>(
-    table: &Map<'_>,
-    take: &mut impl FnMut(K, V),
-) -> libbpf_rs::Result<()> {
-    // While the kernel reads a batch it runs no programs of kprobe.multi and of perf on that CPU, and
-    // where it may preempt that, none of whoever runs there meanwhile: bpf_disable_instrumentation().
-    match kernel::prefers_kprobe_multi() {
-        true => read_one_by_one(table, take),
-        false => read_in_batches(table, take).map_err(|error| std::io::Error::from(error).into()),
-    }
-}
-
-fn read_one_by_one<K: Plain + Default, V: Plain + Default>(
-    table: &Map<'_>,
-    take: &mut impl FnMut(K, V),
-) -> libbpf_rs::Result<()> {
-    let mut keys = table.keys();
-    let mut at = keys.next();
-    while let Some(key) = at {
-        // The next one is found from one that is still there.
-        at = keys.next();
-        if let Some(value) = table.lookup_and_delete(&key)? {
-            take(typed(&key), typed(&value));
-        }
-    }
-    Ok(())
-}
-
-fn read_in_batches<K: Plain + Default, V: Plain + Default>(
     table: &Map<'_>,
     take: &mut impl FnMut(K, V),
 ) -> nix::Result<()> {
