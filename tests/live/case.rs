@@ -90,6 +90,9 @@ impl Need {
         let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {
             Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
+            Need::Fexit if cfg!(target_arch = "aarch64") && is_before(6, 4) => {
+                Some("this kernel has no fexit programs on arm64".into())
+            }
             Need::Fexit if !libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false) => {
                 Some("this kernel has no fexit programs, or forbids them".into())
             }
