@@ -6,8 +6,8 @@ DESTDIR ?=
 ARGS ?= execsnoop
 # Kernels for `make test`: series like 6.12, `newest`, or `all`.
 KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
-# arm64 kernels for `make test`; none without.
-ARM64 ?= 6.1 newest
+# arm64 kernels for `make test`, like `6.12 newest`; none without.
+ARM64 ?=
 
 # Words of names of live cases; all without.
 CASES ?=
@@ -43,7 +43,7 @@ static: ## build one file that needs no library, for TARGET=aarch64-unknown-linu
 	@ls -l target/$(TARGET)/static/ebtools
 
 test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it, CASES=exec narrows the cases
-	scripts/setup build test
+	ARM64='$(ARM64)' scripts/setup build test
 	KERNELS='$(KERNELS)' ARM64='$(ARM64)' CASES='$(CASES)' scripts/test
 
 bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 8 minutes, as root
