@@ -177,7 +177,7 @@ pub(crate) enum At<'a> {
     /// that can be traced, if there is one.
     KprobePairs {
         /// Their names.
-        functions: &'a [String],
+        functions: &'a [&'a str],
         /// The program for the entries.
         entry: &'a str,
     },
@@ -281,9 +281,9 @@ impl<'a> Probe<'a> {
 fn attach_pairs(
     at_return: &ProgramMut<'_>,
     at_entry: &ProgramMut<'_>,
-    functions: &[String],
+    functions: &[&str],
 ) -> libbpf_rs::Result<Links> {
-    let pair = |function: &String| {
+    let pair = |function: &&str| {
         let link = at_return.attach_kprobe(true, function)?;
         Ok((link, at_entry.attach_kprobe(false, function)?))
     };
@@ -329,6 +329,10 @@ fn attach_uprobes(
 }
 
 impl<'a> At<'a> {
+    pub(crate) const fn kprobe_multi(functions: &'a [&'a str], at_return: bool) -> Self {
+        At::KprobeMulti { functions, at_return }
+    }
+
     /// The kernel function that a program must be given before it is loaded.
     fn target(self) -> Option<&'a str> {
         match self {

@@ -56,9 +56,10 @@ fn can_open(tracefs: &Path, place: &str) -> bool {
     sys::perf_event_open(&mut attr, 0).is_ok()
 }
 
-/// Attaches a program where its section says.
+/// Attaches a program where its section says, or [`choose`] did.
 pub(crate) fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<Link> {
-    let is_changed = program.prog_type() == ProgramType::Tracing
-        && program.section().to_string_lossy().starts_with(SECTION);
-    if is_changed { program.attach_trace() } else { program.attach() }
+    match program.prog_type() {
+        ProgramType::Tracing => program.attach_trace(),
+        _ => program.attach(),
+    }
 }

@@ -257,23 +257,32 @@ int on_thread_end(void *ctx)
  * is gone then, and nothing tells whether it was there.
  */
 
-static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
+/* A call on a name that is wanted: its record with the name; NULL when there is none. */
+static __always_inline struct record *begin_ended(__u64 path, long *len)
 {
 	struct record *record;
-	__u64 at = 0;
-	long len;
 
 	if (!task_wanted() || count_only())
-		return;
+		return NULL;
 	record = record_begin();
 	if (!record)
-		return;
+		return NULL;
 	record->tail[0] = 0;
-	len = read_user_string(record->tail, PATH_MAX, (void *)path);
-	if (!name_wanted(record)) {
-		record_release(record);
+	*len = read_user_string(record->tail, PATH_MAX, (void *)path);
+	if (name_wanted(record))
+		return record;
+	record_release(record);
+	return NULL;
+}
+
+static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
+{
+	__u64 at = 0;
+	long len;
+	struct record *record = begin_ended(path, &len);
+
+	if (!record)
 		return;
-	}
 	record->event.kind = kind;
 	record->event.ret = call_returned(ret);
 	fill_name(&record->event.path, record, &at, 0, dfd, len);
@@ -293,21 +302,12 @@ struct rename_request {
 
 static __always_inline void renamed(const struct rename_request *asked)
 {
-	struct record *record;
 	__u64 at = 0;
 	long len;
+	struct record *record = begin_ended(asked->to, &len);
 
-	if (!task_wanted() || count_only())
-		return;
-	record = record_begin();
 	if (!record)
 		return;
-	record->tail[0] = 0;
-	len = read_user_string(record->tail, PATH_MAX, (void *)asked->to);
-	if (!name_wanted(record)) {
-		record_release(record);
-		return;
-	}
 	record->event.kind = KIND_RENAMED;
 	record->event.ret = 0;
 	fill_name(&record->event.path, record, &at, 0, asked->to_dfd, len);

@@ -225,11 +225,7 @@ impl Tool for Funclatency {
 }
 
 impl Way {
-    fn probes<'f>(
-        self,
-        functions: &'f [String],
-        names: &'f [&'f str],
-    ) -> (&'static str, Vec<Probe<'f>>) {
+    fn probes<'f>(self, functions: &'f [&'f str]) -> (&'static str, Vec<Probe<'f>>) {
         let (name, mut probes) = match self {
             Way::Fexit => {
                 let pairs = PAIRS.iter().zip(functions).flat_map(|((entry, exit), function)| {
@@ -239,7 +235,7 @@ impl Way {
                 ("fentry and fexit", pairs.collect())
             }
             Way::KprobeMulti => {
-                let multi = |at_return| At::KprobeMulti { functions: names, at_return };
+                let multi = |at_return| At::kprobe_multi(functions, at_return);
                 let probes = vec![
                     Probe::new("on_return_multi", multi(true)),
                     Probe::new("on_entry_multi", multi(false)),
@@ -297,10 +293,10 @@ impl Funclatency {
     fn probes<'t>(
         &self,
         target: &'t Target,
-        names: &'t [&'t str],
+        functions: &'t [&'t str],
         fexit: bool,
     ) -> Result<Vec<(&'static str, Vec<Probe<'t>>)>> {
-        let functions = match target {
+        match target {
             Target::User(..) if self.hook.is_some() => {
                 return Err(Error::usage("funclatency", "--hook is for functions of the kernel"));
             }
@@ -315,8 +311,8 @@ impl Funclatency {
                 ];
                 return Ok(vec![("uprobes and uretprobes", probes)]);
             }
-            Target::Kernel(functions) => functions,
-        };
+            Target::Kernel(_) => {}
+        }
         let few = functions.len() <= PAIRS.len();
         let ways = match self.hook {
             Some(Way::Fexit) if !few => {
@@ -335,7 +331,7 @@ impl Funclatency {
             None => vec![Way::KprobeMulti, Way::Kprobe],
         };
         let ways = ways.into_iter().filter(|way| fexit || *way != Way::Fexit);
-        Ok(ways.map(|way| way.probes(functions, names)).collect())
+        Ok(ways.map(|way| way.probes(functions)).collect())
     }
 
     fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {

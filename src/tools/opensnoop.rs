@@ -155,15 +155,11 @@ const OPENAT2: &str =
 const KPROBE_MULTI: Hook = Hook {
     name: "kretprobe.multi do_sys_openat2 and openat2: io_uring's opens are not seen",
     probes: &[
-        Probe::new("on_openat2_multi", multi(&[OPENAT2])),
-        Probe::optional("on_openat2_multi", multi(&["__ia32_sys_openat2"])),
-        Probe::new("on_open_multi", multi(&["do_sys_openat2"])),
+        Probe::new("on_openat2_multi", At::kprobe_multi(&[OPENAT2], true)),
+        Probe::optional("on_openat2_multi", At::kprobe_multi(&["__ia32_sys_openat2"], true)),
+        Probe::new("on_open_multi", At::kprobe_multi(&["do_sys_openat2"], true)),
     ],
 };
-
-const fn multi(functions: &'static [&'static str]) -> At<'static> {
-    At::KprobeMulti { functions, at_return: true }
-}
 
 /// The end of every system call.
 const SYS_EXIT: Hook = Hook {

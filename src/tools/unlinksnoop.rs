@@ -132,9 +132,9 @@ macro_rules! ways {
                 name: concat!("kprobe.multi and kretprobe.multi ", $unlink, " and ", $rmdir),
                 probes: &[
                     Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", multi(&[$unlink, $rmdir], true)),
-                    Probe::new("on_unlink_entry", multi(&[$unlink], false)),
-                    Probe::new("on_rmdir_entry", multi(&[$rmdir], false)),
+                    Probe::new("on_return", At::kprobe_multi(&[$unlink, $rmdir], true)),
+                    Probe::new("on_unlink_entry", At::kprobe_multi(&[$unlink], false)),
+                    Probe::new("on_rmdir_entry", At::kprobe_multi(&[$rmdir], false)),
                 ],
             },
             kprobe_multi_with_renames: Hook {
@@ -148,12 +148,12 @@ macro_rules! ways {
                 ),
                 probes: &[
                     Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", multi(&[$unlink, $rmdir], true)),
-                    Probe::new("on_rename_return", multi(&[$rename], true)),
-                    Probe::new("on_unlink_entry", multi(&[$unlink], false)),
-                    Probe::new("on_rmdir_entry", multi(&[$rmdir], false)),
-                    Probe::new("on_vfs_rename", multi(&["vfs_rename"], false)),
-                    Probe::new("on_rename_entry", multi(&[$rename], false)),
+                    Probe::new("on_return", At::kprobe_multi(&[$unlink, $rmdir], true)),
+                    Probe::new("on_rename_return", At::kprobe_multi(&[$rename], true)),
+                    Probe::new("on_unlink_entry", At::kprobe_multi(&[$unlink], false)),
+                    Probe::new("on_rmdir_entry", At::kprobe_multi(&[$rmdir], false)),
+                    Probe::new("on_vfs_rename", At::kprobe_multi(&["vfs_rename"], false)),
+                    Probe::new("on_rename_entry", At::kprobe_multi(&[$rename], false)),
                 ],
             },
             kprobe: Hook {
@@ -181,10 +181,6 @@ macro_rules! ways {
             },
         }
     };
-}
-
-const fn multi(functions: &'static [&'static str], at_return: bool) -> At<'static> {
-    At::KprobeMulti { functions, at_return }
 }
 
 /// The ways to see the functions of one kernel.

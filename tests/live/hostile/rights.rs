@@ -337,15 +337,18 @@ fn rights_of(pid: Pid) -> Result<Vec<String>, String> {
     status.map(|status| status.map(rights).map_err(text)).collect()
 }
 
+/// A bit for each: those that are there twice count once.
+fn mask_of(capabilities: &[&str]) -> Result<u64, String> {
+    let mut parsed = capabilities.iter().map(|name| name.parse::<Capability>().map_err(text));
+    parsed.try_fold(0, |bits, one| Ok(bits | one?.bitmask()))
+}
+
 fn tools_keep_only_what_they_need() -> Result<(), String> {
     for Rights { args, keeps, needs, .. } in RIGHTS {
         if needs.iter().any(|need| need.missing().is_some()) {
             continue;
         }
-        let kept = named(keeps, false).into_iter().map(str::parse::<Capability>);
-        let kept = kept.collect::<Result<Vec<_>, _>>().map_err(text)?;
-        // A bit each: those that are there twice count once.
-        let kept = kept.iter().fold(0, |bits, one| bits | one.bitmask());
+        let kept = mask_of(&named(keeps, false))?;
         let expected = format!(
             "CapInh: {0:016x}\nCapPrm: {kept:016x}\nCapEff: {kept:016x}\nCapBnd: {0:016x}\n\
              CapAmb: {0:016x}\nNoNewPrivs: 1\nSeccomp: 2",
@@ -380,10 +383,8 @@ fn probes_keep_what_they_read_with() -> Result<(), String> {
     let rights = rights_of(Pid::from_raw(pid));
     drop(stdout);
     listing.wait().map_err(text)?;
-    let kept = named(&["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE"], false);
-    let kept = kept.into_iter().chain(["CAP_SYSLOG"]).map(str::parse::<Capability>);
-    let kept = kept.collect::<Result<Vec<_>, _>>().map_err(text)?;
-    let kept = kept.iter().fold(0, |bits, one| bits | one.bitmask());
+    let kept = ["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE", "CAP_SYSLOG"];
+    let kept = mask_of(&kept)?;
     for rights in rights? {
         let good = rights.contains("NoNewPrivs: 1\nSeccomp: 2")
             && [kept, 0].iter().any(|kept| rights.contains(&format!("CapPrm: {kept:016x}\n")));
