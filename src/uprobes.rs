@@ -442,9 +442,11 @@ impl Files {
         let name = target.trim_end_matches(" (deleted)").rsplit('/').next();
         let paths = files_of(pid, name.unwrap_or_default()).unwrap_or_else(|error| {
             if identity_at(&executable(pid)).is_ok() {
-                process.files.push(exe);
-                self.fail(exe, &Error::new(format!("reading the maps of process {pid}"), error));
-                process.again = self.failed.get(&exe).map(|failed| failed.next);
+                // Not its executable's: others may run that too.
+                let maps = (u64::from(pid), u64::MAX, exe.2, exe.3);
+                process.files.push(maps);
+                self.fail(maps, &Error::new(format!("reading the maps of process {pid}"), error));
+                process.again = self.failed.get(&maps).map(|failed| failed.next);
             }
             Vec::new()
         });
@@ -508,20 +510,36 @@ pub(crate) fn executable(pid: u32) -> PathBuf {
     format!("/proc/{pid}/exe").into()
 }
 
-/// What opens those of these libraries that a process has mapped, wherever they are.
+/// As many C libraries, or whatever is looked for, a process can have: each may be a file that takes
+/// long to read.
+const LIBRARIES_MAX: usize = 16;
+
+/// What opens all files that a process has mapped whose name begins like one of these libraries', wherever
+/// they are: others may have such a name too, and hide none.
 ///
 /// # Errors
 ///
 /// When its mappings cannot be read, or are too many.
 pub(crate) fn mapped_libraries(pid: u32, libraries: &[&str]) -> io::Result<Vec<PathBuf>> {
     let maps = BufReader::new(File::open(format!("/proc/{pid}/maps"))?);
-    let mut found = vec![None; libraries.len()];
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
     procfs::mappings(maps, |mapping| {
-        let is_of = |library: &&str| mapping.name().starts_with(library.as_bytes());
-        if let Some(number) = libraries.iter().position(is_of) {
-            let path = || format!("/proc/{pid}/map_files/{}", mapping.addresses).into();
-            found[number].get_or_insert_with(path);
+        // File systems with subvolumes use a number twice.
+        let file = || (mapping.file.0.to_vec(), mapping.file.1.to_vec(), mapping.path.to_vec());
+        if has_name_of(libraries, mapping.name())
+            && seen.len() <= LIBRARIES_MAX
+            && seen.insert(file())
+        {
+            found.push(format!("/proc/{pid}/map_files/{}", mapping.addresses).into());
         }
     })?;
-    Ok(found.into_iter().flatten().collect())
+    if found.len() > LIBRARIES_MAX {
+        return Err(io::Error::other("it has more libraries of that name than are looked at"));
+    }
+    Ok(found)
+}
+
+fn has_name_of(libraries: &[&str], name: &[u8]) -> bool {
+    libraries.iter().any(|library| name.starts_with(library.as_bytes()))
 }

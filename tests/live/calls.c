@@ -946,11 +946,12 @@ static int wait_for_input(void)
 	return read(0, &byte, 1) >= 0 ? 0 : fail("read");
 }
 
-/* FILE: has it mapped until there is input. */
+/* FILE...: has them mapped until there is input. */
 static int do_map(char **argv)
 {
-	if (!map_code(open(argv[0], O_RDONLY)))
-		return fail("map");
+	for (; *argv; argv++)
+		if (!map_code(open(*argv, O_RDONLY)))
+			return fail("map");
 	say_pid();
 	return wait_for_input();
 }

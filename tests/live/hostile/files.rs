@@ -25,6 +25,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("files_that_become_pipes_are_not_waited_for", files_that_become_pipes_are_not_waited_for),
     ("files_with_another_name_are_the_same", files_with_another_name_are_the_same),
     ("files_of_a_chroot", files_of_a_chroot),
+    ("files_with_alike_names_hide_nothing", files_with_alike_names_hide_nothing),
     ("files_with_stacks_of_their_own", files_with_stacks_of_their_own),
     ("files_that_are_too_many_are_told_of", files_that_are_too_many_are_told_of),
 ];
@@ -323,6 +324,31 @@ fn files_of_a_chroot() -> Result<(), String> {
     let (stdout, _) = finish(running)?;
     check(stdout.contains(r#""produced":7,"delivered":7,"lost":{}"#), || stdout)?;
     fs::remove_dir_all(dir).map_err(text)
+}
+
+/// A C library that nobody else has.
+fn library(dir: &Path, name: &str) -> Result<String, String> {
+    let functions = &[("getaddrinfo", CODE)];
+    let path = dir.join(name);
+    Image { functions, ..Image::default() }.write(&path).map_err(text)?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// What is mapped first may be called almost as a C library, or be another one.
+fn files_with_alike_names_hide_nothing() -> Result<(), String> {
+    let (dir, program) = scene("alike")?;
+    let decoy = library(&dir, "libc.so.6.decoy")?;
+    let own = library(&dir, LIBC)?;
+    let other = scratch_dir("other");
+    let others = library(&other, LIBC)?;
+    let mut running = Running::start(&["gethostlatency", "-n", "nobody"])?;
+    let mapping = Waiting::start(0, &program, &["map", &decoy, &own, &others])?;
+    for _ in [decoy, own, others] {
+        running.wait_for(&format!("in use: uprobe /proc/{}/map_files/", mapping.0.id()))?;
+    }
+    finish(running)?;
+    fs::remove_dir_all(dir).map_err(text)?;
+    fs::remove_dir_all(other).map_err(text)
 }
 
 /// Another name, or other rights, make no other file: each event is seen once.
