@@ -52,9 +52,10 @@ static __always_inline enum call call_of(struct task_struct *parent)
 }
 
 /* In the parent, when the child is complete but does not run yet. */
-SEC("tp_btf/task_newtask")
-int BPF_PROG(on_clone, struct task_struct *child, __u64 flags)
+SEC("tracepoint/task/task_newtask")
+int on_clone(__u64 *ctx)
 {
+	__u64 flags = clone_flags(ctx);
 	__u32 kind = flags & CLONE_THREAD ? KIND_THREAD : KIND_PROCESS;
 	struct record *record;
 
@@ -64,8 +65,9 @@ int BPF_PROG(on_clone, struct task_struct *child, __u64 flags)
 	if (!record)
 		return 0;
 	record->event.flags = flags;
-	record->event.child = child->tgid;
-	record->event.child_tid = child->pid;
+	record->event.child_tid = new_tid(ctx);
+	record->event.child =
+		kind == KIND_THREAD ? bpf_get_current_pid_tgid() >> 32 : record->event.child_tid;
 	record->event.kind = kind;
 	record->event.call = call_of((void *)bpf_get_current_task());
 	record_submit(record, 0);

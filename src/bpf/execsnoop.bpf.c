@@ -85,12 +85,85 @@ static __always_inline void fill_places(struct record *record, struct file *exe,
 }
 
 /*
+ * Threads that start a program which another one runs, like a script's: perf's tracepoint of the
+ * exec does not tell. Those that fail after this go when their room is needed.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 16384);
+} interpreted SEC(".maps");
+
+/* Nothing can be lost of the new program after this; attached with perf's tracepoints only. */
+SEC("tracepoint/sched/sched_prepare_exec")
+int on_prepare_exec(__u64 *ctx)
+{
+	__u32 tid = bpf_get_current_pid_tgid(), len, i, size;
+	__u8 differs = 1;
+	__u64 a, b;
+
+	if (!settings.perf_tracepoints)
+		return 0;
+	len = STRING_LEN(ctx, 0);
+	if (len == STRING_LEN(ctx, 1)) {
+		for (i = 0; i < PATH_MAX / sizeof(a); i++) {
+			size = len - i * sizeof(a);
+			if (size > sizeof(a))
+				size = sizeof(a);
+			a = b = 0;
+			bpf_probe_read_kernel(&a, size, STRING_AT(ctx, 0) + i * sizeof(a));
+			bpf_probe_read_kernel(&b, size, STRING_AT(ctx, 1) + i * sizeof(b));
+			if (a != b)
+				break;
+			if ((i + 1) * sizeof(a) >= len) {
+				bpf_map_delete_elem(&interpreted, &tid);
+				return 0;
+			}
+		}
+	}
+	bpf_map_update_elem(&interpreted, &tid, &differs, BPF_ANY);
+	return 0;
+}
+
+/* The file that was asked for, with a NUL. */
+static __always_inline long path_asked_for(__u64 *ctx, __u8 *to)
+{
+	struct linux_binprm *bprm;
+
+	if (settings.perf_tracepoints)
+		return bpf_probe_read_kernel_str(to, PATH_MAX, STRING_AT(ctx, 0));
+	bprm = (struct linux_binprm *)ctx[2];
+	return bpf_probe_read_kernel_str(to, PATH_MAX, bprm->filename);
+}
+
+/* What runs that file, with a NUL; 0 when nothing does. */
+static __always_inline long interpreter(__u64 *ctx, __u8 *to, __u64 args)
+{
+	struct linux_binprm *bprm;
+	__u32 tid;
+
+	if (settings.perf_tracepoints) {
+		tid = pid_before_exec(ctx);
+		if (bpf_map_delete_elem(&interpreted, &tid))
+			return 0;
+		/* The kernel puts its name before the arguments. */
+		return bpf_probe_read_user_str(to, PATH_MAX, (void *)args);
+	}
+	bprm = (struct linux_binprm *)ctx[2];
+	if (bprm->interp == bprm->filename)
+		return 0;
+	return bpf_probe_read_kernel_str(to, PATH_MAX, bprm->interp);
+}
+
+/*
  * The new program is in place here, whatever call brought it: its arguments
  * are resident, in one piece, and they are what really runs.
  */
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+SEC("tracepoint/sched/sched_process_exec")
+int on_exec(__u64 *ctx)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct record *record;
 	struct event *event;
 	__u64 start, len, at;
@@ -102,24 +175,21 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	if (!record)
 		return 0;
 	event = &record->event;
-	n = bpf_probe_read_kernel_str(record->tail, PATH_MAX, bprm->filename);
+	n = path_asked_for(ctx, record->tail);
 	if (n < 1 || n > PATH_MAX) {
 		record_drop(record, LOST_MEMORY_UNREADABLE);
 		return 0;
 	}
 	event->path_len = at = n;
-	event->interp_len = 0;
-	if (bprm->interp != bprm->filename) {
-		n = bpf_probe_read_kernel_str(record->tail + at, PATH_MAX, bprm->interp);
-		if (n >= 1 && n <= PATH_MAX) {
-			event->interp_len = n;
-			at += n;
-		}
-	}
-	fill_places(record, task->mm->exe_file, &at);
+	start = BPF_CORE_READ(task, mm, arg_start);
+	n = interpreter(ctx, record->tail + at, start);
+	if (n < 1 || n > PATH_MAX)
+		n = 0;
+	event->interp_len = n;
+	at += n;
+	fill_places(record, BPF_CORE_READ(task, mm, exe_file), &at);
 
-	start = task->mm->arg_start;
-	len = task->mm->arg_end - start;
+	len = BPF_CORE_READ(task, mm, arg_end) - start;
 	event->ret = 0;
 	event->args_bytes = len;
 	if (len > settings.max_tail)

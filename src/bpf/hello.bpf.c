@@ -5,8 +5,8 @@
 #include "filter.bpf.h"
 
 /* Every clone, fork and vfork comes by here, in the parent. */
-SEC("tp_btf/task_newtask")
-int BPF_PROG(on_clone, struct task_struct *child, __u64 flags)
+SEC("tracepoint/task/task_newtask")
+int on_clone(void *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	__u32 uid = bpf_get_current_uid_gid();

@@ -54,4 +54,9 @@ static __always_inline __u64 clone_flags(__u64 *ctx)
 	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 32) : CONTEXT(ctx, u64, ARGUMENT(1));
 }
 
+/* The n-th field of perf's that is a string: where it begins, and its length with the NUL. */
+#define STRING(ctx, n) CONTEXT(ctx, u32, 8 + 4 * (n))
+#define STRING_AT(ctx, n) ((void *)(ctx) + (STRING(ctx, n) & 0xffff))
+#define STRING_LEN(ctx, n) (STRING(ctx, n) >> 16)
+
 #endif

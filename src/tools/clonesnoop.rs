@@ -76,7 +76,7 @@ const KNOWN_FLAGS: &[(&str, u64)] = flags! {
 };
 
 const CLONES: Hook =
-    Hook { name: "tp_btf task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+    Hook { name: "tracepoint task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
 
 impl Tool for Clonesnoop {
     const NAME: &'static str = "clonesnoop";

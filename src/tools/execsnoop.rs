@@ -8,6 +8,7 @@ use crate::bpf::shared::types::{collect, path_state};
 use crate::decode::{self, Ancestors, Place, Record};
 use crate::error::{Error, Result};
 use crate::hooks::{At, Hook, Probe};
+use crate::kernel;
 use crate::options::{self, EventOptions};
 use crate::render::{Column, Shown, Value};
 use crate::session::{LEAST_TAIL, Session, Storage, Wants};
@@ -122,9 +123,9 @@ const ANCESTORS: Col =
 /// Successes, and the end of every system call to see failures: each in one place for all calls.
 const SUCCESSES: Probe = Probe::new("on_exec", At::Declared);
 const FAILURES: Probe = Probe::new("on_exec_failed", At::Declared);
-const EXECS: Hook = Hook { name: "tp_btf sched_process_exec", probes: &[SUCCESSES] };
-const EXECS_AND_FAILURES: Hook =
-    Hook { name: "tp_btf sched_process_exec and sys_exit", probes: &[SUCCESSES, FAILURES] };
+/// Where programs are perf's, what the tracepoint of a success does not tell them.
+const PREPARED: Probe = Probe::new("on_prepare_exec", At::Declared);
+const PREPARED_MAP: &str = "interpreted";
 
 impl Tool for Execsnoop {
     const NAME: &'static str = "execsnoop";
@@ -146,9 +147,11 @@ impl Tool for Execsnoop {
         }
         let max_tail = self.max_tail()?;
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = Wants { max_tail, ..Wants::of(&columns) };
+        let without: &[_] = if kernel::preempts_tracepoints() { &[] } else { &[PREPARED_MAP] };
+        let wants = Wants { max_tail, without, ..Wants::of(&columns) };
         let mut storage = Storage::new();
-        let hook = if self.failed { EXECS_AND_FAILURES } else { EXECS };
+        let probes = self.probes();
+        let hook = Hook { name: self.hook_name(), probes: &probes };
         let (skel, links) =
             session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, &[&hook], |_| {})?;
         session.run(skel.object(), links, &columns, |_| true)
@@ -156,6 +159,19 @@ impl Tool for Execsnoop {
 }
 
 impl Execsnoop {
+    fn hook_name(&self) -> &'static str {
+        match self.failed {
+            false => "tracepoint sched_process_exec",
+            true => "tracepoint sched_process_exec and sys_exit",
+        }
+    }
+
+    fn probes(&self) -> Vec<Probe<'static>> {
+        let prepared = kernel::preempts_tracepoints().then_some(PREPARED);
+        let failures = self.failed.then_some(FAILURES);
+        prepared.into_iter().chain([SUCCESSES]).chain(failures).collect()
+    }
+
     /// A record must fit the buffer, and another one beside it.
     fn max_tail(&self) -> Result<u32> {
         let room = self.options.buffer / 2;

@@ -31,7 +31,7 @@ const COLUMNS: &[Col] = &[
 ];
 
 const CLONES: Hook =
-    Hook { name: "tp_btf task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+    Hook { name: "tracepoint task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
 
 impl Tool for Hello {
     const NAME: &'static str = "hello";
