@@ -6,6 +6,9 @@ DESTDIR ?=
 ARGS ?= execsnoop
 # Kernels for `make test`: series like 6.12, `newest`, or `all`.
 KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
+# Which of them run every live case: the `ends` of the list, between which the others share them,
+# `all`, or `none`.
+WHOLE ?= ends
 # arm64 kernels for `make test`, like `6.12 newest`; none without.
 ARM64 ?=
 
@@ -42,9 +45,9 @@ static: ## build one file that needs no library, for TARGET=aarch64-unknown-linu
 	scripts/static $(TARGET)
 	@ls -l target/$(TARGET)/static/ebtools
 
-test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all widens it, CASES=exec narrows the cases
+test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all WHOLE=all widens it, CASES=exec narrows the cases
 	ARM64='$(ARM64)' scripts/setup build test
-	KERNELS='$(KERNELS)' ARM64='$(ARM64)' CASES='$(CASES)' scripts/test
+	KERNELS='$(KERNELS)' WHOLE='$(WHOLE)' ARM64='$(ARM64)' CASES='$(CASES)' scripts/test
 
 bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 8 minutes, as root
 	cargo bench --locked --bench peers --no-run

@@ -31,10 +31,10 @@ libraries() {
 	echo "$system/usr/lib/ld-linux-aarch64.so.1"
 }
 
-compile() { # OUTPUT ARGS...
+compile() { # OUTPUT ARGS...: clang leaves callers out of the stack that return what they call.
 	local lld
 	lld=$(rustc --print sysroot)/lib/rustlib/$(uname -m)-unknown-linux-gnu/bin/gcc-ld/ld.lld
-	"$("$here/../../scripts/clang")" --target=aarch64-linux-gnu --sysroot="$system" --ld-path="$lld" -O1 -o "$@"
+	"$("$here/../../scripts/clang")" --target=aarch64-linux-gnu --sysroot="$system" --ld-path="$lld" -O1 -fno-optimize-sibling-calls -o "$@"
 }
 
 readline_library() { echo "$system$folder/libreadline.so.8"; }

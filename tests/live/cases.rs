@@ -2,6 +2,10 @@
 
 use crate::case::{CASE, Case, Need, first_way};
 
+/// Where system calls begin in the kernel.
+const SYSTEM_CALL: &str =
+    if cfg!(target_arch = "aarch64") { "el0_svc" } else { "entry_SYSCALL_64" };
+
 const OPEN_FIELDS: &str = "comm,fd,errno,flags,path,full_path";
 const OPENS: Case = Case {
     command: &["sh", "-c", "cd $DIR; : >f; exec $CALLS opens $DIR f"],
@@ -1425,7 +1429,7 @@ pub(crate) const CASES: &[Case] = &[
         code: 128 + 15,
         also: |run| {
             let lines = run.json()?;
-            let in_call = |line: &serde_json::Value| line["stack"].to_string().contains("entry_SYSCALL_64");
+            let in_call = |line: &serde_json::Value| line["stack"].to_string().contains(SYSTEM_CALL);
             let user = |line: &serde_json::Value| line["stack"].to_string().contains("do_getppids");
             let good = lines.iter().any(in_call) && !lines.iter().any(user);
             if good { Ok(()) } else { Err("not stacks of the kernel alone".into()) }

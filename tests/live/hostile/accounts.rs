@@ -16,11 +16,17 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
 /// The most keys that a table has.
 const KEYS_MAX: u64 = 16384;
 
+/// More than the 4096 keys of a batch.
+const KEYS: u64 = 5000;
+
+/// More than the table holds.
+const TOO_MANY: u64 = KEYS_MAX + 600;
+
 /// More than a batch of keys, in one interval and in several.
 fn counts_of_many_names_are_all_shown() -> Result<(), String> {
     for interval in ["90", "0.02"] {
         let args = ["opensnoop", "--count=comm", "-i", interval, "--json"];
-        let run = run(&[], &args, &["$CALLS", "names", "16000"]);
+        let run = run(&[], &args, &["$CALLS", "names", &KEYS.to_string()]);
         let rows = counts(&run, |row| is_text(row, "comm", "name"))?;
         let lost = lost(&run)?;
         // While the kernel reads a table it runs no programs of kprobe.multi on that CPU; since Linux
@@ -29,8 +35,8 @@ fn counts_of_many_names_are_all_shown() -> Result<(), String> {
             [(reason, count)] if reason == "recursion" && !is_before(7, 0) => *count,
             _ => 0,
         };
-        let good = rows.len() as u64 + skipped >= 16_000
-            && rows.len() <= 16_000
+        let good = rows.len() as u64 + skipped >= KEYS
+            && rows.len() as u64 <= KEYS
             && rows.iter().all(|count| *count == 1);
         check(good && (skipped > 0 || lost.is_empty()), || wrong(&rows, &run))?;
     }
@@ -39,27 +45,27 @@ fn counts_of_many_names_are_all_shown() -> Result<(), String> {
 
 fn names_beyond_the_table_are_counted() -> Result<(), String> {
     let args = ["opensnoop", "--count=comm", "-i", "90", "--json"];
-    let run = run(&[], &args, &["$CALLS", "names", "20000"]);
+    let run = run(&[], &args, &["$CALLS", "names", &TOO_MANY.to_string()]);
     let names = counts(&run, |row| is_text(row, "comm", "name"))?;
     let all = counts(&run, |_| true)?;
-    let beyond = 20_000 - names.len() as u64;
+    let beyond = TOO_MANY - names.len() as u64;
     let good = all.len() as u64 == KEYS_MAX && lost(&run)? == [("map_full".into(), beyond)];
     check(good, || wrong(&names, &run))
 }
 
 fn packets_of_many_sources_are_all_shown() -> Result<(), String> {
     let args = ["xdpfilter", "lo", "--by", "src", "-i", "90", "--json"];
-    let run = run(IN_NETWORK, &args, &["$CALLS", "sources", "lo", "16000"]);
+    let run = run(IN_NETWORK, &args, &["$CALLS", "sources", "lo", &KEYS.to_string()]);
     let rows = counts(&run, |row| row["protocol"] == "udp")?;
-    let good = rows.len() == 16_000 && rows.iter().all(|count| *count == 1);
+    let good = rows.len() as u64 == KEYS && rows.iter().all(|count| *count == 1);
     check(good && lost(&run)?.is_empty(), || wrong(&rows, &run))
 }
 
 fn packets_beyond_the_table_are_counted() -> Result<(), String> {
     let args = ["xdpfilter", "lo", "--by", "src", "-i", "90", "--json"];
-    let run = run(IN_NETWORK, &args, &["$CALLS", "sources", "lo", "20000"]);
+    let run = run(IN_NETWORK, &args, &["$CALLS", "sources", "lo", &TOO_MANY.to_string()]);
     let rows = counts(&run, |_| true)?;
-    let beyond = 20_000 - KEYS_MAX;
+    let beyond = TOO_MANY - KEYS_MAX;
     let good = rows.len() as u64 == KEYS_MAX && lost(&run)? == [("map_full".into(), beyond)];
     check(good, || wrong(&rows, &run))
 }

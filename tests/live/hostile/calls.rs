@@ -159,6 +159,22 @@ fn calls_that_block(hook: &str, need: Need) -> Result<(), String> {
     check(exact, || format!("stayed: {produced} {delivered} {lost}"))
 }
 
+/// How many of the functions one call is, seen once without a loss: a kernel that preempts programs
+/// may skip one in any call, but not in all of them.
+fn calls_of_one(hook: &str, functions: &str) -> Result<u64, String> {
+    const TRIES: usize = 10;
+    for _ in 0..TRIES {
+        let (each, _, lost) = measure(hook, functions, &["poll", "0", "1", "end"])?;
+        if skipped(&lost) == 0 {
+            check(each >= 2 && lost == serde_json::json!({}), || format!("one: {each} {lost}"))?;
+            return Ok(each);
+        }
+        let may_skip = hook == "fexit" && !is_before(6, 14);
+        check(may_skip, || format!("one call: {each} {lost}"))?;
+    }
+    Err(format!("one call is skipped {TRIES} times"))
+}
+
 /// Of a function and the one that it calls, the kernel has no pending returns of the inner one: the
 /// outer one's return is not taken for the inner's.
 fn calls_within_others(hook: &str, need: Need) -> Result<(), String> {
@@ -167,8 +183,7 @@ fn calls_within_others(hook: &str, need: Need) -> Result<(), String> {
     for function in ["__x64_sys_poll", "do_sys_poll", "__x64_sys_ppoll"] {
         check(has_function(function), || format!("skipped: this kernel has no {function}"))?;
     }
-    let (each, _, lost) = measure(hook, BOTH, &["poll", "0", "1", "end"])?;
-    check(each >= 2 && lost == serde_json::json!({}), || format!("one call: {each} {lost}"))?;
+    let each = calls_of_one(hook, BOTH)?;
     let (produced, delivered, lost) = measure(hook, BOTH, &["ppoll", "40", "200", "end"])?;
     let outer = hook == "kprobe-multi" || delivered >= 200;
     let exact =
