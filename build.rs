@@ -1,6 +1,8 @@
 //! Compiles `src/bpf/*.bpf.c` and makes a libbpf-cargo skeleton of each, in `OUT_DIR`;
 //! `skeletons.rs` there has a module for each, with the name of its file.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use libbpf_cargo::SkeletonBuilder;
+use libbpf_rs::btf::{Btf, BtfKind, BtfType, TypeId};
 
 #[path = "build/clang.rs"]
 mod clang;
@@ -54,7 +57,8 @@ fn build() -> Result<()> {
         .chain([root.join("build.rs")]);
     let newest_common = common.map(|path| modified(&path)).max().flatten();
     build.all(&sources, newest_common)?;
-    write_modules(&build.out, &sources)
+    write_modules(&build.out, &sources)?;
+    write_types(&build.out, &sources)
 }
 
 struct Build {
@@ -139,6 +143,29 @@ fn compress(object: &Path, skeleton: &Path) -> Result<()> {
          std::sync::LazyLock::new(|| crate::bpf::unpack(include_bytes!({packed:?})));\n}}\n"
     );
     write(skeleton, &format!("{code}{data}"))
+}
+
+/// The names of the types that the objects know, among them all of the kernel's that they read:
+/// `src/kernel_types.rs`. A name that ends in `___something` is one of several forms of a type.
+fn write_types(out: &Path, sources: &[PathBuf]) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for source in sources {
+        let object = out.join(format!("{}.o", tool_name(source)));
+        let types = Btf::from_path(&object).map_err(|error| format!("{object:?}: {error}"))?;
+        for number in (1u32..).take(types.len()) {
+            let Some(found) = types.type_by_id::<BtfType<'_>>(TypeId::from(number)) else {
+                continue;
+            };
+            let Some(name) = found.name().and_then(OsStr::to_str) else { continue };
+            let is_composite = found.is_composite() || found.is_any_enum();
+            if is_composite || found.kind() == BtfKind::Typedef {
+                names.insert(name.split("___").next().unwrap_or(name).to_string());
+            }
+        }
+    }
+    let names = names.into_iter().collect::<Vec<_>>();
+    let doc = "/// Types of the kernel that are read, and others.";
+    write(&out.join("types.rs"), &format!("{doc}\nconst NAMED_TYPES: &[&str] = &{names:?};\n"))
 }
 
 /// One Rust module a skeleton. `Plain` says: any bytes are a valid value of the type.

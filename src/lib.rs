@@ -31,6 +31,7 @@ mod hist;
 mod hooks;
 mod image;
 mod kernel;
+mod kernel_types;
 mod libraries;
 mod loss;
 mod messages;

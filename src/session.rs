@@ -22,6 +22,7 @@ use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook, Links};
 use crate::kernel;
+use crate::kernel_types;
 use crate::messages::say;
 use crate::options::{
     CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
@@ -240,7 +241,7 @@ impl<'a> Session<'a> {
                 refuse(group[0], error);
                 continue;
             }
-            let mut open = B::default().open(storage).doing("preparing the BPF program")?;
+            let mut open = open::<B>(storage).doing("preparing the BPF program")?;
             self.configure(open.open_object_mut(), group[0], wants)?;
             // Not every kernel has the function, or tells its type.
             if let Err(error) = group[0].set_targets(open.open_object_mut()) {
@@ -511,6 +512,17 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+fn open<'o, B>(storage: &'o mut MaybeUninit<OpenObject>) -> libbpf_rs::Result<B::Output>
+where
+    B: SkelBuilder<'o> + Default,
+{
+    let mut builder = B::default();
+    if let Some(types) = kernel_types::path() {
+        builder.object_builder_mut().btf_custom_path(types)?;
+    }
+    builder.open(storage)
 }
 
 fn at_least_one(len: usize) -> u32 {

@@ -2,10 +2,13 @@
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::slice;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,6 +19,7 @@ use libbpf_rs::libbpf_sys::{
 use libbpf_rs::{Map, MapCore as _};
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
@@ -34,6 +38,17 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
         bpf_obj_get_info_by_fd(program.as_raw_fd(), (&raw mut info).cast(), &raw mut size)
     };
     if failed == 0 { info.recursion_misses } else { 0 }
+}
+
+/// The kernel's own types in its own memory, never to change; before Linux 6.16 they have to be
+/// read.
+pub(crate) fn map_kernel_types(file: &File) -> Option<&'static [u8]> {
+    let len = NonZeroUsize::new(usize::try_from(file.metadata().ok()?.len()).ok()?)?;
+    // SAFETY: the kernel maps what is there for reading, in whole, and nobody unmaps it again.
+    unsafe {
+        let start = mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, file, 0).ok()?;
+        Some(slice::from_raw_parts(start.as_ptr().cast(), len.get()))
+    }
 }
 
 /// Keys and values of a map, one after the other.
