@@ -448,7 +448,8 @@ impl<'a> Session<'a> {
     fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: &Wants) -> Result<()> {
         self.choose_programs(object, hook);
         let mut settings = self.settings(wants);
-        settings.perf_tracepoints = tracepoints::choose(object)?.into();
+        let as_perf = tracepoints::choose(object).map_err(|error| no_types().unwrap_or(error))?;
+        settings.perf_tracepoints = as_perf.into();
         self.configure_maps(object, &settings, wants)
     }
 
@@ -557,14 +558,21 @@ fn identify_tracer(object: &Object) -> Result<()> {
     Ok(())
 }
 
+const LOADING: &str = "loading the BPF program";
+
+/// Without types no program can be loaded.
+fn no_types() -> Option<Error> {
+    let error = Error::new(LOADING, "this kernel has no type information (BTF)")
+        .hint("a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
+    (!Path::new("/sys/kernel/btf/vmlinux").exists()).then_some(error)
+}
+
 /// Why the kernel did not take the program, as far as can be told.
 fn explain_load(error: &libbpf_rs::Error) -> Error {
-    let doing = "loading the BPF program";
-    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        return Error::new(doing, "this kernel has no type information (BTF)")
-            .hint("a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
+    if let Some(error) = no_types() {
+        return error;
     }
-    let failure = Error::new(doing, error);
+    let failure = Error::new(LOADING, error);
     // EPERM; the verifier says EACCES.
     if error.to_string().contains("(os error 1)") {
         return failure.hint(
