@@ -29,7 +29,7 @@ TARGET ?= x86_64-unknown-linux-musl
 # Where zsh finds completions: /usr/share/zsh/vendor-completions for a package of Debian.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 
-.PHONY: build run manual static test bench fuzz lint fmt install uninstall deb deb-test sources release reproducible container clean help setup
+.PHONY: build run manual static test bench fuzz lint fmt install uninstall deb deb-test sources crate release reproducible container clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -94,6 +94,10 @@ deb-test: deb ## install that in clean Debian 12 and 13, use and purge it, and l
 sources: ## archives of the sources and of all crates, for distributions, and Debian's source package
 	scripts/setup build deb
 	scripts/deb --source
+
+crate: ## make the crate, as for a registry, and install it from its archive
+	scripts/setup build
+	scripts/crate
 
 release: static ## the static file with its parts, their licences and checksums, in target/dist
 	scripts/setup release
