@@ -29,7 +29,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // A tool that is named needs no others: making their command lines takes time and memory.
     let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
     let mut command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
-    if args.windows(2).any(|pair| pair[0] == "--fields" && pair[1] == "help") {
+    let asks = |pair: &[OsString]| pair[0] == "--fields" && pair[1] == "help";
+    if args.windows(2).any(asks) || args.iter().any(|arg| arg == "--fields=help") {
         command_line = command_line.mut_subcommands(without_arguments);
     }
     let matches = match command_line.try_get_matches_from(args) {

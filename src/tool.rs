@@ -7,12 +7,10 @@ use clap::{ArgMatches, Command};
 use crate::error::Result;
 use crate::page;
 
-/// A tool: its options are its fields.
+/// A tool: its options are its fields, and its own comment is the line that says what it shows.
 pub(crate) trait Tool: clap::Args {
     /// The subcommand.
     const NAME: &'static str;
-    /// One line: what it shows.
-    const ABOUT: &'static str;
     /// `docs/tools/NAME.md`.
     const PAGE: &'static str;
     /// Two or three: arguments, and what they are for.
@@ -53,7 +51,7 @@ fn command<T: Tool>(command: Command) -> Command {
         .map(|(args, what)| format!("  ebtools {} {args:width$}  {what}\n", T::NAME));
     let examples = format!("Examples:\n{}", examples.collect::<String>());
     let page = format!("{examples}\n{}", page::plain(T::PAGE));
-    T::augment_args(command.about(T::ABOUT).after_help(examples).after_long_help(page))
+    T::augment_args(command.after_help(examples).after_long_help(page))
 }
 
 fn run<T: Tool>(matches: &ArgMatches) -> clap::error::Result<Result<()>> {

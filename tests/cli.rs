@@ -62,7 +62,8 @@ fn help_of_a_tool_has_examples() {
 #[test]
 fn fields_of_each_tool_are_explained() {
     for tool in TOOLS {
-        let output = ebtools(&[tool, "--fields", "help"]);
+        let output = ebtools(&[tool, "--fields=help"]);
+        assert_eq!(output.stdout, ebtools(&[tool, "--fields", "help"]).stdout);
         let said = stdout(&output);
         assert!(said.starts_with("FIELD "), "{tool}: {said}{}", stderr(&output));
         let explained = said.lines().filter(|line| line.split_whitespace().count() > 3);

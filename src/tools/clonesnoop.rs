@@ -80,7 +80,6 @@ const CLONES: Hook =
 
 impl Tool for Clonesnoop {
     const NAME: &'static str = "clonesnoop";
-    const ABOUT: &'static str = "Show new processes and threads";
     const PAGE: &'static str = include_str!("../../docs/tools/clonesnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--count=uid", "how many each user starts every second"),

@@ -129,7 +129,6 @@ const PREPARED_MAP: &str = "interpreted";
 
 impl Tool for Execsnoop {
     const NAME: &'static str = "execsnoop";
-    const ABOUT: &'static str = "Show programs that start";
     const PAGE: &'static str = include_str!("../../docs/tools/execsnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "failed attempts too, with the time"),

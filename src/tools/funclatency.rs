@@ -166,7 +166,6 @@ impl Target {
 
 impl Tool for Funclatency {
     const NAME: &'static str = "funclatency";
-    const ABOUT: &'static str = "Show how long functions take, of the kernel and of programs";
     const PAGE: &'static str = include_str!("../../docs/tools/funclatency.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),

@@ -166,7 +166,6 @@ const LOOKUPS_BY_COOKIE: Hook = Hook {
 
 impl Tool for Gethostlatency {
     const NAME: &'static str = "gethostlatency";
-    const ABOUT: &'static str = "Show names that are looked up, and how long it takes";
     const PAGE: &'static str = include_str!("../../docs/tools/gethostlatency.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-a -- curl -s example.org", "what a command looks up and finds"),

@@ -35,7 +35,6 @@ const CLONES: Hook =
 
 impl Tool for Hello {
     const NAME: &'static str = "hello";
-    const ABOUT: &'static str = "Say hello for each new process or thread";
     const PAGE: &'static str = include_str!("../../docs/tools/hello.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] =
         &[("-- sh -c 'date; date'", "what a command starts"), ("--count=uid", "clones by user")];

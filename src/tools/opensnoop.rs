@@ -169,7 +169,6 @@ const SYS_EXIT: Hook = Hook {
 
 impl Tool for Opensnoop {
     const NAME: &'static str = "opensnoop";
-    const ABOUT: &'static str = "Show who opens which file";
     const PAGE: &'static str = include_str!("../../docs/tools/opensnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -n nginx", "what one program fails to open"),

@@ -72,7 +72,6 @@ const COLUMNS: &[Col] = &[
 
 impl Tool for Probes {
     const NAME: &'static str = "probes";
-    const ABOUT: &'static str = "List what can be traced: functions, tracepoints, USDT probes";
     const PAGE: &'static str = include_str!("../../docs/tools/probes.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("'vfs_*'", "functions and tracepoints of the kernel"),

@@ -195,7 +195,6 @@ const SAMPLES_OF_CPUS: Hook =
 
 impl Tool for Profile {
     const NAME: &'static str = "profile";
-    const ABOUT: &'static str = "Show where the processors spend their time, by sampling stacks";
     const PAGE: &'static str = include_str!("../../docs/tools/profile.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-d 10", "the functions that took the most of ten seconds"),

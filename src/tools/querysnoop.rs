@@ -142,7 +142,6 @@ const QUERIES: Hook = Hook {
 
 impl Tool for Querysnoop {
     const NAME: &'static str = "querysnoop";
-    const ABOUT: &'static str = "Show queries of PostgreSQL, MySQL and MariaDB";
     const PAGE: &'static str = include_str!("../../docs/tools/querysnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "the queries of all servers that run"),

@@ -66,7 +66,6 @@ const FUNCTIONS: Way =
 
 impl Tool for Readline {
     const NAME: &'static str = "readline";
-    const ABOUT: &'static str = "Show what is typed into bash";
     const PAGE: &'static str = include_str!("../../docs/tools/readline.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-U", "with the user's number"),

@@ -172,7 +172,6 @@ const CALLS_AND_TIMES: Hook = Hook {
 
 impl Tool for Syscount {
     const NAME: &'static str = "syscount";
-    const ABOUT: &'static str = "Count system calls: which, whose, how many fail, how long";
     const PAGE: &'static str = include_str!("../../docs/tools/syscount.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-T 10", "the ten most frequent calls, every second"),

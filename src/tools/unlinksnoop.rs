@@ -203,7 +203,6 @@ const SYS_EXIT: &Hook<'_> = &Hook {
 
 impl Tool for Unlinksnoop {
     const NAME: &'static str = "unlinksnoop";
-    const ABOUT: &'static str = "Show who deletes which file or directory";
     const PAGE: &'static str = include_str!("../../docs/tools/unlinksnoop.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--path '/var/lib/*'", "deletes below one directory"),

@@ -229,7 +229,6 @@ const PACKETS: Hook = Hook { name: "XDP", probes: &[Probe::new("on_packet", At::
 
 impl Tool for Xdpfilter {
     const NAME: &'static str = "xdpfilter";
-    const ABOUT: &'static str = "Count the packets that an interface receives, and drop some";
     const PAGE: &'static str = include_str!("../../docs/tools/xdpfilter.md");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("eth0", "what comes in, by protocol, every second"),
