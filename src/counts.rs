@@ -1,32 +1,24 @@
 //! `--count`: the kernel counts, a report each interval.
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::cell::RefCell;
 
 use libbpf_rs::Object;
 
 use crate::bpf::shared::types::count_key;
 use crate::decode::{Header, Record, c_str};
-use crate::ending::{Ending, Intervals};
 use crate::error::Result;
-use crate::hooks::Attached;
-use crate::loss::InKernel;
+use crate::lifecycle::{Counted, Source};
 use crate::options::CountBy;
 use crate::render::{Column, Lines, Value};
 use crate::report::{Report, boottime_ns};
 use crate::tables::Tables;
-
-/// How long the end of the command, or a signal, may go unnoticed.
-const TICK: Duration = Duration::from_millis(50);
-/// How long losses, and what is to be attached to, may go unnoticed.
-const CARE: Duration = Duration::from_secs(1);
 
 /// The tables of count.bpf.h.
 pub(crate) const COUNT_TABLE: &str = "count_table";
 
 /// One line of a report.
 #[derive(Debug)]
-struct Count {
+pub(crate) struct Count {
     key: [u8; 16],
     /// Which of the tool's kinds, by number and name.
     kind: (u32, &'static str),
@@ -49,7 +41,7 @@ const UID: Column<Count> = Column::new("UID", "uid", 6, "", |r| Value::Uint(r.ev
 const PID: Column<Count> = Column::new("PID", "pid", 7, "", |r| Value::Uint(r.event.number()));
 
 /// The columns of a report.
-fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
+pub(crate) fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
     let by = match by {
         CountBy::All => None,
         CountBy::Comm => Some(&COMM),
@@ -60,59 +52,25 @@ fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
     [Some(&TIME), by, kind, Some(&COUNT)].into_iter().flatten().collect()
 }
 
-/// Counts events and reports them each interval, until the end is reached.
-pub(crate) fn intervals<A: Attached>(
-    object: &Object,
-    attached: A,
+/// Counts events, and shows them each interval.
+pub(crate) fn of<'a>(
+    object: &'a Object,
     by: CountBy,
-    kinds: &[&'static str],
-    interval: Option<Duration>,
-    mut report: Report,
-    ending: Ending,
-) -> Result<()> {
-    let columns = columns(by, kinds);
+    kinds: &'static [&'static str],
+    columns: &'a [&'a Column<Count>],
+    report: &'a RefCell<Report>,
+) -> Result<impl Source + 'a> {
     let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
-    let lines = report.lines("interval", &columns);
-    every(interval, object, attached, report, ending, |report, _| {
+    let lines = report.borrow_mut().lines("interval", columns);
+    let show = move |report: &mut Report, _| {
         let mut counts = Vec::new();
         let read = tables.turn(|key, count| {
             counts.push(Count { key: key.bytes, kind: kind(kinds, key.kind), count });
         });
         show(report, by, kinds, &lines, counts);
         read
-    })
-}
-
-/// Calls `show` each interval, if there is one, with its length, until the end is reached, and once
-/// more after that: then everything is detached. What fails ends the run, and what was counted by
-/// then is shown.
-pub(crate) fn every<A: Attached>(
-    interval: Option<Duration>,
-    object: &Object,
-    mut attached: A,
-    mut report: Report,
-    mut ending: Ending,
-    mut show: impl FnMut(&mut Report, Duration) -> Result<()>,
-) -> Result<()> {
-    let mut intervals = Intervals::new(ending.began, interval);
-    let mut care = Instant::now() + CARE;
-    let mut done = Ok(());
-    while !ending.reached() && !report.has_failed() && done.is_ok() {
-        if let Some(length) = intervals.ended() {
-            done = show(&mut report, length);
-            report.flush();
-        }
-        if care <= Instant::now() {
-            care = Instant::now() + CARE;
-            done = done.and_then(|()| report.lost(object)).and_then(|()| attached.refresh(object));
-        }
-        sleep(intervals.wait(TICK));
-    }
-    report.unattached(attached.unattached());
-    drop(attached);
-    let kernel = InKernel::of(object);
-    let shown = show(&mut report, intervals.rest());
-    report.finish(kernel, done.and(shown))
+    };
+    Ok(Counted { report, show })
 }
 
 fn show(

@@ -1,9 +1,9 @@
 //! Linux tracing tools on eBPF, in one binary.
 //!
 //! `cli` finds the tool that is asked for, in the table of `tools`. A tool opens a `session`, which
-//! loads its BPF program, attaches it (`hooks`), and streams what the kernel saw through `decode`
-//! and `render` to standard output, while `loss` keeps the accounts. `CONTRIBUTING.md` says how
-//! to add a tool.
+//! loads its BPF program and attaches it (`hooks`); `lifecycle` is its run: what the kernel saw goes
+//! from a source (`stream`, `counts`, `trace_pipe`) through `decode` and `render` to standard output,
+//! while `loss` keeps the accounts. `CONTRIBUTING.md` says how to add a tool.
 //!
 //! This is the binary's inside, not a library with a stable interface: what is public is so for
 //! the tests.
@@ -33,6 +33,7 @@ mod image;
 mod kernel;
 mod kernel_types;
 mod libraries;
+mod lifecycle;
 mod loss;
 mod messages;
 mod names;

@@ -177,7 +177,7 @@ impl Report {
     /// # Errors
     ///
     /// `done`, or when the output failed.
-    pub(crate) fn finish(self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+    pub(crate) fn finish(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
         let done = self.close(kernel, done);
         if hooks::is_detaching() {
             ending::leave(done);
@@ -185,7 +185,7 @@ impl Report {
         done
     }
 
-    fn close(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+    fn close(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
         self.flush();
         if self.pipe_is_closed() {
             return done;
@@ -220,7 +220,7 @@ impl Report {
         }
         done.and_then(|()| match self.output.failure() {
             // A pipe may be closed at any time, just now too.
-            None => self.error.map_or(Ok(()), Err),
+            None => self.error.take().map_or(Ok(()), Err),
             Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             Some(error) => Err(Error::new("writing to standard output", error)),
         })

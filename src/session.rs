@@ -1,5 +1,6 @@
 //! A tool's run: check, open, configure, load, attach; then `stream` or `counts` does the work.
 
+use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
 use std::path::Path;
@@ -23,6 +24,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::hooks::{self, Attached, Hook, Links};
 use crate::kernel;
 use crate::kernel_types;
+use crate::lifecycle::{self, Counted};
 use crate::messages::say;
 use crate::options::{
     CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
@@ -32,9 +34,9 @@ use crate::processes;
 use crate::render::escape;
 use crate::render::{Column, Lines};
 use crate::report::Report;
-use crate::stream::{self, Consumer, Rows};
+use crate::stream::{Consumer, Reader, Ring, Rows};
 use crate::sys;
-use crate::trace_pipe::{self, Message};
+use crate::trace_pipe::{self, Message, Messages};
 use crate::tracepoints;
 
 /// Slots of scratch memory a CPU has.
@@ -305,13 +307,15 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
-        let mut report = self.report();
+        let report = RefCell::new(self.report());
         if let Some(by) = self.count {
-            return self.count(object, attached, by, report, self.begin(&[])?);
+            return self.count(object, attached, by, &report);
         }
-        let rows = Rows::new(&mut report, columns, wanted);
+        let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
         let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
-        stream::events(object, attached, None, rows, report, self.begin(needs)?)
+        let reader = Reader::new(rows, &report);
+        let ring = Ring::of(object, &reader)?;
+        lifecycle::run(object, attached, None, ring, &report, self.begin(needs)?)
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
@@ -321,9 +325,10 @@ impl<'a> Session<'a> {
         attached: impl Attached,
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
-        let mut report = self.report();
-        let consumer = consumer(&mut report);
-        stream::events(object, attached, self.interval, consumer, report, self.begin(&[])?)
+        let report = RefCell::new(self.report());
+        let reader = Reader::new(consumer(&mut report.borrow_mut()), &report);
+        let ring = Ring::of(object, &reader)?;
+        lifecycle::run(object, attached, self.interval, ring, &report, self.begin(&[])?)
     }
 
     /// The run begins now, with the rights that it needs and no more.
@@ -342,14 +347,12 @@ impl<'a> Session<'a> {
         attached: impl Attached,
         columns: &[&Column<Message>],
     ) -> Result<()> {
-        let report = self.report();
-        match self.count {
-            None => {
-                let pipe = trace_pipe::open()?;
-                trace_pipe::messages(object, attached, pipe, columns, report, self.begin(&[])?)
-            }
-            Some(by) => self.count(object, attached, by, report, self.begin(&[])?),
+        let report = RefCell::new(self.report());
+        if let Some(by) = self.count {
+            return self.count(object, attached, by, &report);
         }
+        let messages = Messages::new(trace_pipe::open()?, columns, &report);
+        lifecycle::run(object, attached, None, messages, &report, self.begin(&[])?)
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more behind
@@ -361,16 +364,11 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
-        let mut report = self.report();
-        let lines = report.lines("interval", columns);
-        counts::every(
-            self.interval,
-            object,
-            attached,
-            report,
-            self.begin(&[])?,
-            |report, length| show(report, &lines, length),
-        )
+        let report = RefCell::new(self.report());
+        let lines = report.borrow_mut().lines("interval", columns);
+        let show = |report: &mut Report, length| show(report, &lines, length);
+        let counted = Counted { report: &report, show };
+        lifecycle::run(object, attached, self.interval, counted, &report, self.begin(&[])?)
     }
 
     fn count(
@@ -378,11 +376,11 @@ impl<'a> Session<'a> {
         object: &Object,
         attached: impl Attached,
         by: CountBy,
-        report: Report,
-        ending: Ending,
+        report: &RefCell<Report>,
     ) -> Result<()> {
-        let interval = self.interval;
-        counts::intervals(object, attached, by, self.kinds, interval, report, ending)
+        let columns = counts::columns(by, self.kinds);
+        let counts = counts::of(object, by, self.kinds, &columns, report)?;
+        lifecycle::run(object, attached, self.interval, counts, report, self.begin(&[])?)
     }
 
     fn follow(&self) -> follow {

@@ -13,18 +13,15 @@ use plain::Plain;
 
 use crate::cgroups::Containers;
 use crate::decode::Record;
-use crate::ending::{Ending, Intervals};
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, Attached};
-use crate::loss::{self, InKernel};
+use crate::hooks;
+use crate::lifecycle::Source;
+use crate::loss;
 use crate::render::{Column, Lines};
 use crate::report::Report;
 use crate::signals;
 
-/// How long an event may wait in the ring before the reader looks.
-const TICK: Duration = Duration::from_millis(50);
-/// How often lost events are told of, and what is attached is looked after.
-const SECOND: Duration = Duration::from_secs(1);
+const READING: &str = "reading events";
 /// How long a record at the end may take to be finished, and how often it is looked for.
 const PATIENCE: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -70,98 +67,71 @@ impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
     }
 }
 
-/// Reads until the end is reached, detaches, reads what is left, and closes the accounts, whatever
-/// has failed. Intervals, if there are any, end in between, and the last one at the end.
-pub(crate) fn events<E: Plain, A: Attached>(
-    object: &Object,
-    mut attached: A,
-    interval: Option<Duration>,
-    consumer: impl Consumer<E>,
-    report: Report,
-    mut ending: Ending,
-) -> Result<()> {
-    let reader = RefCell::new(Reader {
-        consumer,
-        report,
-        intervals: Intervals::new(ending.began, interval),
-        taken: 0,
-        batch: 0,
-        broken: None,
-        event: PhantomData,
-    });
-    let map = hooks::map(object, "events")?;
-    let mut builder = RingBufferBuilder::new();
-    builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing("reading events")?;
-    let ring = builder.build().doing("reading events")?;
-    let filled = Filled::new(&map)?;
-    let followed = follow(object, &mut attached, &ring, &reader, filled, &mut ending);
-    reader.borrow_mut().report.unattached(attached.unattached());
-    drop(attached);
-    let kernel = InKernel::of(object);
-    let drained = drain(&ring, &reader, kernel.as_ref().map_or(0, |kernel| kernel.submitted));
-    drop(ring);
-    reader.into_inner().finish(kernel, followed.and(drained))
+/// The ring that the kernel side puts events into.
+pub(crate) struct Ring<'r, E, C> {
+    ring: RingBuffer<'r>,
+    filled: Filled,
+    reader: &'r RefCell<Reader<'r, E, C>>,
 }
 
-/// Until the end.
-fn follow<E: Plain, C: Consumer<E>>(
-    object: &Object,
-    attached: &mut impl Attached,
-    ring: &RingBuffer<'_>,
-    reader: &RefCell<Reader<E, C>>,
-    mut filled: Filled,
-    ending: &mut Ending,
-) -> Result<()> {
-    let mut second = Instant::now() + SECOND;
-    while !ending.reached() && !reader.borrow_mut().is_done() {
-        if reader.borrow().batch < BATCH {
-            filled.wait(TICK)?;
-        }
-        reader.borrow_mut().batch = 0;
-        pass(ring.consume())?;
-        let mut reader = reader.borrow_mut();
-        reader.interval();
-        reader.report.flush();
-        if Instant::now() >= second {
-            second = Instant::now() + SECOND;
-            reader.report.lost(object)?;
-            attached.refresh(object)?;
-        }
+impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
+    pub(crate) fn of(object: &Object, reader: &'r RefCell<Reader<'r, E, C>>) -> Result<Self> {
+        let map = hooks::map(object, "events")?;
+        let mut builder = RingBufferBuilder::new();
+        builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing(READING)?;
+        let ring = builder.build().doing(READING)?;
+        Ok(Self { ring, filled: Filled::new(&map)?, reader })
     }
-    Ok(())
+
+    /// Takes what is there, or as much as is enough at once; how many events that were.
+    fn consume(&mut self) -> Result<u32> {
+        self.reader.borrow_mut().batch = 0;
+        pass(self.ring.consume())?;
+        let mut reader = self.reader.borrow_mut();
+        reader.broken.take().map_or(Ok(reader.batch), Err)
+    }
 }
 
-/// Reads what is left, when nothing is attached any more. A program that still runs on another CPU
-/// may have a record in the ring that is not finished, and those behind it have to wait: all that
-/// were `submitted` must come.
-fn drain<E: Plain, C: Consumer<E>>(
-    ring: &RingBuffer<'_>,
-    reader: &RefCell<Reader<E, C>>,
-    submitted: u64,
-) -> Result<()> {
-    let mut patience = Instant::now() + PATIENCE;
-    while !reader.borrow_mut().report.has_failed() {
-        if signals::are_overdue() {
-            reader.borrow_mut().report.lost_on_the_way(loss::OUT_OF_TIME);
-            break;
+impl<E: Plain, C: Consumer<E>> Source for Ring<'_, E, C> {
+    fn read(&mut self, at_most: Duration) -> Result<()> {
+        if self.reader.borrow().batch < BATCH {
+            self.filled.wait(at_most)?;
         }
-        reader.borrow_mut().batch = 0;
-        pass(ring.consume())?;
-        if reader.borrow().batch > 0 {
-            patience = Instant::now() + PATIENCE;
-        } else if reader.borrow().taken >= submitted || Instant::now() >= patience {
-            break;
-        } else {
-            sleep(MOMENT);
-        }
+        self.consume().map(drop)
     }
-    Ok(())
+
+    fn interval(&mut self, length: Duration) -> Result<()> {
+        let reader = &mut *self.reader.borrow_mut();
+        reader.consumer.interval(&mut reader.report.borrow_mut(), length);
+        Ok(())
+    }
+
+    /// A program that still runs on another CPU may have a record in the ring that is not finished,
+    /// and those after it have to wait: all that were `submitted` must come.
+    fn drain(&mut self, submitted: u64) -> Result<()> {
+        let report = self.reader.borrow().report;
+        let mut patience = Instant::now() + PATIENCE;
+        while !report.borrow_mut().has_failed() {
+            if signals::are_overdue() {
+                report.borrow_mut().lost_on_the_way(loss::OUT_OF_TIME);
+                break;
+            }
+            if self.consume()? > 0 {
+                patience = Instant::now() + PATIENCE;
+            } else if self.reader.borrow().taken >= submitted || Instant::now() >= patience {
+                break;
+            } else {
+                sleep(MOMENT);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A signal and a full batch are no errors.
 fn pass(result: libbpf_rs::Result<()>) -> Result<()> {
     match result {
-        Err(error) if error.kind() != ErrorKind::Interrupted => Err(error).doing("reading events"),
+        Err(error) if error.kind() != ErrorKind::Interrupted => Err(error).doing(READING),
         _ => Ok(()),
     }
 }
@@ -172,17 +142,16 @@ struct Filled(Epoll);
 
 impl Filled {
     fn new(ring: &Map<'_>) -> Result<Self> {
-        let doing = "reading events";
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(doing)?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).doing(READING)?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0);
-        epoll.add(ring.as_fd(), event).doing(doing)?;
+        epoll.add(ring.as_fd(), event).doing(READING)?;
         Ok(Self(epoll))
     }
 
     fn wait(&mut self, at_most: Duration) -> Result<()> {
         let timeout = EpollTimeout::try_from(at_most).unwrap_or(EpollTimeout::ZERO);
         match self.0.wait(&mut [EpollEvent::empty()], timeout) {
-            Err(error) if error != Errno::EINTR => Err(error).doing("reading events"),
+            Err(error) if error != Errno::EINTR => Err(error).doing(READING),
             _ => Ok(()),
         }
     }
@@ -190,10 +159,9 @@ impl Filled {
 
 /// What the ring's callback works on. The callback runs inside C, so it must not panic, and an
 /// error has to wait here.
-struct Reader<E, C> {
+pub(crate) struct Reader<'r, E, C> {
     consumer: C,
-    report: Report,
-    intervals: Intervals,
+    report: &'r RefCell<Report>,
     /// Records that came.
     taken: u64,
     /// How many of them since the loop was there.
@@ -202,11 +170,16 @@ struct Reader<E, C> {
     event: PhantomData<E>,
 }
 
-impl<E: Plain, C: Consumer<E>> Reader<E, C> {
+impl<'r, E: Plain, C: Consumer<E>> Reader<'r, E, C> {
+    pub(crate) fn new(consumer: C, report: &'r RefCell<Report>) -> RefCell<Self> {
+        let (taken, batch, broken, event) = (0, 0, None, PhantomData);
+        RefCell::new(Self { consumer, report, taken, batch, broken, event })
+    }
+
     /// Returns 0, or -EINTR to go back to the loop.
     fn take(&mut self, bytes: &[u8]) -> i32 {
         match Record::new(bytes) {
-            Some(record) => self.consumer.take(&mut self.report, record),
+            Some(record) => self.consumer.take(&mut self.report.borrow_mut(), record),
             None => {
                 let cause = format!("a record of {} bytes is not one of this tool", bytes.len());
                 self.broken.get_or_insert_with(|| Error::new("decoding an event", cause));
@@ -216,20 +189,5 @@ impl<E: Plain, C: Consumer<E>> Reader<E, C> {
         self.batch += 1;
         let is_enough = self.batch >= BATCH || signals::first().is_some();
         if is_enough { -(Errno::EINTR as i32) } else { 0 }
-    }
-
-    fn interval(&mut self) {
-        if let Some(length) = self.intervals.ended() {
-            self.consumer.interval(&mut self.report, length);
-        }
-    }
-
-    fn is_done(&mut self) -> bool {
-        self.broken.is_some() || self.report.has_failed()
-    }
-
-    fn finish(mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
-        self.consumer.interval(&mut self.report, self.intervals.rest());
-        self.report.finish(kernel, done.and(self.broken.map_or(Ok(()), Err)))
     }
 }

@@ -1,26 +1,23 @@
 //! What `bpf_printk` prints, from the kernel's trace_pipe. It belongs to the whole system: lines
 //! that others printed are taken out too, and thrown away.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::Object;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::decode::{Header, Record};
-use crate::ending::Ending;
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::Attached;
-use crate::loss::{self, InKernel};
+use crate::lifecycle::{Source, TICK};
+use crate::loss;
 use crate::render::{Column, Lines};
 use crate::report::{Report, boottime_ns};
 
-/// How long a signal, or the end of the command, may go unnoticed, in milliseconds.
-const TICK_MS: u8 = 50;
 /// How long what is left in the pipe is read at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"];
@@ -29,62 +26,32 @@ const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/t
 #[derive(Debug)]
 pub(crate) struct Message(pub(crate) String);
 
-/// Shows messages until the end is reached; then says what was lost.
-pub(crate) fn messages<A: Attached>(
-    object: &Object,
-    attached: A,
-    pipe: File,
-    columns: &[&Column<Message>],
-    mut report: Report,
-    mut ending: Ending,
-) -> Result<()> {
-    report.lost_on_the_way(loss::TRACE_PIPE);
-    let mut reader = Reader {
-        pipe,
-        // What is in the pipe from before the command was started is not ours.
-        start_ns: boottime_ns().saturating_sub(ending.began.elapsed().as_nanos() as u64),
-        lines: report.lines("event", columns),
-        text: Vec::new(),
-    };
-    let mut done = Ok(());
-    while done.is_ok() && !ending.reached() && !report.has_failed() {
-        reader.wait();
-        done = reader.read(&mut report).map(drop);
-        report.flush();
-    }
-    drop(attached);
-    let kernel = InKernel::of(object);
-    let mut is_more = done.is_ok();
-    let patience = Instant::now() + PATIENCE;
-    while is_more && !report.has_failed() && Instant::now() < patience {
-        match reader.read(&mut report) {
-            Ok(read) => is_more = read,
-            Err(error) => (is_more, done) = (false, Err(error)),
-        }
-    }
-    report.finish(kernel, done)
-}
-
-/// What comes out of the pipe.
-struct Reader<'a> {
+/// The pipe, and how its messages are shown.
+pub(crate) struct Messages<'r> {
     pipe: File,
     start_ns: u64,
-    lines: Lines<'a, Message>,
+    lines: Lines<'r, Message>,
     /// A line that has begun.
     text: Vec<u8>,
+    report: &'r RefCell<Report>,
 }
 
-impl Reader<'_> {
-    fn wait(&self) {
-        let events = PollFlags::POLLIN;
-        // A signal is no error, and any other one is met by reading.
-        let _ = poll(&mut [PollFd::new(self.pipe.as_fd(), events)], PollTimeout::from(TICK_MS));
+impl<'r> Messages<'r> {
+    /// From now on: what is in the pipe already is not ours.
+    pub(crate) fn new(
+        pipe: File,
+        columns: &'r [&'r Column<Message>],
+        report: &'r RefCell<Report>,
+    ) -> Self {
+        report.borrow_mut().lost_on_the_way(loss::TRACE_PIPE);
+        let lines = report.borrow_mut().lines("event", columns);
+        Self { pipe, start_ns: boottime_ns(), lines, text: Vec::new(), report }
     }
 
     /// Shows what is there; is there more? Others may print without end.
-    fn read(&mut self, report: &mut Report) -> Result<bool> {
-        let end = Instant::now() + Duration::from_millis(TICK_MS.into());
-        while self.read_piece(report)? {
+    fn read_some(&mut self) -> Result<bool> {
+        let end = Instant::now() + TICK;
+        while self.read_piece()? {
             if Instant::now() >= end {
                 return Ok(true);
             }
@@ -93,7 +60,7 @@ impl Reader<'_> {
     }
 
     /// A page, most often; was there something?
-    fn read_piece(&mut self, report: &mut Report) -> Result<bool> {
+    fn read_piece(&mut self) -> Result<bool> {
         let mut piece = [0; 1 << 16];
         let len = match self.pipe.read(&mut piece) {
             Ok(len) => len,
@@ -109,10 +76,29 @@ impl Reader<'_> {
         for line in lines {
             let Some((header, message)) = parse(&String::from_utf8_lossy(line)) else { continue };
             if header.time_ns >= self.start_ns {
-                report.row(&self.lines, &Record::made(&header, &message), 1);
+                let record = Record::made(&header, &message);
+                self.report.borrow_mut().row(&self.lines, &record, 1);
             }
         }
         Ok(len > 0)
+    }
+}
+
+impl Source for Messages<'_> {
+    fn read(&mut self, at_most: Duration) -> Result<()> {
+        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
+        // A signal is no error, and any other one is met by reading.
+        let _ = poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], timeout);
+        self.read_some().map(drop)
+    }
+
+    fn drain(&mut self, _: u64) -> Result<()> {
+        let patience = Instant::now() + PATIENCE;
+        while !self.report.borrow_mut().has_failed()
+            && self.read_some()?
+            && Instant::now() < patience
+        {}
+        Ok(())
     }
 }
 
