@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
-use crate::ending::{Ending, Intervals};
+use crate::ending::{self, Ending, Intervals};
 use crate::error::Result;
-use crate::hooks::Attached;
+use crate::hooks::{self, Attached};
 use crate::loss::InKernel;
 use crate::report::Report;
 
@@ -56,7 +56,7 @@ pub(crate) fn run<A: Attached>(
         report.borrow_mut().flush();
         if second <= Instant::now() {
             second = Instant::now() + SECOND;
-            done = done.and_then(|()| report.borrow_mut().lost(object));
+            done = done.and_then(|()| Ok(report.borrow_mut().lost(InKernel::of(object)?)));
             done = done.and_then(|()| attached.refresh(object));
         }
     }
@@ -65,7 +65,11 @@ pub(crate) fn run<A: Attached>(
     let kernel = InKernel::of(object);
     let drained = source.drain(kernel.as_ref().map_or(0, |kernel| kernel.submitted));
     let shown = source.interval(intervals.rest());
-    report.borrow_mut().finish(kernel, done.and(drained).and(shown))
+    let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
+    if hooks::is_detaching() {
+        ending::leave(done);
+    }
+    done
 }
 
 /// Nothing to be read: what the kernel counts is shown each interval, and at the end.

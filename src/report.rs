@@ -3,13 +3,10 @@
 use std::env;
 use std::io::ErrorKind;
 
-use libbpf_rs::Object;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::decode::Record;
-use crate::ending;
 use crate::error::{Error, Result};
-use crate::hooks;
 use crate::loss::{self, Accounts, InKernel, Taken};
 use crate::messages::say;
 use crate::options::Format;
@@ -143,11 +140,10 @@ impl Report {
     }
 
     /// Tells of the events that were lost since the last time.
-    pub(crate) fn lost(&mut self, object: &Object) -> Result<()> {
-        let accounts = Accounts::now(InKernel::of(object)?, self.output.delivered());
+    pub(crate) fn lost(&mut self, kernel: InKernel) {
+        let accounts = Accounts::now(kernel, self.output.delivered());
         self.tell(accounts);
         self.output.flush();
-        Ok(())
     }
 
     fn tell(&mut self, accounts: Accounts) {
@@ -178,14 +174,6 @@ impl Report {
     ///
     /// `done`, or when the output failed.
     pub(crate) fn finish(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
-        let done = self.close(kernel, done);
-        if hooks::is_detaching() {
-            ending::leave(done);
-        }
-        done
-    }
-
-    fn close(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
         self.flush();
         if self.pipe_is_closed() {
             return done;
