@@ -67,6 +67,7 @@ lint: ## check formats and run the linters
 	cargo fmt --check
 	rustfmt --edition 2024 --check src/tools/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo deny --locked check licenses bans sources
 	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.*
 	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers debian/tests/smoke .ci/run
 
