@@ -23,6 +23,13 @@ enum command {
 	COM_STMT_EXECUTE = 23,
 };
 
+/* How much of the query is in the tail. */
+enum text {
+	TEXT_WHOLE,
+	TEXT_CUT, /* the query is longer */
+	TEXT_UNREADABLE, /* nothing; of COM_STMT_EXECUTE the number is not known */
+};
+
 /* Tail: the query. The header's time is that of the query's beginning. */
 struct event {
 	struct event_header header;
@@ -31,7 +38,7 @@ struct event {
 	__u32 server; /* enum server */
 	__u32 command; /* enum command */
 	__u32 query_len;
-	__u32 cut; /* the query is longer */
+	__u32 text; /* enum text */
 	__u8 user[USER_MAX]; /* of PostgreSQL the process's title, which has it; else the user */
 };
 
@@ -40,6 +47,7 @@ struct event {
 
 enum server *export_server;
 enum command *export_command;
+enum text *export_text;
 
 /* Queries that take less are not wanted. */
 const volatile __u64 slower_ns = 0;
@@ -78,7 +86,7 @@ static __always_inline struct record *begin(__u32 server, __u32 command)
 	call->event.command = command;
 	call->event.statement = 0;
 	call->event.query_len = 0;
-	call->event.cut = 0;
+	call->event.text = TEXT_WHOLE;
 	__builtin_memset(call->event.user, 0, USER_MAX);
 	return call;
 }
@@ -88,19 +96,31 @@ static __always_inline void read_string(struct record *call, const char *query)
 {
 	long len = bpf_probe_read_user_str(call->tail, TAIL_MAX, query);
 
-	if (len < 1 || len > TAIL_MAX)
+	if (len < 1 || len > TAIL_MAX) {
+		call->event.text = TEXT_UNREADABLE;
 		return;
+	}
 	call->event.query_len = len - 1;
-	call->event.cut = len == TAIL_MAX;
+	if (len == TAIL_MAX)
+		call->event.text = TEXT_CUT;
 }
 
 static __always_inline void read_bytes(struct record *call, const char *query, __u64 len)
 {
-	call->event.cut = len > TAIL_MAX;
-	if (len > TAIL_MAX)
+	if (len > TAIL_MAX) {
+		call->event.text = TEXT_CUT;
 		len = TAIL_MAX;
-	if (!bpf_probe_read_user(call->tail, len, query))
+	}
+	if (bpf_probe_read_user(call->tail, len, query))
+		call->event.text = TEXT_UNREADABLE;
+	else
 		call->event.query_len = len;
+}
+
+static __always_inline void read_statement(struct record *call, const void *from, __u32 size)
+{
+	if (bpf_probe_read_user(&call->event.statement, size, from))
+		call->event.text = TEXT_UNREADABLE;
 }
 
 /* --- PostgreSQL ------------------------------------------------------------------------------ */
@@ -236,7 +256,7 @@ int BPF_KPROBE(on_dispatch_packet, __u32 command, void *thd, const char *packet,
 	if (!call)
 		return 0;
 	if (command == COM_STMT_EXECUTE)
-		bpf_probe_read_user(&call->event.statement, sizeof(__u32), packet);
+		read_statement(call, packet, sizeof(__u32));
 	else
 		read_bytes(call, packet, len);
 	return 0;
@@ -261,12 +281,12 @@ int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 	call = begin(MYSQL, command);
 	if (!call)
 		return 0;
-	if (command == COM_STMT_EXECUTE) {
-		bpf_probe_read_user(&call->event.statement, sizeof(__u64), data);
-	} else {
-		bpf_probe_read_user(&com, sizeof(com), data);
+	if (command == COM_STMT_EXECUTE)
+		read_statement(call, data, sizeof(__u64));
+	else if (bpf_probe_read_user(&com, sizeof(com), data))
+		call->event.text = TEXT_UNREADABLE;
+	else
 		read_bytes(call, com.query, com.len);
-	}
 	return 0;
 }
 

@@ -58,6 +58,7 @@ pub(super) const COLUMNS: &[Col] = &[
     .json_only(),
     Col::new("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
         match types::command(r.event.command) {
+            types::command::COM_STMT_EXECUTE if is_unreadable(r) => Value::Unreadable,
             types::command::COM_STMT_EXECUTE => Value::Uint(r.event.statement),
             _ => Value::None,
         }
@@ -67,15 +68,21 @@ pub(super) const COLUMNS: &[Col] = &[
         Value::Duration(r.event.latency_ns)
     }),
     Col::new("QUERY", "query", 0, "its text, 64 KiB at the most; - where it was not sent", |r| {
+        let is_query = r.event.command != types::command::COM_STMT_EXECUTE.0;
         // Some clients send a NUL too.
         match r.tail.strip_suffix(b"\0").unwrap_or(r.tail) {
+            b"" if is_query && is_unreadable(r) => Value::Unreadable,
             b"" => Value::None,
-            query if r.event.cut == 0 => Value::Text(query),
-            query => Value::CutText(query),
+            query if r.event.text == types::text::TEXT_CUT.0 => Value::CutText(query),
+            query => Value::Text(query),
         }
     })
     .user(),
 ];
+
+fn is_unreadable(record: &Record<'_, types::event>) -> bool {
+    record.event.text == types::text::TEXT_UNREADABLE.0
+}
 
 /// PostgreSQL's processes have it in their title:
 /// `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.

@@ -1680,6 +1680,16 @@ pub(crate) const CASES: &[Case] = &[
         name: "queries_that_are_not_slow",
         args: &["querysnoop", "--server", "$CALLS", "--slower", "10000", "--json"],
         shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
+    Case {
+        name: "queries_that_cannot_be_read",
+        args: &["querysnoop", "--server", "$CALLS"],
+        command: &["$CALLS", "mysql", ""],
+        also: |run| {
+            let good = run.stdout.lines().any(|line| line.contains(" bob ") && line.ends_with(" [?]"));
+            if good { Ok(()) } else { Err("no [?]".into()) }
+        },
+        ..STAND_IN
+    },
         ..STAND_IN
     },
     Case {
