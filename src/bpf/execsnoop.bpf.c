@@ -243,9 +243,10 @@ __noinline int write_failed_arguments(__u32 slot, __u64 argv, __u32 compat)
 
 	if (!record)
 		return 0;
-	record->event.args_bytes = ~0;
+	/* Linux takes no list for an empty one. */
+	record->event.args_bytes = argv ? ~0 : 0;
 	record->used = 0;
-	for (i = 0; i < FAILED_ARGS_MAX; i++)
+	for (i = 0; i < FAILED_ARGS_MAX && argv; i++)
 		if (!write_failed_argument(slot, argv, i, compat))
 			break;
 	return 0;

@@ -153,6 +153,8 @@ static int do_bad_address(char **argv)
 		_exit(execve(argv[0], args, environ) ? 0 : 1);
 	wait(NULL);
 	syscall(SYS_execve, argv[0], 16, environ);
+	syscall(SYS_execve, "/no/such", 0, environ);
+	syscall(SYS_execve, argv[0], 16, environ);
 	return errno == EFAULT ? 0 : fail("bad address");
 }
 

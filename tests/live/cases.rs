@@ -283,6 +283,7 @@ pub(crate) const CASES: &[Case] = &[
         shows: &[
             r#"{"errno": "EFAULT", "path": "/bin/true", "args": ["/bin/true", null], "args_truncated": null}"#,
             r#"{"errno": "EFAULT", "path": "/bin/true", "args": [], "args_truncated": true}"#,
+            r#"{"errno": "ENOENT", "path": "/no/such", "args": [], "args_truncated": null}"#,
         ],
         ..CASE
     },
