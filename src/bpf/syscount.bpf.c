@@ -177,9 +177,9 @@ int on_exit(__u64 *ctx)
 	 * Not a call that is known: rt_sigreturn, which has put back the registers of what the
 	 * signal interrupted, or one that a tracer has taken out, or of number -1.
 	 */
-	if (number < 0 || !task_wanted())
+	if (number == -1 || !task_wanted())
 		return 0;
-	if (number > CALLS_UNKNOWN)
+	if (number < 0 || number > CALLS_UNKNOWN)
 		number = CALLS_UNKNOWN;
 	compat = is_compat_call();
 	if (is_return_in_child(number, compat, ret))

@@ -1328,7 +1328,7 @@ pub(crate) const CASES: &[Case] = &[
         args: &["syscount", "--json", "-i", "90"],
         command: &["$CALLS", "unknown", "100"],
         shows: &[
-            r#"{"syscall": "[unknown]", "count": 200, "errors": 200}"#,
+            r#"{"syscall": "[unknown]", "count": 300, "errors": 300}"#,
             r#"{"type": "summary", "lost": {}}"#,
         ],
         ..CASE
