@@ -23,6 +23,14 @@ impl Function {
         Self { name: name.into(), module: module.into(), is_kernel: true }
     }
 
+    /// By a name that somebody gave it: in quotes where it looks like one of ours.
+    pub(super) fn named(name: &[u8], module: &[u8]) -> Self {
+        if name.starts_with(b"[") && name.ends_with(b"]") {
+            return Self::of_program(&[b"'", name, b"'"].concat(), module);
+        }
+        Self::of_program(name, module)
+    }
+
     pub(super) fn of_program(name: &[u8], module: &[u8]) -> Self {
         Self { name: name.into(), module: module.into(), is_kernel: false }
     }

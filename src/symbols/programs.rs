@@ -142,7 +142,7 @@ impl Programs {
             return Some(Found::Function(without_name(path, None)));
         };
         if let Some(name) = elf.name_of(address) {
-            return Some(Found::Function(Function::of_program(&readable(&name), path)));
+            return Some(Found::Function(Function::named(&readable(&name), path)));
         }
         let begin = elf.begin_of(address);
         if self.nameless.len() > PROCESSES_MAX {
@@ -215,7 +215,7 @@ impl Process {
             (*read_at, *map) = (now, PerfMap::read(self.pid));
         }
         let name = map.name_of(address)?;
-        Some(Function::of_program(&name[..name.len().min(NAME_MAX)], JIT))
+        Some(Function::named(&name[..name.len().min(NAME_MAX)], JIT))
     }
 
     fn memory(&self) -> usize {

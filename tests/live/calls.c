@@ -846,7 +846,8 @@ static int do_jit(char **argv)
 	map = fopen(name, "w");
 	if (fchown(fileno(map), atoi(argv[0]), -1))
 		return fail("chown");
-	fprintf(map, "%lx %lx compiled_function\n", (unsigned long)at, (unsigned long)sizeof(code));
+	fprintf(map, "%lx %lx %s\n", (unsigned long)at, (unsigned long)sizeof(code),
+		argv[1] ? argv[1] : "compiled_function");
 	fclose(map);
 	for (clock_t end = clock() + 2 * CLOCKS_PER_SEC; clock() < end;)
 		compiled(30000000);

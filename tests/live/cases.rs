@@ -1456,6 +1456,14 @@ pub(crate) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "profile_of_a_function_named_like_a_mark",
+        args: &["profile", "--json"],
+        command: &["$CALLS", "jit", "0", "[no stack]"],
+        shows: &[r#"{"function": "'[no stack]'", "module": "[jit]"}"#],
+        hides: &[r#"{"function": "[no stack]", "module": "[jit]"}"#],
+        ..CASE
+    },
+    Case {
         name: "profile_does_not_believe_what_others_say_of_a_process",
         args: &["profile", "--json"],
         command: &["$CALLS", "jit", "65534"],
