@@ -1,8 +1,10 @@
 //! What a table cannot say: signals, pipes, missing rights, what is left behind.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,8 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
     ("full_disk_is_said", full_disk_is_said),
     ("full_disk_has_whole_lines", full_disk_has_whole_lines),
+    ("limit_on_files_is_said", limit_on_files_is_said),
+    ("paths_that_are_no_text", paths_that_are_no_text),
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
     ("killed_xdpfilter_drops_no_more", killed_xdpfilter_drops_no_more),
@@ -178,6 +182,44 @@ fn full_disk_has_whole_lines() -> Result<(), String> {
         && said.contains("(output failed ");
     std::fs::remove_dir_all(dir).map_err(text)?;
     check(good, || said)
+}
+
+/// A limit on the size of files is an error, not the end by SIGXFSZ: of the output, and of the flame graph.
+fn limit_on_files_is_said() -> Result<(), String> {
+    let dir = scratch_dir("limit");
+    let svg = dir.join("flames.svg").to_string_lossy().into_owned();
+    let opens = ["opensnoop", "--json", "-d", "100", "--", "cat", "/dev/null"];
+    let flames = ["profile", "--svg", &svg, "-d", "100", "--", "busybox", "sha1sum", "/dev/null"];
+    for (args, failed) in [(&opens[..], "(output failed "), (&flames[..], "flames.svg")] {
+        let out = File::create(dir.join("out")).map_err(text)?;
+        // So many blocks: nothing of the first, less than a flame graph of the second.
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f \"$1\"; shift; exec \"$@\"", "sh"]);
+        limited.args([if args[0] == "profile" { "1" } else { "0" }, &ebtools()]).args(args);
+        let output = limited.stdin(Stdio::null()).stdout(out).output().map_err(text)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let good = output.status.code() == Some(1)
+            && said.contains("File too large")
+            && said.contains(failed);
+        check(good, || format!("{args:?}: {} {said}", output.status))?;
+    }
+    std::fs::remove_dir_all(dir).map_err(text)
+}
+
+/// Of two files whose names differ in a byte, the one that is asked for.
+fn paths_that_are_no_text() -> Result<(), String> {
+    let dir = scratch_dir("bytes");
+    let glob = [dir.as_os_str().as_bytes(), b"/\xff*"].concat();
+    let opens = r#"cd "$0"; : >"$(printf '\377a')"; : >"$(printf '\376a')""#;
+    let mut traced = Command::new(ebtools());
+    traced.args(["opensnoop", "--json", "--path"]).arg(OsStr::from_bytes(&glob));
+    traced.args(["-n", "sh", "--", "sh", "-c", opens]).arg(&dir);
+    let output = traced.stdin(Stdio::null()).output().map_err(text)?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let good = printed.contains(r#""path_base64":"#)
+        && printed.lines().filter(|line| line.contains(r#""type":"event""#)).count() == 1;
+    std::fs::remove_dir_all(dir).map_err(text)?;
+    check(good, || format!("{printed} {}", String::from_utf8_lossy(&output.stderr)))
 }
 
 fn full_disk_is_said() -> Result<(), String> {
