@@ -18,8 +18,10 @@
 #define IPPROTO_HOPOPTS 0
 #define IPPROTO_ROUTING 43
 #define IPPROTO_FRAGMENT 44
+#define IPPROTO_AH 51
 #define IPPROTO_ICMPV6 58
 #define IPPROTO_DSTOPTS 60
+#define IPPROTO_MH 135
 
 /* ICMP and ICMPv6: type of an echo. */
 #define ECHO_REQUEST 8
@@ -173,6 +175,13 @@ static __always_inline void read_ipv4(struct packet *p)
 		read_ports(p);
 }
 
+static __always_inline bool is_extension(__u8 protocol)
+{
+	return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+	       protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_AH ||
+	       protocol == IPPROTO_DSTOPTS || protocol == IPPROTO_MH;
+}
+
 static __always_inline void read_ipv6(struct packet *p)
 {
 	struct extension {
@@ -190,8 +199,7 @@ static __always_inline void read_ipv6(struct packet *p)
 	__builtin_memcpy(p->dst, &ip->daddr, 16);
 	p->protocol = ip->nexthdr;
 	for (i = 0; i < EXTENSIONS_MAX; i++) {
-		if (p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_ROUTING &&
-		    p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_DSTOPTS)
+		if (!is_extension(p->protocol))
 			break;
 		start = p->at;
 		extension = TAKE(p, struct extension);
@@ -201,7 +209,9 @@ static __always_inline void read_ipv6(struct packet *p)
 			p->protocol = extension->next;
 			return;
 		}
-		if (p->protocol != IPPROTO_FRAGMENT)
+		if (p->protocol == IPPROTO_AH) /* RFC 4302 */
+			p->at = start + 8 + extension->len * 4;
+		else if (p->protocol != IPPROTO_FRAGMENT)
 			p->at = start + 8 + extension->len * 8;
 		p->protocol = extension->next;
 	}

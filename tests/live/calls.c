@@ -525,6 +525,10 @@ static const char *const frames[] = {
 	ETHERNET "0800" "4600002c" "00010000" "4006" "0000" ADDRESSES4 "01010101"
 		"000700160000000000000000500000000000" "0000",
 	ETHERNET "86dd" "60000000" "0008" "3a40" ADDRESSES6 "8100000000000000",
+	/* IPv6 with an authentication header, TCP to port 8080; and for mobile hosts, with UDP to port 54. */
+	ETHERNET "86dd" "60000000" "002c" "3340" ADDRESSES6 "060400000000000100000001" "000102030405060708090a0b"
+		"00071f90000000000000000050000000" "00000000",
+	ETHERNET "86dd" "60000000" "0010" "8740" ADDRESSES6 "1100000000000000" "0001003600080000",
 	/* Cut off, and of a type that nobody knows. */
 	ETHERNET "0800" "4500",
 	ETHERNET "1234" "00",
@@ -765,11 +769,11 @@ static int do_unknown(char **argv)
 	for (i = 0; i < n; i++) {
 		syscall(1000);
 		syscall(100000);
+		syscall(-2);
 	}
 	return 0;
 }
 
-		syscall(-2);
 /* NUMBER: so many of getppid, half as many that fail, and one that takes 50 ms. */
 static int do_getppids(char **argv)
 {
