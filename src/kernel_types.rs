@@ -80,7 +80,7 @@ struct Type {
 
 impl Type {
     fn kind(self) -> u32 {
-        self.info >> 24 & 0x1f
+        (self.info >> 24) & 0x1f
     }
 
     /// A struct, a union, an enumeration or a typedef: what can be named.
@@ -179,11 +179,15 @@ struct Kept<'a> {
     types: Vec<u8>,
     strings: Vec<u8>,
     names: HashMap<u32, u32>,
-    /// Old numbers, and new ones.
-    numbers: HashMap<u32, u32>,
-    /// Those that have a number and are not written yet: in the order of their numbers.
-    next: Vec<u32>,
+    /// New numbers.
+    numbers: HashMap<Part, u32>,
+    /// In the order of their numbers; those at the end are not written yet.
+    next: Vec<Part>,
 }
+
+/// A type by its old number, and whether its members are looked through for those of what it is in:
+/// it has a name, but the member that it is has none (struct filename, since Linux 7.0).
+type Part = (u32, bool);
 
 /// A pointer to anything: libbpf compares pointers by their being pointers.
 const POINTER: u32 = 1;
@@ -221,7 +225,7 @@ impl<'a> Kept<'a> {
 
     /// The new number of a type, which it gets if it has none. Names that nobody asked for, and what
     /// is constant or volatile, are looked through, as libbpf does.
-    fn number(&mut self, mut old: u32) -> Option<u32> {
+    fn number(&mut self, mut old: u32, is_nameless: bool) -> Option<u32> {
         use kind::{CONST, PTR, RESTRICT, TYPE_TAG, TYPEDEF, VOLATILE};
         for depth in 0.. {
             if old == 0 {
@@ -239,19 +243,19 @@ impl<'a> Kept<'a> {
             }
         }
         let new = POINTER + 1 + u32::try_from(self.numbers.len()).ok()?;
-        Some(*self.numbers.entry(old).or_insert_with(|| {
-            self.next.push(old);
+        Some(*self.numbers.entry((old, is_nameless)).or_insert_with(|| {
+            self.next.push((old, is_nameless));
             new
         }))
     }
 
-    fn write(&mut self, old: u32) -> Option<()> {
+    fn write(&mut self, (old, is_nameless): Part) -> Option<()> {
         let found = self.all.numbered(old)?;
         let data = self.all.data.get(found.at..found.at + found.len)?;
         let parts =
             |size: usize| data.chunks_exact(size).map(|part| [0, 1, 2].map(|n| word(part, 4 * n)));
         // One within another that nobody asked for: its size is enough.
-        let is_empty = found.name != 0 && !self.named.contains(&old);
+        let is_empty = found.name != 0 && !is_nameless && !self.named.contains(&old);
         match found.kind() {
             kind::STRUCT | kind::UNION | kind::ENUM | kind::ENUM64 if is_empty => {
                 self.words(&[0, found.info & !0xffff, found.size_or_type]);
@@ -261,7 +265,7 @@ impl<'a> Kept<'a> {
                 self.words(&[name, found.info, found.size_or_type]);
                 for member in parts(12) {
                     let [name, of, offset] = member;
-                    let (name, of) = (self.name(name?), self.number(of?)?);
+                    let (name, of) = (self.name(name?), self.number(of?, name == Some(0))?);
                     self.words(&[name, of, offset?]);
                 }
             }
@@ -276,11 +280,11 @@ impl<'a> Kept<'a> {
             }
             kind::ARRAY => {
                 let [of, by, many] = parts(12).next()?;
-                let (of, by) = (self.number(of?)?, self.number(by?)?);
+                let (of, by) = (self.number(of?, false)?, self.number(by?, false)?);
                 self.words(&[0, found.info, 0, of, by, many?]);
             }
             kind::TYPEDEF => {
-                let (name, of) = (self.name(found.name), self.number(found.size_or_type)?);
+                let (name, of) = (self.name(found.name), self.number(found.size_or_type, false)?);
                 self.words(&[name, found.info, of]);
             }
             kind::INT | kind::FLOAT | kind::FWD => {
@@ -302,11 +306,11 @@ fn cut_down(file: &[u8], names: &[&str]) -> Option<Vec<u8>> {
     roots.sort_unstable();
     let mut kept = Kept::new(&all, &named);
     for root in roots {
-        kept.number(root)?;
+        kept.number(root, false)?;
     }
     let mut written = 0;
-    while let Some(old) = kept.next.get(written).copied() {
-        kept.write(old)?;
+    while let Some(part) = kept.next.get(written).copied() {
+        kept.write(part)?;
         written += 1;
     }
     let (types, strings) =
@@ -368,6 +372,32 @@ mod tests {
         }
     }
 
+    /// As the kernel has it in the file: struct head { int name; }, and struct filename, which begins
+    /// with a member of that type and without a name, and has one with.
+    #[test]
+    fn members_of_a_member_without_a_name_are_there() {
+        let strings = b"\0filename\0head\0name\0own\0";
+        let structure = |members: u32| (kind::STRUCT << 24) | members;
+        let types: &[&[u32]] = &[
+            &[15, kind::INT << 24, 4, 32],
+            &[10, structure(1), 4, 15, 1, 0],
+            &[1, structure(2), 8, 0, 2, 0, 20, 2, 32],
+        ];
+        let types = types.concat().into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>();
+        let len = types.len() as u32;
+        let header = [MAGIC, HEADER_LEN as u32, 0, len, len, strings.len() as u32];
+        let header = header.iter().flat_map(|word| word.to_le_bytes());
+        let file = header.chain(types).chain(*strings).collect::<Vec<_>>();
+        let few = cut_down(&file, &["filename"]).unwrap();
+        let few = Types::read(&few).unwrap();
+        let number = few.named(&HashSet::from([&b"filename"[..]])).into_iter().next().unwrap();
+        let filename = few.numbered(number).unwrap();
+        let members = few.data[filename.at..][..filename.len].chunks_exact(12);
+        let inner = members.map(|member| few.numbered(word(member, 4).unwrap()).unwrap());
+        let many = inner.map(|inner| (inner.info & 0xffff, inner.size_or_type));
+        assert_eq!(many.collect::<Vec<_>>(), [(1, 4), (0, 4)]);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(
@@ -376,7 +406,7 @@ mod tests {
         ) {
             let strings = b"\0task_struct\0";
             let types = words.iter().zip(kinds).flat_map(|(word, kind)| {
-                [word % 16, kind << 24 | word % 3, word % 32].map(u32::to_le_bytes)
+                [word % 16, (kind << 24) | (word % 3), word % 32].map(u32::to_le_bytes)
             });
             let types = types.flatten().collect::<Vec<_>>();
             let len = types.len() as u32;

@@ -56,7 +56,9 @@ pub(crate) fn run<A: Attached>(
         report.borrow_mut().flush();
         if second <= Instant::now() {
             second = Instant::now() + SECOND;
-            done = done.and_then(|()| Ok(report.borrow_mut().lost(InKernel::of(object)?)));
+            done = done.and_then(|()| InKernel::of(object)).map(|kernel| {
+                report.borrow_mut().lost(kernel);
+            });
             done = done.and_then(|()| attached.refresh(object));
         }
     }
