@@ -10,6 +10,7 @@ use libbpf_rs::btf::{Btf, BtfType, ReferencesType as _};
 use nix::sys::utsname::uname;
 
 use crate::error::{Context as _, Error, Result};
+use crate::sys;
 
 /// A function of the kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +89,11 @@ pub(crate) fn has_room_for_returns() -> bool {
 /// preemption on (tracepoint_srcu), and kernels for these architectures all preempt themselves.
 pub(crate) fn preempts_tracepoints() -> bool {
     !is_before(7, 0)
+}
+
+/// Reads a map so that nobody loses events by that.
+pub(crate) fn undisturbed() -> Option<sys::Undisturbed> {
+    preempts_tracepoints().then(sys::Undisturbed::begin).flatten()
 }
 
 /// Is kprobe.multi better than fentry and fexit? Its programs are not preempted; see

@@ -9,6 +9,7 @@ use libbpf_rs::{MapCore as _, MapFlags, Object};
 use crate::bpf::shared::types::{counters, lost_reason};
 use crate::error::{Context as _, Error, Result};
 use crate::hooks;
+use crate::kernel;
 use crate::sys;
 
 /// The reader was too slow for the size of the ring.
@@ -65,6 +66,7 @@ impl InKernel {
     /// puts its event there first, and counts it then. So all that is counted here can be taken,
     /// and an event that comes later is in no number.
     pub(crate) fn of(object: &Object) -> Result<Self> {
+        let _undisturbed = kernel::undisturbed();
         let counters = counters_of(object)?;
         let lost = lost_in_kernel(&counters, object);
         Ok(Self { submitted: counters.submitted, calls: counters.calls, lost })

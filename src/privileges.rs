@@ -13,6 +13,7 @@ use crate::confinement;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel;
 use crate::messages::say;
+use crate::sys;
 
 /// What takes rights.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -240,6 +241,9 @@ impl Kept {
 
     /// The same, and closes this process's memory to those with less rights than it had.
     pub(crate) fn settle(&self) -> Result<()> {
+        if kernel::preempts_tracepoints() {
+            sys::allow_undisturbed();
+        }
         self.give_up()?;
         prctl::set_dumpable(false).doing("giving up rights")
     }

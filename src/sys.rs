@@ -112,6 +112,49 @@ pub(crate) fn open_more_files() {
     let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.1, limits.1);
 }
 
+/// Lets [`Undisturbed`] work for the rest of this process, whatever rights it gives up.
+pub(crate) fn allow_undisturbed() {
+    // Without this right it is disturbed, and what is lost by that is counted.
+    let _ = setrlimit(Resource::RLIMIT_RTPRIO, UNDISTURBED_PRIORITY, UNDISTURBED_PRIORITY);
+}
+
+const UNDISTURBED_PRIORITY: u64 = 1;
+
+/// As long as it lives, no usual thread runs instead of this one. While the kernel reads a map it
+/// runs no programs of perf events and kprobes on that CPU (bpf_disable_instrumentation), and a
+/// kernel that preempts this would let others run there, whose events would be lost.
+#[derive(Debug)]
+pub(crate) struct Undisturbed;
+
+impl Undisturbed {
+    /// `None` for a thread that has a policy of its own already.
+    pub(crate) fn begin() -> Option<Self> {
+        // SAFETY: nothing is handed over.
+        let policy = unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) };
+        let is_usual =
+            policy & !i64::from(libc::SCHED_RESET_ON_FORK) == i64::from(libc::SCHED_OTHER);
+        is_usual.then(|| {
+            set_scheduler(libc::SCHED_FIFO, UNDISTURBED_PRIORITY);
+            Self
+        })
+    }
+}
+
+impl Drop for Undisturbed {
+    fn drop(&mut self) {
+        set_scheduler(libc::SCHED_OTHER, 0);
+    }
+}
+
+/// For this thread; musl does not make the call. What it starts has the usual policy, and to end that
+/// would take a right.
+fn set_scheduler(policy: libc::c_int, priority: u64) {
+    let policy = policy | libc::SCHED_RESET_ON_FORK;
+    let parameters = [libc::c_int::try_from(priority).unwrap_or(0)];
+    // SAFETY: `parameters` is a struct sched_param, which is read.
+    unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, parameters.as_ptr()) };
+}
+
 /// May this process keep more files open than it has, with this one, which it will close, or are
 /// there only a few left for what it must read?
 pub(crate) fn has_files_left(open: BorrowedFd<'_>) -> bool {

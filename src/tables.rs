@@ -9,6 +9,7 @@ use plain::Plain;
 
 use crate::error::{Context as _, Error, Result};
 use crate::hooks;
+use crate::kernel;
 use crate::sys;
 
 /// Entries that are read at once, to begin with.
@@ -48,6 +49,7 @@ impl<'o, K: Plain + Default, V: Plain + Default> Tables<'o, K, V> {
     /// When not all could be read. What could has been taken; what is left is read at the next
     /// turn, which must be the last: when nothing counts any more.
     pub(crate) fn turn(&mut self, mut take: impl FnMut(K, V)) -> Result<()> {
+        let _undisturbed = kernel::undisturbed();
         let fd = self.idle.as_fd().as_raw_fd().to_ne_bytes();
         self.selector.update(&0u32.to_ne_bytes(), &fd, MapFlags::ANY).doing(READING)?;
         std::mem::swap(&mut self.in_use, &mut self.idle);

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::behaviours::{Behaviour, check};
-use crate::case::is_before;
 use crate::run::{Run, scratch_dir};
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
@@ -28,17 +27,8 @@ fn counts_of_many_names_are_all_shown() -> Result<(), String> {
         let args = ["opensnoop", "--count=comm", "-i", interval, "--json"];
         let run = run(&[], &args, &["$CALLS", "names", &KEYS.to_string()]);
         let rows = counts(&run, |row| is_text(row, "comm", "name"))?;
-        let lost = lost(&run)?;
-        // While the kernel reads a table it runs no programs of kprobe.multi on that CPU; since Linux
-        // 7.0 it may preempt that. What others open then is counted too.
-        let skipped = match &lost[..] {
-            [(reason, count)] if reason == "recursion" && !is_before(7, 0) => *count,
-            _ => 0,
-        };
-        let good = rows.len() as u64 + skipped >= KEYS
-            && rows.len() as u64 <= KEYS
-            && rows.iter().all(|count| *count == 1);
-        check(good && (skipped > 0 || lost.is_empty()), || wrong(&rows, &run))?;
+        let good = rows.len() as u64 == KEYS && rows.iter().all(|count| *count == 1);
+        check(good && lost(&run)?.is_empty(), || wrong(&rows, &run))?;
     }
     Ok(())
 }
