@@ -35,6 +35,7 @@ mod kernel_types;
 mod libraries;
 mod lifecycle;
 mod loss;
+mod mappings;
 mod messages;
 mod names;
 mod options;

@@ -27,6 +27,7 @@ impl Resolvers {
     ///
     /// When there is no C library at all.
     pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+        self.0.watch(&LIBRARIES);
         let mut failure = None;
         for file in installed() {
             failure = self.0.attach(object, &file).err().or(failure);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::IntoRawFd as _;
+use std::os::fd::{IntoRawFd as _, OwnedFd};
 use std::rc::Rc;
 
 use libbpf_rs::libbpf_sys::{
@@ -64,6 +64,12 @@ pub(crate) struct Samplers {
 #[derive(Debug)]
 struct Sampler {
     _link: Link,
+    event: Event,
+}
+
+/// A perf event of a CPU, whose `read_format` is `PERF_FORMAT_TOTAL_TIME_ENABLED`.
+#[derive(Debug)]
+pub(crate) struct Event {
     event: File,
     /// For how long it had counted when it was looked at.
     enabled_ns: u64,
@@ -110,12 +116,12 @@ impl Sampling {
     fn one(self, object: &Object, of: Counter, cpu: u32) -> std::result::Result<Sampler, Failure> {
         let other = |error: &dyn Display| Failure::Other(error.to_string());
         let program = hooks::program(object, self.program).map_err(|error| other(&error))?;
-        let event = File::from(open(of, self.per_second, cpu).map_err(Failure::Open)?);
+        let event = open(of, self.per_second, cpu).map_err(Failure::Open)?;
         // The link closes its own.
         let own = event.try_clone().map_err(|error| other(&error))?;
         let link = program.attach_perf_event(own.into_raw_fd());
         let link = link.map_err(|error| Failure::Other(hooks::cause(&error)))?;
-        Ok(Sampler { _link: link, event, enabled_ns: 0 })
+        Ok(Sampler { _link: link, event: event.into() })
     }
 
     fn note(self, text: impl Display) {
@@ -140,7 +146,7 @@ impl Display for Failure {
     }
 }
 
-fn open(of: Counter, per_second: u64, cpu: u32) -> nix::Result<std::os::fd::OwnedFd> {
+fn open(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
     let (kind, config) = match of {
         Counter::Cycles => (PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES),
         Counter::Clock => (PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK),
@@ -179,10 +185,16 @@ impl Samplers {
     }
 }
 
-impl Sampler {
+impl From<OwnedFd> for Event {
+    fn from(event: OwnedFd) -> Self {
+        Self { event: event.into(), enabled_ns: 0 }
+    }
+}
+
+impl Event {
     /// Has it counted since the last time? It does not when its CPU has gone meanwhile, though that
     /// may be back.
-    fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_alive(&mut self) -> bool {
         // The count, and the time.
         let mut values = [0; 16];
         if self.event.read_exact(&mut values).is_err() {
@@ -198,7 +210,7 @@ impl Attached for Samplers {
         let online = kernel::online_cpus()?;
         let sampling = self.sampling;
         self.cpus.retain(|cpu, sampler| {
-            let stays = online.contains(cpu) && sampler.is_alive();
+            let stays = online.contains(cpu) && sampler.event.is_alive();
             if !stays {
                 sampling.note(format_args!("CPU {cpu} went"));
             }

@@ -51,6 +51,7 @@ impl Shells {
         if let Which::One(path) = &self.which {
             return self.files.attach(object, path);
         }
+        self.files.watch(&[LIBRARY]);
         let mut failure = None;
         for path in self.installed() {
             failure = self.files.attach(object, &path).err().or(failure);

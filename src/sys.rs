@@ -8,13 +8,15 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::ptr::NonNull;
 use std::slice;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use libbpf_rs::libbpf_sys::{
     BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts,
     bpf_map_lookup_and_delete_batch, bpf_obj_get_info_by_fd, bpf_prog_info, perf_event_attr,
+    perf_event_mmap_page,
 };
 use libbpf_rs::{Map, MapCore as _};
 use nix::errno::Errno;
@@ -264,6 +266,69 @@ pub(crate) fn perf_event_open(attr: &mut perf_event_attr, cpu: u32) -> nix::Resu
     let fd = Errno::result(fd)?;
     // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?) })
+}
+
+/// The kernel's memory with the records of a perf event.
+#[derive(Debug)]
+pub(crate) struct PerfRing {
+    /// A page that says where writer and reader are; the records are behind it.
+    head: NonNull<perf_event_mmap_page>,
+    page: usize,
+    size: usize,
+}
+
+impl PerfRing {
+    /// As much as `perf_event_mlock_kb` has room for on each CPU.
+    const SIZE: usize = 256 << 10;
+
+    pub(crate) fn new(event: &OwnedFd) -> nix::Result<Self> {
+        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok());
+        let page = page.ok_or(Errno::EINVAL)?;
+        let (size, null) = (Self::SIZE.max(page), std::ptr::null_mut());
+        let (rights, fd) = (libc::PROT_READ | libc::PROT_WRITE, event.as_raw_fd());
+        // SAFETY: a new mapping, which nobody else has.
+        let at = unsafe { libc::mmap(null, page + size, rights, libc::MAP_SHARED, fd, 0) };
+        match NonNull::new(at) {
+            Some(at) if at.as_ptr() != libc::MAP_FAILED => Ok(Self { head: at.cast(), page, size }),
+            _ => Err(Errno::last()),
+        }
+    }
+
+    /// What has come since the last time.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        // SAFETY: the page is mapped as long as `self` lives; both numbers are aligned, and read and written
+        // by nobody but the kernel and here.
+        let (written, read) = unsafe {
+            let head = self.head.as_ptr();
+            (
+                AtomicU64::from_ptr(&raw mut (*head).data_head),
+                AtomicU64::from_ptr(&raw mut (*head).data_tail),
+            )
+        };
+        let (from, to) = (read.load(Ordering::Relaxed), written.load(Ordering::Acquire));
+        let len =
+            usize::try_from(to.wrapping_sub(from)).map_or(self.size, |len| len.min(self.size));
+        let mut records = vec![0; len];
+        // The size is a power of two.
+        let start = from as usize & (self.size - 1);
+        let (first, second) = records.split_at_mut(len.min(self.size - start));
+        // SAFETY: `start` and the length of `first` stay within the records, which the kernel does not write
+        // to before `read` says that they were read; `second` is what is left, from their beginning on.
+        unsafe {
+            let data = self.head.as_ptr().cast::<u8>().add(self.page);
+            first.as_mut_ptr().copy_from_nonoverlapping(data.add(start), first.len());
+            second.as_mut_ptr().copy_from_nonoverlapping(data, second.len());
+        }
+        read.store(to, Ordering::Release);
+        records
+    }
+}
+
+impl Drop for PerfRing {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped with this length, and nothing refers to it any more.
+        let _ = unsafe { libc::munmap(self.head.as_ptr().cast(), self.page + self.size) };
+    }
 }
 
 /// Ends this process without waiting for anything in it.

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::foreign::{ForeignFile, Identity, identity_at};
 use crate::hooks::{At, Links, Probe};
 use crate::kernel;
+use crate::mappings::Mappings;
 use crate::messages::say;
 use crate::processes;
 use crate::procfs;
@@ -71,6 +72,9 @@ pub(crate) struct Files {
     processes: HashMap<u32, Process>,
     /// Where the next look at processes begins.
     next: u32,
+    /// Libraries that processes may map at any time, and what tells of it, if anything does.
+    libraries: &'static [&'static str],
+    mappings: Option<Mappings>,
 }
 
 /// What was done with a file.
@@ -104,7 +108,8 @@ struct Failed {
 struct Process {
     exe: Identity,
     files: Vec<Identity>,
-    /// When to look at it again: after the first look, and if a file failed.
+    /// When to look at it again: if a file failed, if it may have mapped others, and, where nothing tells
+    /// of that, after the first look.
     again: Option<Instant>,
 }
 
@@ -188,6 +193,24 @@ impl Files {
             causes: HashSet::new(),
             processes: HashMap::new(),
             next: 0,
+            libraries: &[],
+            mappings: None,
+        }
+    }
+
+    /// From now on, has processes looked at again that map one of these libraries.
+    pub(crate) fn watch(&mut self, libraries: &'static [&'static str]) {
+        self.libraries = libraries;
+        match Mappings::start() {
+            Ok(mappings) => {
+                self.mappings = Some(mappings);
+                self.note("hook in use: perf events of mappings");
+            }
+            Err(error) => self.note(&format!(
+                "hook refused: {}; libraries that a process maps more than two seconds after its start are \
+                 not seen",
+                error.line()
+            )),
         }
     }
 
@@ -402,26 +425,30 @@ impl Files {
         self.next = 0;
         let is_first = self.processes.is_empty();
         let deadline = Instant::now() + if is_first { AT_FIRST } else { AT_ONCE };
+        let libraries = self.libraries;
+        let news = self.mappings.as_mut().map(|all| all.news(|name| has_name_of(libraries, name)));
         let mut known = std::mem::take(&mut self.processes);
         let mut alive = HashMap::new();
         for pid in pids {
             // Another executable: the process has become another program.
             let Ok(exe) = identity_at(&executable(pid)) else { continue };
-            let mut process = known.remove(&pid).filter(|known| known.exe == exe);
             let now = Instant::now();
-            let is_due = process
-                .as_ref()
-                .is_none_or(|process| process.again.is_some_and(|again| again <= now));
-            if is_due && now < deadline {
-                let is_new = process.is_none();
-                let mut looked_at = self.look_at(object, pid, exe, &files_of);
-                if is_new {
-                    // It may have begun just now, and map its libraries next.
-                    looked_at.again.get_or_insert(now + WAITS.0);
+            let mut process = known.remove(&pid).filter(|known| known.exe == exe);
+            if let (Some(process), Some(news)) = (&mut process, &news) {
+                process.again = if news.may_be_of(pid) { Some(now) } else { process.again };
+            }
+            let is_due = |process: &Process| process.again.is_some_and(|again| again <= now);
+            if process.as_ref().is_none_or(is_due) {
+                if now < deadline {
+                    let mut looked_at = self.look_at(object, pid, exe, &files_of);
+                    if process.is_none() && news.is_none() {
+                        // It may have begun just now, and map its libraries next.
+                        looked_at.again.get_or_insert(now + WAITS.0);
+                    }
+                    process = Some(looked_at);
+                } else if self.next == 0 {
+                    self.next = pid;
                 }
-                process = Some(looked_at);
-            } else if is_due && self.next == 0 {
-                self.next = pid;
             }
             alive.extend(process.map(|process| (pid, process)));
         }

@@ -965,6 +965,13 @@ static int do_map(char **argv)
 	return wait_for_input();
 }
 
+/* FILE...: maps them when there is input, as a program that loads a library long after its start. */
+static int do_map_later(char **argv)
+{
+	say_pid();
+	return wait_for_input() || do_map(argv);
+}
+
 /* FILE: has it mapped, and holds a lease on it until there is input; then it waits for more. */
 static int do_lease(char **argv)
 {
@@ -1114,6 +1121,7 @@ static const struct {
 	{ "unknown", do_unknown },
 	{ "interrupted", do_interrupted },
 	{ "map", do_map },
+	{ "map-later", do_map_later },
 	{ "lease", do_lease },
 	{ "exchange-on", do_exchange_on },
 	{ "exchange-after-reading", do_exchange_after_reading },

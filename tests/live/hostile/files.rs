@@ -26,6 +26,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("files_with_another_name_are_the_same", files_with_another_name_are_the_same),
     ("files_of_a_chroot", files_of_a_chroot),
     ("files_with_alike_names_hide_nothing", files_with_alike_names_hide_nothing),
+    ("files_that_are_mapped_late", files_that_are_mapped_late),
     ("files_with_stacks_of_their_own", files_with_stacks_of_their_own),
     ("files_that_are_too_many_are_told_of", files_that_are_too_many_are_told_of),
 ];
@@ -349,6 +350,27 @@ fn files_with_alike_names_hide_nothing() -> Result<(), String> {
     finish(running)?;
     fs::remove_dir_all(dir).map_err(text)?;
     fs::remove_dir_all(other).map_err(text)
+}
+
+/// A library that is loaded long after the program began.
+fn files_that_are_mapped_late() -> Result<(), String> {
+    let (dir, program) = scene("late")?;
+    let late = library(&dir, LIBC)?;
+    let mut victim = Waiting::start(0, &program, &["map-later", &late])?;
+    let mut running = Running::start(&["gethostlatency", "-n", "nobody"])?;
+    // Processes are looked at each second: after these, nothing is new about the first one.
+    for number in 0..4 {
+        let own = dir.join(number.to_string());
+        fs::create_dir(&own).map_err(text)?;
+        let new = Waiting::start(0, &program, &["map", &library(&own, LIBC)?])?;
+        running.wait_for(&format!("in use: uprobe /proc/{}/map_files/", new.0.id()))?;
+    }
+    victim.go_on()?;
+    victim.says_pid()?;
+    running.wait_for(&format!("in use: uprobe /proc/{}/map_files/", victim.0.id()))?;
+    finish(running)?;
+    victim.end()?;
+    fs::remove_dir_all(dir).map_err(text)
 }
 
 /// Another name, or other rights, make no other file: each event is seen once.
