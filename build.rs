@@ -50,7 +50,7 @@ fn build() -> Result<()> {
     };
     println!("cargo::rustc-env=EBTOOLS_LIBBPF_HEADERS={}", build.libbpf.display());
     let sources = files(&root.join("src/bpf"), ".bpf.c")?;
-    let common = files(&root.join("src/bpf"), ".h")?
+    let common = files(&root.join("src/bpf/include"), ".h")?
         .into_iter()
         .chain(files(&root.join("vmlinux"), ".h")?)
         .chain(files(&root.join("build"), ".rs")?)
@@ -146,7 +146,7 @@ fn compress(object: &Path, skeleton: &Path) -> Result<()> {
 }
 
 /// The names of the types that the objects know, among them all of the kernel's that they read:
-/// `src/kernel_types.rs`. A name that ends in `___something` is one of several forms of a type.
+/// `src/system/kernel_types.rs`. A name that ends in `___something` is one of several forms of a type.
 fn write_types(out: &Path, sources: &[PathBuf]) -> Result<()> {
     let mut names = BTreeSet::new();
     for source in sources {

@@ -60,7 +60,7 @@ pub(crate) fn flags(arch: &str, root: &Path, libbpf: &Path) -> Vec<OsString> {
     for (dir, name) in [(root, "."), (libbpf, "libbpf")] {
         flags.push(format!("-ffile-prefix-map={}={name}", dir.display()).into());
     }
-    for dir in [&root.join("vmlinux"), libbpf] {
+    for dir in [&root.join("src/bpf/include"), &root.join("vmlinux"), libbpf] {
         flags.push("-I".into());
         flags.push(dir.into());
     }

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::ending;
-use crate::signals;
-use crate::sink;
-use crate::sys;
+use crate::output::sink;
+use crate::run::ending;
+use crate::run::signals;
+use crate::system::sys;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
 

@@ -9,7 +9,7 @@ use plain::Plain;
 
 use crate::bpf::shared::types::path_state;
 
-/// The start of every record; see `src/bpf/shared.bpf.h`.
+/// The start of every record; see `src/bpf/include/shared.bpf.h`.
 pub use crate::bpf::shared::types::event_header as Header;
 
 /// One event: the header that all tools share, the tool's own fixed part, and the variable tail.

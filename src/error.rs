@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::render::escape;
+use crate::escape;
 
 /// A failure as the user sees it: `doing: cause`, then `hint: ...` on a line of its own.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{ArgMatches, Command};
 
 use crate::error::Result;
-use crate::page;
+use crate::output::page;
 
 /// A tool: its options are its fields, and its own comment is the line that says what it shows.
 pub(crate) trait Tool: clap::Args {

@@ -1,7 +1,7 @@
 //! Any bytes as text and as a shell's word: no control characters.
 #![no_main]
 
-use ebtools::render::escape;
+use ebtools::escape;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut word = Vec::new();

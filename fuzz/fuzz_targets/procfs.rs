@@ -1,7 +1,7 @@
 //! Any bytes as the texts of /proc.
 #![no_main]
 
-use ebtools::procfs;
+use ebtools::system::procfs;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = procfs::parent(bytes);

@@ -4,13 +4,13 @@ use clap::Args;
 use libbpf_rs::skel::Skel as _;
 use nix::libc;
 
+use crate::attach::hooks::{At, Hook, Probe};
 use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
 use crate::decode::Flags;
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::options::EventOptions;
-use crate::render::{Column, Shown, Value};
-use crate::session::{Session, Storage, Wants};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage, Wants};
 use crate::tool::Tool;
 
 /// Show new processes and threads

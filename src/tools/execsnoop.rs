@@ -3,15 +3,15 @@
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
 use crate::bpf::shared::types::{collect, path_state};
 use crate::decode::{self, Ancestors, Place, Record};
 use crate::error::{Error, Result};
-use crate::hooks::{At, Hook, Probe};
-use crate::kernel;
-use crate::options::{self, EventOptions};
-use crate::render::{Column, Shown, Value};
-use crate::session::{LEAST_TAIL, Session, Storage, Wants};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::{self, EventOptions};
+use crate::run::session::{LEAST_TAIL, Session, Storage, Wants};
+use crate::system::kernel;
 use crate::tool::Tool;
 
 /// Show programs that start
@@ -230,7 +230,7 @@ fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 mod tests {
     use super::*;
     use crate::decode::Header;
-    use crate::render::{Clock, fields, table};
+    use crate::output::{Clock, fields, table};
 
     fn line(event: types::event, tail: &[u8]) -> String {
         let header = Header { pid: 2, ppid: 1, ..Header::default() };

@@ -7,23 +7,23 @@ use clap::{Args, ValueEnum};
 use glob::Pattern;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::elf;
+use crate::attach::hooks::{At, Hook, Probe};
+use crate::attach::libraries;
 use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
 use crate::decode::{Header, Record};
-use crate::elf;
 use crate::error::{Error, Result};
-use crate::foreign::ForeignFile;
-use crate::hist::Histogram;
-use crate::hooks::{At, Hook, Probe};
-use crate::kernel::{self, Function};
-use crate::libraries;
-use crate::names::{self, Wanted};
-use crate::options::IntervalOptions;
-use crate::privileges::FUNCLATENCY_OF_PROGRAMS;
-use crate::render::fields::Wish;
-use crate::render::{Column, Lines, Value, histogram, table};
-use crate::report::{Report, boottime_ns};
-use crate::session::{Session, Storage, Wants};
-use crate::tables::Tables;
+use crate::output::fields::Wish;
+use crate::output::hist::Histogram;
+use crate::output::{Column, Lines, Value, histogram, table};
+use crate::run::options::IntervalOptions;
+use crate::run::privileges::FUNCLATENCY_OF_PROGRAMS;
+use crate::run::report::{Report, boottime_ns};
+use crate::run::session::{Session, Storage, Wants};
+use crate::run::tables::Tables;
+use crate::system::foreign::ForeignFile;
+use crate::system::kernel::{self, Function};
+use crate::system::names::{self, Wanted};
 use crate::tool::Tool;
 
 /// Show how long functions take, of the kernel and of programs

@@ -1,19 +1,21 @@
 //! gethostlatency: names that are looked up, and how long it takes.
 
+mod resolvers;
+
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
+use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::decode::{self, Record};
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::kernel;
-use crate::options::EventOptions;
-use crate::render::{Column, Shown, Value};
-use crate::resolvers::Resolvers;
-use crate::session::{Session, Storage, Wants};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage, Wants};
+use crate::system::kernel;
 use crate::tool::Tool;
-use crate::uprobes::{Uprobe, Way, When};
+use resolvers::Resolvers;
 
 /// Show names that are looked up, and how long it takes
 #[derive(Args, Debug)]

@@ -3,14 +3,14 @@
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
 use crate::bpf::hello::HelloSkelBuilder;
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::options::EventOptions;
-use crate::render::{Column, Shown, Value};
-use crate::session::{Session, Storage, Wants};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage, Wants};
+use crate::run::trace_pipe::Message;
 use crate::tool::Tool;
-use crate::trace_pipe::Message;
 
 /// Say hello for each new process or thread
 #[derive(Args, Debug)]

@@ -1,7 +1,7 @@
 //! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`.
 
 use crate::decode::Record;
-use crate::render::{Clock, Column, Lines};
+use crate::output::{Clock, Column, Lines};
 use crate::tool::Entry;
 
 macro_rules! tools {

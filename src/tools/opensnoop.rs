@@ -4,16 +4,16 @@ use clap::{Args, ValueEnum};
 use libbpf_rs::skel::Skel as _;
 use nix::fcntl::OFlag;
 
+use crate::attach::hooks::{At, Hook, Probe};
 use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
 use crate::bpf::shared::types::collect;
 use crate::decode::{Flags, Place, Record};
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::kernel;
-use crate::options::EventOptions;
-use crate::paths::PathFilter;
-use crate::render::{Column, Shown, Value};
-use crate::session::{Session, Storage};
+use crate::filter::paths::PathFilter;
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage};
+use crate::system::kernel;
 use crate::tool::Tool;
 
 /// Show who opens which file

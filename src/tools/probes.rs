@@ -7,20 +7,20 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::attach::elf;
+use crate::attach::libraries;
 use crate::decode::{Header, Record};
-use crate::elf;
 use crate::error::{Context as _, Error, Result};
-use crate::foreign::{ForeignFile, identity_at};
-use crate::kernel::{self, Alike};
-use crate::libraries;
-use crate::messages::say;
-use crate::names::{self, Wanted};
-use crate::options::{Format, OutputOptions};
-use crate::output::Output;
-use crate::privileges;
-use crate::procfs;
-use crate::render::fields::Wish;
-use crate::render::{Clock, Column, Lines, Value};
+use crate::output::buffer::Output;
+use crate::output::fields::Wish;
+use crate::output::messages::say;
+use crate::output::{Clock, Column, Lines, Value};
+use crate::run::options::{Format, OutputOptions};
+use crate::run::privileges;
+use crate::system::foreign::{ForeignFile, identity_at};
+use crate::system::kernel::{self, Alike};
+use crate::system::names::{self, Wanted};
+use crate::system::procfs;
 use crate::tool::Tool;
 
 /// List what can be traced: functions, tracepoints, USDT probes

@@ -13,18 +13,18 @@ use std::time::Duration;
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
+use crate::attach::samplers::{Counter, Sampling};
 use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::decode::{self, Header, Record, c_str};
 use crate::error::{Error, Result};
-use crate::hooks::{At, Hook, Probe};
-use crate::options::{self, Format, IntervalOptions};
-use crate::render::fields::Wish;
-use crate::render::{Column, Lines, Value};
-use crate::report::{Report, boottime_ns};
-use crate::samplers::{Counter, Sampling};
-use crate::session::{Session, Storage, Wants};
-use crate::stream::Consumer;
-use crate::symbols::{Function, Space, Symbols};
+use crate::output::fields::Wish;
+use crate::output::{Column, Lines, Value};
+use crate::run::options::{self, Format, IntervalOptions};
+use crate::run::report::{Report, boottime_ns};
+use crate::run::session::{Session, Storage, Wants};
+use crate::run::stream::Consumer;
+use crate::system::symbols::{Function, Space, Symbols};
 use crate::tool::Tool;
 
 #[cfg(feature = "svg")]

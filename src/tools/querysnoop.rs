@@ -1,20 +1,22 @@
 //! querysnoop: queries of databases, and how long they take.
 
+mod servers;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
+use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::decode::{Record, c_str};
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::options::EventOptions;
-use crate::render::{Column, Shown, Value};
-use crate::servers::Servers;
-use crate::session::{Session, Storage, Wants};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage, Wants};
 use crate::tool::Tool;
-use crate::uprobes::{Uprobe, Way, When};
+use servers::Servers;
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]

@@ -1,19 +1,21 @@
 //! readline: what is typed into bash.
 
+mod shells;
+
 use std::path::PathBuf;
 
 use clap::Args;
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
+use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::options::EventOptions;
-use crate::render::{Column, Shown, Value};
-use crate::session::{Session, Storage, Wants};
-use crate::shells::{Shells, Which};
+use crate::output::{Column, Shown, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage, Wants};
 use crate::tool::Tool;
-use crate::uprobes::{Uprobe, Way, When};
+use shells::{Shells, Which};
 
 /// Show what is typed into bash
 #[derive(Args, Debug)]

@@ -8,18 +8,18 @@ use clap::{Args, ValueEnum};
 use libbpf_rs::skel::Skel as _;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
+use crate::attach::hooks::{self, At, Hook, Probe};
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::{Context as _, Result};
-use crate::hist::Histogram;
-use crate::hooks::{self, At, Hook, Probe};
-use crate::options::IntervalOptions;
-use crate::render::fields::Wish;
-use crate::render::{Column, Lines, Value};
-use crate::report::{Report, boottime_ns};
-use crate::session::{Session, Storage, Wants};
-use crate::syscalls;
-use crate::tables::{self, Tables};
+use crate::output::fields::Wish;
+use crate::output::hist::Histogram;
+use crate::output::{Column, Lines, Value};
+use crate::run::options::IntervalOptions;
+use crate::run::report::{Report, boottime_ns};
+use crate::run::session::{Session, Storage, Wants};
+use crate::run::tables::{self, Tables};
+use crate::system::syscalls;
 use crate::tool::Tool;
 
 /// Count system calls: which, whose, how many fail, how long they take

@@ -3,16 +3,16 @@
 use clap::{Args, ValueEnum};
 use libbpf_rs::skel::Skel as _;
 
+use crate::attach::hooks::{At, Hook, Probe};
 use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
 use crate::error::Result;
-use crate::hooks::{At, Hook, Probe};
-use crate::kernel;
-use crate::options::EventOptions;
-use crate::paths::PathFilter;
-use crate::render::{Column, Value};
-use crate::session::{Session, Storage};
+use crate::filter::paths::PathFilter;
+use crate::output::{Column, Value};
+use crate::run::options::EventOptions;
+use crate::run::session::{Session, Storage};
+use crate::system::kernel;
 use crate::tool::Tool;
 
 /// Show who deletes which file or directory
@@ -268,7 +268,7 @@ fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
 mod tests {
     use super::*;
     use crate::decode::Header;
-    use crate::render::{Clock, fields, table};
+    use crate::output::{Clock, fields, table};
 
     fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {
         let header = Header { pid: 2, ..Header::default() };

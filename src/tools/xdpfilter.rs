@@ -15,19 +15,19 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
+use crate::attach::hooks::{self, At, Attached, Hook, Probe};
 use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
 use crate::decode::{Header, Record};
 use crate::error::{Context as _, Error, Result};
-use crate::hooks::{self, At, Attached, Hook, Probe};
-use crate::messages::say;
-use crate::options::{self, RunOptions};
-use crate::render::escape;
-use crate::render::fields::Wish;
-use crate::render::{Column, Lines, Value};
-use crate::report::{Report, boottime_ns};
-use crate::session::{Session, Storage, Wants};
-use crate::sys;
-use crate::tables::Tables;
+use crate::escape;
+use crate::output::fields::Wish;
+use crate::output::messages::say;
+use crate::output::{Column, Lines, Value};
+use crate::run::options::{self, RunOptions};
+use crate::run::report::{Report, boottime_ns};
+use crate::run::session::{Session, Storage, Wants};
+use crate::run::tables::Tables;
+use crate::system::sys;
 use crate::tool::Tool;
 
 /// Count the packets that an interface receives, and drop some

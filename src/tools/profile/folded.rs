@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::Stack;
-use crate::render::escape;
-use crate::symbols::Symbols;
+use crate::escape;
+use crate::system::symbols::Symbols;
 
 /// Stacks by their texts: those that look alike are one line. A line is made when it is written:
 /// all of them together may be far larger than the stacks.

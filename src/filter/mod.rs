@@ -1,0 +1,4 @@
+//! Whose events are wanted, and of which paths.
+
+pub(crate) mod cgroups;
+pub(crate) mod paths;

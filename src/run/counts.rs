@@ -1,0 +1,102 @@
+//! `--count`: the kernel counts, a report each interval.
+
+use std::cell::RefCell;
+
+use libbpf_rs::Object;
+
+use crate::bpf::shared::types::count_key;
+use crate::decode::{Header, Record, c_str};
+use crate::error::Result;
+use crate::output::{Column, Lines, Value};
+use crate::run::lifecycle::{Counted, Source};
+use crate::run::options::CountBy;
+use crate::run::report::{Report, boottime_ns};
+use crate::run::tables::Tables;
+
+/// The tables of count.bpf.h.
+pub(crate) const COUNT_TABLE: &str = "count_table";
+
+/// One line of a report.
+#[derive(Debug)]
+pub(crate) struct Count {
+    key: [u8; 16],
+    /// Which of the tool's kinds, by number and name.
+    kind: (u32, &'static str),
+    count: u64,
+}
+
+impl Count {
+    fn number(&self) -> u64 {
+        let [a, b, c, d, ..] = self.key;
+        u32::from_ne_bytes([a, b, c, d]).into()
+    }
+}
+
+const COUNT: Column<Count> = Column::new("COUNT", "count", 8, "", |r| Value::Uint(r.event.count));
+const KIND: Column<Count> = Column::new("KIND", "kind", 7, "", |r| Value::Word(r.event.kind.1));
+const TIME: Column<Count> = Column::TIME;
+const COMM: Column<Count> =
+    Column::new("COMM", "comm", 16, "", |r| Value::Text(c_str(&r.event.key)));
+const UID: Column<Count> = Column::new("UID", "uid", 6, "", |r| Value::Uint(r.event.number()));
+const PID: Column<Count> = Column::new("PID", "pid", 7, "", |r| Value::Uint(r.event.number()));
+
+/// The columns of a report.
+pub(crate) fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
+    let by = match by {
+        CountBy::All => None,
+        CountBy::Comm => Some(&COMM),
+        CountBy::Uid => Some(&UID),
+        CountBy::Pid => Some(&PID),
+    };
+    let kind = (!kinds.is_empty()).then_some(&KIND);
+    [Some(&TIME), by, kind, Some(&COUNT)].into_iter().flatten().collect()
+}
+
+/// Counts events, and shows them each interval.
+pub(crate) fn of<'a>(
+    object: &'a Object,
+    by: CountBy,
+    kinds: &'static [&'static str],
+    columns: &'a [&'a Column<Count>],
+    report: &'a RefCell<Report>,
+) -> Result<impl Source + 'a> {
+    let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
+    let lines = report.borrow_mut().lines("interval", columns);
+    let show = move |report: &mut Report, _| {
+        let mut counts = Vec::new();
+        let read = tables.turn(|key, count| {
+            counts.push(Count { key: key.bytes, kind: kind(kinds, key.kind), count });
+        });
+        show(report, by, kinds, &lines, counts);
+        read
+    };
+    Ok(Counted { report, show })
+}
+
+fn show(
+    report: &mut Report,
+    by: CountBy,
+    kinds: &[&'static str],
+    lines: &Lines<'_, Count>,
+    mut counts: Vec<Count>,
+) {
+    if by == CountBy::All {
+        // That there were none is told too.
+        for number in 0..kinds.len().max(1) {
+            let kind = kind(kinds, u32::try_from(number).unwrap_or(0));
+            if counts.iter().all(|count| count.kind != kind) {
+                counts.push(Count { key: [0; 16], kind, count: 0 });
+            }
+        }
+    }
+    counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)).then(a.kind.cmp(&b.kind)));
+    let header = Header::at(boottime_ns());
+    for count in &counts {
+        let record = Record::made(&header, count);
+        report.row(lines, &record, count.count);
+    }
+}
+
+fn kind(kinds: &[&'static str], number: u32) -> (u32, &'static str) {
+    (number, kinds.get(number as usize).copied().unwrap_or_default())
+}

@@ -1,0 +1,92 @@
+//! The life of a run: events are read until the end is reached; then everything is detached, what is
+//! left is read, and the accounts are closed.
+
+use std::cell::RefCell;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::Object;
+
+use crate::attach::hooks::{self, Attached};
+use crate::error::Result;
+use crate::run::ending::{self, Ending, Intervals};
+use crate::run::loss::InKernel;
+use crate::run::report::Report;
+
+/// How long an event may wait for its reader, and the end of the command, or a signal, go unnoticed.
+pub(crate) const TICK: Duration = Duration::from_millis(50);
+/// How often lost events are told of, and what is attached is looked after.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Where events come from.
+pub(crate) trait Source {
+    /// Waits for events, at most so long, and reads those that are there, or a good part of them.
+    fn read(&mut self, at_most: Duration) -> Result<()>;
+
+    /// The end of an interval of this length; of the last one, when nothing is left to be read.
+    fn interval(&mut self, _: Duration) -> Result<()> {
+        Ok(())
+    }
+
+    /// Reads what is left, when nothing is attached any more. The kernel side has counted so many
+    /// events as `submitted`.
+    fn drain(&mut self, _submitted: u64) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads until the end is reached. What fails ends the run, and what was known by then is shown, and
+/// the accounts are closed all the same.
+pub(crate) fn run<A: Attached>(
+    object: &Object,
+    mut attached: A,
+    interval: Option<Duration>,
+    mut source: impl Source,
+    report: &RefCell<Report>,
+    mut ending: Ending,
+) -> Result<()> {
+    let mut intervals = Intervals::new(ending.began, interval);
+    let mut second = Instant::now() + SECOND;
+    let mut done = Ok(());
+    while done.is_ok() && !ending.reached() && !report.borrow_mut().has_failed() {
+        done = source.read(intervals.wait(TICK));
+        if let Some(length) = intervals.ended() {
+            done = done.and_then(|()| source.interval(length));
+        }
+        report.borrow_mut().flush();
+        if second <= Instant::now() {
+            second = Instant::now() + SECOND;
+            done = done.and_then(|()| InKernel::of(object)).map(|kernel| {
+                report.borrow_mut().lost(kernel);
+            });
+            done = done.and_then(|()| attached.refresh(object));
+        }
+    }
+    report.borrow_mut().unattached(attached.unattached());
+    drop(attached);
+    let kernel = InKernel::of(object);
+    let drained = source.drain(kernel.as_ref().map_or(0, |kernel| kernel.submitted));
+    let shown = source.interval(intervals.rest());
+    let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
+    if hooks::is_detaching() {
+        ending::leave(done);
+    }
+    done
+}
+
+/// Nothing to be read: what the kernel counts is shown each interval, and at the end.
+pub(crate) struct Counted<'r, S> {
+    pub(crate) report: &'r RefCell<Report>,
+    pub(crate) show: S,
+}
+
+impl<S: FnMut(&mut Report, Duration) -> Result<()>> Source for Counted<'_, S> {
+    fn read(&mut self, at_most: Duration) -> Result<()> {
+        sleep(at_most);
+        Ok(())
+    }
+
+    fn interval(&mut self, length: Duration) -> Result<()> {
+        (self.show)(&mut self.report.borrow_mut(), length)
+    }
+}

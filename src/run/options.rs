@@ -1,0 +1,302 @@
+//! The options that all event tools have.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use nix::unistd::User;
+
+use crate::bpf::shared::types::count_by;
+use crate::error::Result;
+use crate::output::Column;
+use crate::output::fields::{self, Wish};
+
+/// Whose events, for how long, and how they are shown: the options of every tool that traces what
+/// processes do.
+#[derive(Args, Debug)]
+pub(crate) struct CommonOptions {
+    #[command(flatten)]
+    pub(crate) filter: FilterOptions,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+}
+
+/// Whose events.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct FilterOptions {
+    /// Only these processes; may be repeated
+    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    pub(crate) pid: Vec<NonZeroU32>,
+
+    /// Only this user, by name or number; may be repeated
+    #[arg(short, long, value_name = "USER", value_parser = uid, value_delimiter = ',')]
+    pub(crate) user: Vec<u32>,
+
+    /// Only processes and threads whose name (COMM) contains NAME
+    #[arg(short, long, value_parser = comm)]
+    pub(crate) name: Option<OsString>,
+
+    /// With -p: their descendants too
+    #[arg(long, requires = "pid", conflicts_with = "command")]
+    pub(crate) follow: bool,
+
+    /// Only what is in this cgroup (v2) or below it; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) cgroup: Vec<PathBuf>,
+
+    /// Only what is in this container, by its id or the beginning of it; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) container: Vec<String>,
+}
+
+/// Everybody's.
+pub(crate) static EVERYBODY: FilterOptions = FilterOptions {
+    pid: Vec::new(),
+    user: Vec::new(),
+    name: None,
+    follow: false,
+    cgroup: Vec::new(),
+    container: Vec::new(),
+};
+
+/// How rows are shown.
+#[derive(Args, Debug)]
+pub(crate) struct OutputOptions {
+    /// Print a table or JSON Lines
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// The same as -o json
+    #[arg(long, conflicts_with = "output")]
+    json: bool,
+
+    /// Show these fields in this order; `help` lists them
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    fields: Vec<String>,
+}
+
+/// For how long, and how events are shown: the options of every tool that traces.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct RunOptions {
+    /// Stop after this many seconds; the command goes on, unless --kill is given
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+
+    /// With -d and a command: send it SIGTERM when time is up
+    #[arg(long, requires_all = ["duration", "command"])]
+    pub(crate) kill: bool,
+
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+
+    /// Say what is being done: hooks in use and refused, libbpf's messages
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+
+    /// Run this command, trace only it and its descendants, and exit when it does, with its exit
+    /// code. Its standard output goes to standard error
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// The options of tools that show events as they come.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct EventOptions {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Show the local time of each event
+    #[arg(short = 'T', long)]
+    pub(crate) timestamp: bool,
+
+    /// Show the user's number
+    #[arg(short = 'U', long)]
+    pub(crate) print_uid: bool,
+
+    /// Count events in the kernel instead of showing them, in total or by FIELD
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "fields")]
+    pub(crate) count: Option<CountBy>,
+
+    /// With --count: seconds between reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
+    pub(crate) interval: Duration,
+
+    /// Size of the buffer for events, like 512K or 64M; rounded up to a power of two
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
+    pub(crate) buffer: u32,
+}
+
+/// The options of tools that sum events up.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Options of all tools")]
+pub(crate) struct IntervalOptions {
+    #[command(flatten)]
+    pub(crate) common: CommonOptions,
+
+    /// Seconds between reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) interval: Option<Duration>,
+}
+
+impl OutputOptions {
+    pub(crate) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.output }
+    }
+
+    /// Is it left to the tool which columns are shown?
+    pub(crate) fn are_usual(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The columns to show; `None` when `--fields help` was asked for and is answered.
+    pub(crate) fn columns<'c, E>(
+        &self,
+        columns: &'c [Column<E>],
+        wish: Wish,
+    ) -> Result<Option<Vec<&'c Column<E>>>> {
+        if self.fields.iter().any(|field| field == "help") {
+            // A reader that has had enough is no failure.
+            let _ = io::stdout().write_all(fields::help(columns).as_bytes());
+            return Ok(None);
+        }
+        let wish = Wish { json: self.format() == Format::Json, ..wish };
+        fields::choose(columns, wish, &self.fields).map(Some)
+    }
+}
+
+impl EventOptions {
+    /// [`OutputOptions::columns`], with those that these options ask for.
+    pub(crate) fn columns<'c, E>(
+        &self,
+        columns: &'c [Column<E>],
+    ) -> Result<Option<Vec<&'c Column<E>>>> {
+        let wish = Wish { time: self.timestamp, uid: self.print_uid, ..Wish::default() };
+        self.common.run.output.columns(columns, wish)
+    }
+}
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// A header, and one line per event
+    Table,
+    /// One object per line
+    Json,
+}
+
+/// What `--count` counts by.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum CountBy {
+    /// In total
+    All,
+    /// By thread name
+    Comm,
+    /// By user
+    Uid,
+    /// By process
+    Pid,
+}
+
+impl From<CountBy> for count_by {
+    fn from(by: CountBy) -> Self {
+        match by {
+            CountBy::All => Self::COUNT_ALL,
+            CountBy::Comm => Self::COUNT_COMM,
+            CountBy::Uid => Self::COUNT_UID,
+            CountBy::Pid => Self::COUNT_PID,
+        }
+    }
+}
+
+fn uid(text: &str) -> std::result::Result<u32, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err("there is no such user".into()),
+        Err(error) => Err(format!("looking the user up: {error}")),
+    }
+}
+
+/// The kernel keeps 15 bytes of a name: longer ones would never match.
+fn comm(text: &str) -> std::result::Result<OsString, String> {
+    match text.len() {
+        0 => Err("a name is needed".into()),
+        1..=15 => Ok(text.into()),
+        _ => {
+            let kept = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 15);
+            Err(format!(
+                "the kernel keeps 15 bytes of a name: use {:?}",
+                kept.map(|(_, c)| c).collect::<String>()
+            ))
+        }
+    }
+}
+
+pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
+    match Duration::try_from_secs_f64(number) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        _ => Err("seconds must be at least 0.001, and fit a clock".into()),
+    }
+}
+
+/// Bytes; at least a page, at most the 1 GiB that fits the kernel's limits.
+pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let bytes = digits.parse::<u64>().map_err(|_| "a size like 512K or 64M is needed")?;
+    let bytes = bytes.checked_mul(1 << shift).filter(|&bytes| (1..=1 << 30).contains(&bytes));
+    let bytes = bytes.ok_or("a size from 1 byte to 1G is needed")?;
+    Ok(u32::try_from(bytes.max(4096)).unwrap_or(1 << 30).next_power_of_two())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_sizes() {
+        for (text, bytes) in [("1", 4096), ("512K", 1 << 19), ("3M", 1 << 22), ("1G", 1 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "K", "0", "-1", "2G", "1T", "99999999999999999999", "1.5M"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_seconds() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for text in ["", "0", "-1", "nan", "inf", "1e99", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_users() {
+        assert_eq!(uid("0"), Ok(0));
+        assert_eq!(uid("root"), Ok(0));
+        assert!(uid("no-such-user").is_err());
+    }
+
+    #[test]
+    fn refuses_names_that_cannot_match() {
+        assert!(comm("fifteen-bytes-x").is_ok());
+        let error = comm("sixteen-bytes-xy").unwrap_err();
+        assert!(error.contains("\"sixteen-bytes-x\""), "{error}");
+        assert!(comm("").is_err());
+    }
+}

@@ -1,0 +1,372 @@
+//! What the user gets: lines on standard output, and the accounts of what was lost.
+
+use std::env;
+use std::io::ErrorKind;
+
+use nix::time::{ClockId, clock_gettime};
+
+use crate::decode::Record;
+use crate::error::{Error, Result};
+use crate::output::buffer::Output;
+use crate::output::messages::say;
+use crate::output::{Clock, Column, Lines, is_zone_of_system, json};
+use crate::run::loss::{self, Accounts, InKernel, Taken};
+use crate::run::options::Format;
+
+/// The lines of one run.
+#[derive(Debug)]
+pub(crate) struct Report {
+    tool: &'static str,
+    format: Format,
+    buffer: u32,
+    clock: Clock,
+    output: Output,
+    /// What has been told of already.
+    told: Accounts,
+    /// Events that the kernel let through and a filter here did not.
+    rejected: u64,
+    /// Why an event that the kernel let through did not come here.
+    rest: &'static str,
+    /// Events that the kernel let through, beyond those in its counters.
+    counted: u64,
+    error: Option<Error>,
+    /// What a tool says beside the accounts: lines for people, and values in JSON.
+    beside: (Vec<String>, Vec<(&'static str, u64)>),
+    /// Files that could not be attached to.
+    unattached: u64,
+}
+
+impl Report {
+    pub(crate) fn new(tool: &'static str, format: Format, buffer: u32) -> Self {
+        Self {
+            tool,
+            format,
+            buffer,
+            clock: clock(tool, format),
+            output: Output::new(),
+            told: Accounts::default(),
+            rejected: 0,
+            rest: loss::UNACCOUNTED,
+            counted: 0,
+            error: None,
+            beside: Default::default(),
+            unattached: 0,
+        }
+    }
+
+    /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
+    pub(crate) fn lines<'a, E>(
+        &mut self,
+        kind: &str,
+        columns: &'a [&'a Column<E>],
+    ) -> Lines<'a, E> {
+        let lines = match self.format {
+            Format::Table => Lines::table(columns),
+            Format::Json => Lines::json(kind, self.tool, columns),
+        };
+        self.output.lines(0, |out| lines.header(out));
+        self.output.flush();
+        lines
+    }
+
+    /// A row that stands for `events` events.
+    pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
+        let clock = &self.clock;
+        self.output.lines(events, |out| lines.row(out, clock, record));
+    }
+
+    /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
+    /// its values.
+    pub(crate) fn text(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
+        match self.format {
+            Format::Table => self.output.lines(events, write),
+            Format::Json => self.left_out(events),
+        }
+    }
+
+    /// A line with the time, in a table of several reports.
+    pub(crate) fn time(&mut self, time_ns: u64) {
+        let mut line = Vec::new();
+        self.clock.local_into(&mut line, time_ns);
+        line.push(b'\n');
+        self.text(0, |out| out.extend_from_slice(&line));
+    }
+
+    /// Events that were counted, and whose row is not shown.
+    pub(crate) fn left_out(&mut self, events: u64) {
+        self.output.lines(events, |_| ());
+    }
+
+    /// Events were not wanted after all.
+    pub(crate) fn reject(&mut self, events: u64) {
+        self.rejected += events;
+    }
+
+    /// The kernel let these events through and has not put them into its counters.
+    pub(crate) fn counted(&mut self, events: u64) {
+        self.counted += events;
+    }
+
+    /// What does not come here was lost on its way, for this reason.
+    pub(crate) fn lost_on_the_way(&mut self, reason: &'static str) {
+        self.rest = reason;
+    }
+
+    /// Writes what waits, and looks at the clock, which may have been set.
+    pub(crate) fn flush(&mut self) {
+        self.clock.set(boot_ns());
+        self.output.flush();
+    }
+
+    /// Something else than standard output could not be written: the run ends with this error.
+    #[cfg(feature = "svg")]
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.error = Some(error);
+    }
+
+    /// So many files could not be attached to: what happened there is in no account.
+    pub(crate) fn unattached(&mut self, files: u64) {
+        self.unattached = files;
+    }
+
+    /// To be said at the end beside the accounts: lines for people, and values in JSON.
+    pub(crate) fn beside(&mut self, lines: Vec<String>, values: Vec<(&'static str, u64)>) {
+        self.beside = (lines, values);
+    }
+
+    /// Can nothing more be written?
+    pub(crate) fn has_failed(&mut self) -> bool {
+        self.output.failure().is_some()
+    }
+
+    /// Tells of the events that were lost since the last time.
+    pub(crate) fn lost(&mut self, kernel: InKernel) {
+        let accounts = Accounts::now(kernel, self.output.delivered());
+        self.tell(accounts);
+        self.output.flush();
+    }
+
+    fn tell(&mut self, accounts: Accounts) {
+        for (reason, count) in accounts.lost_since(&self.told) {
+            match self.format {
+                Format::Table => {
+                    say(format_args!(
+                        "{}: {}",
+                        self.tool,
+                        loss::advice(reason, count, self.buffer)
+                    ));
+                }
+                Format::Json => {
+                    let (tool, clock) = (self.tool, &self.clock);
+                    let time_ns = boottime_ns();
+                    let line = |out: &mut _| json::lost(out, tool, clock, time_ns, reason, count);
+                    self.output.lines(0, line);
+                }
+            }
+        }
+        self.told = accounts;
+    }
+
+    /// The last lines, when nothing is on its way any more: whatever has failed before (`done`), the
+    /// accounts are told. A closed pipe ends the run in silence: nobody is there to read.
+    ///
+    /// # Errors
+    ///
+    /// `done`, or when the output failed.
+    pub(crate) fn finish(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+        self.flush();
+        if self.pipe_is_closed() {
+            return done;
+        }
+        let (kernel, done) = match kernel {
+            Ok(kernel) => (kernel, done),
+            // What is known is told, and why it is not all.
+            Err(error) => (InKernel::default(), done.and(Err(error))),
+        };
+        let accounts = self.accounts(kernel);
+        let mut totals = accounts.line();
+        if self.unattached > 0 {
+            let plural = if self.unattached == 1 { "" } else { "s" };
+            totals += &format!("; {} file{plural} could not be attached to", self.unattached);
+            self.beside.1.push(("unattached", self.unattached));
+        }
+        let Accounts { produced, delivered, lost } = accounts.clone();
+        self.tell(accounts);
+        if self.format == Format::Json {
+            let tool = self.tool;
+            let beside = std::mem::take(&mut self.beside.1);
+            self.output
+                .lines(0, |out| json::summary(out, tool, produced, delivered, &lost, &beside));
+            self.output.flush();
+        }
+        if self.pipe_is_closed() {
+            return done;
+        }
+        say(format_args!("{}: {totals}", self.tool));
+        for line in &self.beside.0 {
+            say(format_args!("{}: {line}", self.tool));
+        }
+        done.and_then(|()| match self.output.failure() {
+            // A pipe may be closed at any time, just now too.
+            None => self.error.take().map_or(Ok(()), Err),
+            Some(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Some(error) => Err(Error::new("writing to standard output", error)),
+        })
+    }
+
+    /// The final ones.
+    fn accounts(&mut self, mut kernel: InKernel) -> Accounts {
+        kernel.submitted += self.counted;
+        let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
+        let taken = Taken {
+            delivered: self.output.delivered(),
+            rejected: self.rejected,
+            unwritten: self.output.unwritten(),
+        };
+        Accounts::at_end(kernel, taken, rest)
+    }
+
+    fn pipe_is_closed(&mut self) -> bool {
+        self.output.failure().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
+    }
+}
+
+fn clock(tool: &str, format: Format) -> Clock {
+    let clock = Clock::new(boot_ns());
+    // JSON has no local time.
+    if format == Format::Json || env::var("TZ").map_or(true, |tz| is_zone_of_system(&tz)) {
+        return clock;
+    }
+    say(format_args!("{tool}: TZ names no time zone of this system: times are in UTC"));
+    clock.in_utc()
+}
+
+/// Nanoseconds on the clock that the kernel stamps records with.
+pub(crate) fn boottime_ns() -> u64 {
+    u64::try_from(nanoseconds(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
+}
+
+/// The time of day when the machine booted, as it is now.
+fn boot_ns() -> i64 {
+    nanoseconds(ClockId::CLOCK_REALTIME) - nanoseconds(ClockId::CLOCK_BOOTTIME)
+}
+
+fn nanoseconds(id: ClockId) -> i64 {
+    clock_gettime(id).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::io;
+    use std::rc::Rc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::output::buffer::Taker;
+
+    /// Has room for so many bytes.
+    #[derive(Clone, Debug)]
+    struct Disk {
+        room: usize,
+        bytes: Rc<RefCell<Vec<u8>>>,
+    }
+
+    impl Taker for Disk {
+        fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
+            let mut disk = self.bytes.borrow_mut();
+            let fits = bytes.len().min(self.room - disk.len());
+            disk.extend_from_slice(&bytes[..fits]);
+            (fits, (fits < bytes.len()).then(|| ErrorKind::StorageFull.into()))
+        }
+
+        fn take_back(&mut self, bytes: usize) {
+            let mut disk = self.bytes.borrow_mut();
+            let whole = disk.len() - bytes;
+            disk.truncate(whole);
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+    }
+
+    /// What may become of events that the kernel let through.
+    #[derive(Clone, Debug)]
+    enum Fate {
+        Row(u64, usize),
+        LeftOut(u64),
+        Rejected(u64),
+        /// They never came.
+        Vanished(u64),
+        Flush,
+    }
+
+    fn fates() -> impl Strategy<Value = Vec<Fate>> {
+        let fate = prop_oneof![
+            (0..9u64, 0..9_000usize).prop_map(|(events, len)| Fate::Row(events, len)),
+            (0..9u64).prop_map(Fate::LeftOut),
+            (0..9u64).prop_map(Fate::Rejected),
+            (0..9u64).prop_map(Fate::Vanished),
+            Just(Fate::Flush),
+        ];
+        prop::collection::vec(fate, 0..40)
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_is_in_the_accounts(
+            fates in fates(),
+            room in prop_oneof![Just(usize::MAX), 0..90_000usize],
+            calls in 0..3u64,
+            map_full in 0..3u64,
+            format in prop::sample::select(&[Format::Table, Format::Json]),
+        ) {
+            let disk = Disk { room, bytes: Rc::default() };
+            let mut report = Report::new("test", format, 0);
+            report.output = Output::to(Box::new(disk.clone()));
+            let (mut submitted, mut left_out, mut rejected, mut vanished) = (0, 0, 0, 0);
+            for fate in fates {
+                match fate {
+                    // A line that says how many events it stands for.
+                    Fate::Row(events, len) => report.output.lines(events, |out| {
+                        submitted += events;
+                        out.extend_from_slice(format!("{events} {:len$}\n", "").as_bytes());
+                    }),
+                    Fate::LeftOut(events) => {
+                        (submitted, left_out) = (submitted + events, left_out + events);
+                        report.left_out(events);
+                    }
+                    Fate::Rejected(events) => {
+                        (submitted, rejected) = (submitted + events, rejected + events);
+                        report.reject(events);
+                    }
+                    Fate::Vanished(events) => {
+                        (submitted, vanished) = (submitted + events, vanished + events);
+                    }
+                    Fate::Flush => report.flush(),
+                }
+            }
+            report.flush();
+            let has_failed = report.has_failed();
+            let kernel = InKernel::made(submitted, calls, map_full);
+            let Accounts { produced, delivered, lost } = report.accounts(kernel);
+            let lost_for = |reason| lost.get(reason).copied().unwrap_or(0);
+
+            prop_assert_eq!(produced, delivered + lost.values().sum::<u64>());
+            prop_assert_eq!(produced, submitted - rejected + calls + map_full);
+            let written = String::from_utf8(disk.bytes.borrow().clone()).unwrap();
+            let shown = written.lines().map(|line| line[..1].parse::<u64>().unwrap()).sum::<u64>();
+            if has_failed {
+                prop_assert!((shown..=shown + left_out).contains(&delivered));
+                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), submitted - rejected - delivered);
+                prop_assert_eq!(lost_for(loss::UNACCOUNTED), 0);
+            } else {
+                prop_assert_eq!(delivered, shown + left_out);
+                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), 0);
+                prop_assert_eq!(lost_for(loss::UNACCOUNTED), vanished);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What /proc says of processes. They come and go: whatever cannot be read is passed over.
+
+use std::collections::HashMap;
+use std::fs;
+use std::num::NonZeroU32;
+use std::os::unix::fs::MetadataExt as _;
+
+use crate::system::procfs;
+
+/// The number of the host's PID namespace: `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
+const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Device and number of the PID namespace that this process is in; `None` in the host's.
+pub(crate) fn own_pid_namespace() -> Option<(u64, u64)> {
+    let namespace = fs::metadata("/proc/self/ns/pid").ok()?;
+    (namespace.ino() != HOST_PID_NAMESPACE).then(|| (kernel_dev(namespace.dev()), namespace.ino()))
+}
+
+/// A device's number as the kernel keeps it, of major and minor.
+fn kernel_dev(dev: u64) -> u64 {
+    let (major, minor) = (nix::sys::stat::major(dev), nix::sys::stat::minor(dev));
+    major << 20 | minor
+}
+
+/// Every process's number.
+pub(crate) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The process that `pid` is a thread of; `None` if it is its first one, and so means the process.
+pub(crate) fn of_thread(pid: NonZeroU32) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    procfs::status(&status, "Tgid")?.parse().ok().filter(|process| *process != pid.get())
+}
+
+/// What descends from `pids`, without these themselves.
+pub(crate) fn descendants(pids: &[NonZeroU32]) -> Vec<u32> {
+    let parents = all().filter_map(|pid| {
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Some((pid, procfs::parent(&stat)?))
+    });
+    let parents = parents.collect::<HashMap<_, _>>();
+    let descends = |&pid: &u32| {
+        let up = std::iter::successors(parents.get(&pid), |parent| parents.get(parent));
+        // A number may be used again while /proc is read: then there may be a circle.
+        up.take(parents.len()).any(|parent| pids.iter().any(|pid| pid.get() == *parent))
+    };
+    parents.keys().copied().filter(descends).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_descendants() {
+        let parent = NonZeroU32::new(std::os::unix::process::parent_id());
+        if let Some(parent) = parent {
+            assert!(descendants(&[parent]).contains(&std::process::id()));
+        }
+    }
+}

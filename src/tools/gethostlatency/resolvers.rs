@@ -1,0 +1,63 @@
+//! C libraries, whose functions look names up: those of this system, and those that running
+//! processes have mapped, in whatever mount namespace they are.
+
+use std::path::PathBuf;
+
+use libbpf_rs::Object;
+
+use crate::attach::hooks::Attached;
+use crate::attach::libraries;
+use crate::attach::uprobes::{Files, Way, mapped_libraries};
+use crate::error::{Error, Result};
+
+/// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
+/// loader.
+const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
+
+/// The probes: once a file.
+#[derive(Debug)]
+pub(crate) struct Resolvers(Files);
+
+impl Resolvers {
+    pub(crate) fn new(ways: &'static [Way], verbose: bool) -> Self {
+        Self(Files::new("gethostlatency", ways, Some(LIBRARIES[0]), verbose))
+    }
+
+    /// # Errors
+    ///
+    /// When there is no C library at all.
+    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+        self.0.watch(&LIBRARIES);
+        let mut failure = None;
+        for file in installed() {
+            failure = self.0.attach(object, &file).err().or(failure);
+        }
+        self.refresh(object)?;
+        match failure {
+            _ if !self.0.is_empty() => Ok(()),
+            Some(error) => Err(error),
+            None => Err(Error::new("gethostlatency", "there is no C library in the usual places")),
+        }
+    }
+}
+
+impl Attached for Resolvers {
+    fn refresh(&mut self, object: &Object) -> Result<()> {
+        self.0.attach_to_processes(object, |pid, _| mapped_libraries(pid, &LIBRARIES));
+        for file in installed() {
+            if let Err(error) = self.0.attach(object, &file) {
+                self.0.note(&error.line());
+            }
+        }
+        Ok(())
+    }
+
+    fn unattached(&self) -> u64 {
+        self.0.unattached()
+    }
+}
+
+/// What a process that starts later would map here.
+fn installed() -> impl Iterator<Item = PathBuf> {
+    LIBRARIES.iter().flat_map(|library| libraries::installed(library))
+}

@@ -1,0 +1,72 @@
+//! Database servers: found among the running programs, in whatever mount namespace they are, and
+//! looked for again while they come and go.
+
+use std::path::PathBuf;
+
+use libbpf_rs::Object;
+
+use crate::attach::hooks::Attached;
+use crate::attach::uprobes::{Files, Way, executable};
+use crate::error::{Context as _, Error, Result};
+use crate::output::messages::say;
+
+/// How servers' programs are called.
+const PROGRAMS: [&str; 3] = ["postgres", "mysqld", "mariadbd"];
+
+/// The probes: once a file.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    /// Only this program.
+    one: Option<PathBuf>,
+    files: Files,
+}
+
+impl Servers {
+    /// # Errors
+    ///
+    /// When one program is named, and it is none that can be traced.
+    pub(crate) fn new(one: Option<PathBuf>, ways: &'static [Way], verbose: bool) -> Result<Self> {
+        let files = Files::new("querysnoop", ways, None, verbose);
+        if let Some(path) = &one {
+            let doing = || format!("looking for queries in {}", path.display());
+            path.metadata().doing(doing())?;
+            if files.check(path).is_err() {
+                let cause = "it is no PostgreSQL, MySQL or MariaDB server that can be traced";
+                return Err(Error::new(doing(), cause));
+            }
+        }
+        Ok(Self { one, files })
+    }
+
+    /// Attaches to the servers that run; others may come.
+    ///
+    /// # Errors
+    ///
+    /// When the one program that is named cannot be attached to.
+    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+        if let Some(path) = &self.one {
+            return self.files.attach(object, path);
+        }
+        self.refresh(object)?;
+        if self.files.is_empty() {
+            say("querysnoop: no server runs yet: waiting for one");
+        }
+        Ok(())
+    }
+}
+
+impl Attached for Servers {
+    fn refresh(&mut self, object: &Object) -> Result<()> {
+        if self.one.is_some() {
+            return Ok(());
+        }
+        self.files.attach_to_processes(object, |pid, name| {
+            Ok(PROGRAMS.contains(&name).then(|| executable(pid)).into_iter().collect())
+        });
+        Ok(())
+    }
+
+    fn unattached(&self) -> u64 {
+        self.files.unattached()
+    }
+}
