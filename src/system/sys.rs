@@ -113,8 +113,10 @@ const COUNTED: [Errno; 4] = [Errno::ENOENT, Errno::ENOSPC, Errno::EBUSY, Errno::
 /// What looks for new processes and reads their maps needs some.
 const FILES_RESERVED: u64 = 32;
 
-/// The limits of open files that this process was started with: soft and hard.
+/// Limits that this process was started with and has raised: soft and hard; of open files.
 static FILES: OnceLock<(u64, u64)> = OnceLock::new();
+/// Of real-time priorities.
+static PRIORITIES: OnceLock<(u64, u64)> = OnceLock::new();
 
 /// Lets this process open as many files as it may: each probe is two.
 pub(crate) fn open_more_files() {
@@ -125,8 +127,13 @@ pub(crate) fn open_more_files() {
 
 /// Lets [`Undisturbed`] work for the rest of this process, whatever rights it gives up.
 pub(crate) fn allow_undisturbed() {
-    // Without this right it is disturbed, and what is lost by that is counted.
-    let _ = setrlimit(Resource::RLIMIT_RTPRIO, UNDISTURBED_PRIORITY, UNDISTURBED_PRIORITY);
+    let limits = getrlimit(Resource::RLIMIT_RTPRIO).unwrap_or((0, 0));
+    if limits.0 < UNDISTURBED_PRIORITY {
+        let _ = PRIORITIES.set(limits);
+        let hard = limits.1.max(UNDISTURBED_PRIORITY);
+        // Without this right it is disturbed, and what is lost by that is counted.
+        let _ = setrlimit(Resource::RLIMIT_RTPRIO, UNDISTURBED_PRIORITY, hard);
+    }
 }
 
 const UNDISTURBED_PRIORITY: u64 = 1;
@@ -178,10 +185,13 @@ pub(crate) fn has_files_left(open: BorrowedFd<'_>) -> bool {
 
 /// Gives the command the limits that this process was started with.
 pub(crate) fn give_own_limits(command: &mut Command) {
-    let Some(&(soft, hard)) = FILES.get() else { return };
-    let limit = move || Ok(setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?);
-    // SAFETY: it makes one system call and touches no memory that another thread may hold.
-    unsafe { command.pre_exec(limit) };
+    let raised = [(Resource::RLIMIT_NOFILE, &FILES), (Resource::RLIMIT_RTPRIO, &PRIORITIES)];
+    for (resource, limits) in raised {
+        let Some(&(soft, hard)) = limits.get() else { continue };
+        let limit = move || Ok(setrlimit(resource, soft, hard)?);
+        // SAFETY: it makes one system call and touches no memory that another thread may hold.
+        unsafe { command.pre_exec(limit) };
+    }
 }
 
 /// Had this process huge pages before it refused them?

@@ -22,6 +22,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("hangup_is_ignored_under_nohup", hangup_is_ignored_under_nohup),
     ("duration_ends_it", duration_ends_it),
     ("huge_pages_are_the_commands_alone", huge_pages_are_the_commands_alone),
+    ("command_has_the_limits_of_the_user", command_has_the_limits_of_the_user),
     ("filter_by_pid", filter_by_pid),
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
@@ -67,6 +68,16 @@ fn huge_pages_are_the_commands_alone() -> Result<(), String> {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines = said.lines().filter(|line| line.starts_with("THP_enabled")).collect::<Vec<_>>();
     check(lines == ["THP_enabled:\t0", ALLOWED], || said.to_string())
+}
+
+/// Some tools raise their own: of open files, and of priorities.
+fn command_has_the_limits_of_the_user() -> Result<(), String> {
+    const LIMITS: &str = "/proc/self/limits";
+    let own = std::fs::read_to_string(LIMITS).map_err(text)?;
+    let mut traced = Command::new(ebtools());
+    let output = traced.args(["gethostlatency", "--", "busybox", "cat", LIMITS]).output();
+    let said = String::from_utf8_lossy(&output.map_err(text)?.stderr).into_owned();
+    check(said.contains(&own), || format!("{said}\nnot {own}"))
 }
 
 fn signals_end_it_well() -> Result<(), String> {
