@@ -104,8 +104,8 @@ release: static ## the static file with its parts, their licences and checksums,
 	scripts/setup release
 	scripts/release $(TARGET)
 
-reproducible: ## build what is committed in two folders, and compare
-	TARGET=$(TARGET) scripts/setup static
+reproducible: ## build what is committed in two folders, and compare: the static file and the .deb
+	TARGET=$(TARGET) scripts/setup static deb
 	scripts/reproducible $(TARGET)
 
 container: static ## build the container image ebtools: see Containerfile
