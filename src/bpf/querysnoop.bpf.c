@@ -6,7 +6,12 @@
 
 /* The longest query that is shown whole, with a NUL. */
 #define TAIL_MAX 65536
-#define CALLS_MAX 256
+/* Queries that may be waiting, and what is kept of each; a power of two. */
+#define WAITING_MAX 16384
+#define KEPT_MAX 512
+/* Those that are longer need a slot of event.bpf.h, or are cut. */
+#define CALLS_MAX 128
+#define CALL_TRIES 8
 #define USER_MAX 96
 /* Servers name their threads by what they do. */
 #define COMM_OF_PROCESS
@@ -43,7 +48,6 @@ struct event {
 };
 
 #include "event.bpf.h"
-#include "calls.bpf.h"
 
 enum server *export_server;
 enum command *export_command;
@@ -52,30 +56,131 @@ enum text *export_text;
 /* Queries that take less are not wanted. */
 const volatile __u64 slower_ns = 0;
 
-static __always_inline int finish(struct record *call)
+/* A query that has begun and not ended. */
+struct call {
+	__u32 slot; /* one more than that of the whole query; 0 where .kept has it */
+	__u32 reserved;
+	struct event event;
+	__u8 kept[KEPT_MAX]; /* its tail */
+};
+
+/* By thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct call);
+	__uint(max_entries, WAITING_MAX);
+} calls SEC(".maps");
+
+/* A new one: large for the stack. */
+static const struct call no_call;
+
+static __always_inline struct call *call_find(void)
 {
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	return bpf_map_lookup_elem(&calls, &tid);
+}
+
+/* The slot that has the whole query; NULL where .kept has it. */
+static __always_inline struct record *slot_of(struct call *call)
+{
+	return call->slot ? record_at(call->slot - 1) : NULL;
+}
+
+static __always_inline struct record *slot_claim(struct call *call)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	int i;
+
+	for (i = 0; i < CALL_TRIES; i++) {
+		__u32 slot = (tid + i) % CALLS_MAX;
+		struct record *record = record_at(slot);
+
+		if (record && record_claim(record)) {
+			call->slot = slot + 1;
+			return record;
+		}
+	}
+	return NULL;
+}
+
+static __always_inline void slot_release(struct call *call)
+{
+	struct record *record = slot_of(call);
+
+	call->slot = 0;
+	if (record)
+		record_release(record);
+}
+
+static __always_inline void call_done(struct call *call)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+
+	slot_release(call);
+	count_call(-1);
+	bpf_map_delete_elem(&calls, &tid);
+}
+
+/* A call of the current thread's, its header filled; NULL when there is no room, which is counted. */
+static __always_inline struct call *call_begin(void)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct call *call = call_find();
+
+	if (call) {
+		count_lost(LOST_RETURN_MISSED);
+		slot_release(call);
+	} else {
+		bpf_map_update_elem(&calls, &tid, &no_call, BPF_NOEXIST);
+		call = call_find();
+		if (!call) {
+			count_lost(LOST_MAP_FULL);
+			return NULL;
+		}
+		count_call(1);
+	}
+	fill_header(&call->event.header);
+	return call;
+}
+
+static __always_inline void call_output(struct call *call)
+{
+	struct record *record = slot_of(call);
 	__u64 len = call->event.query_len;
 
-	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
-	if (call->event.latency_ns >= slower_ns && !count_only()) {
+	if (record) {
 		if (len > TAIL_MAX)
 			len = TAIL_MAX;
+		record->event = call->event;
+		event_output(&record->event, len);
+	} else {
+		if (len > KEPT_MAX)
+			len = KEPT_MAX;
 		event_output(&call->event, len);
 	}
+}
+
+static __always_inline int finish(struct call *call)
+{
+	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
+	if (call->event.latency_ns >= slower_ns && !count_only())
+		call_output(call);
 	call_done(call);
 	return 0;
 }
 
 static __always_inline int finish_own(void)
 {
-	struct record *call = call_find();
+	struct call *call = call_find();
 
 	return call ? finish(call) : 0;
 }
 
-static __always_inline struct record *begin(__u32 server, __u32 command)
+static __always_inline struct call *begin(__u32 server, __u32 command)
 {
-	struct record *call;
+	struct call *call;
 
 	if (!task_wanted())
 		return NULL;
@@ -91,33 +196,52 @@ static __always_inline struct record *begin(__u32 server, __u32 command)
 	return call;
 }
 
-/* A query that ends with a NUL. */
-static __always_inline void read_string(struct record *call, const char *query)
+/* What was read of it; max: the most that there was room for. */
+static __always_inline void read_so_far(struct call *call, long len, long max)
 {
-	long len = bpf_probe_read_user_str(call->tail, TAIL_MAX, query);
-
-	if (len < 1 || len > TAIL_MAX) {
+	if (len < 1 || len > max) {
 		call->event.text = TEXT_UNREADABLE;
+		call->event.query_len = 0;
 		return;
 	}
 	call->event.query_len = len - 1;
-	if (len == TAIL_MAX)
-		call->event.text = TEXT_CUT;
+	call->event.text = len == max ? TEXT_CUT : TEXT_WHOLE;
 }
 
-static __always_inline void read_bytes(struct record *call, const char *query, __u64 len)
+/* A query that ends with a NUL. */
+static __always_inline void read_string(struct call *call, const char *query)
 {
-	if (len > TAIL_MAX) {
+	struct record *record;
+
+	read_so_far(call, bpf_probe_read_user_str(call->kept, KEPT_MAX, query), KEPT_MAX);
+	if (call->event.text != TEXT_CUT)
+		return;
+	record = slot_claim(call);
+	if (record)
+		read_so_far(call, bpf_probe_read_user_str(record->tail, TAIL_MAX, query), TAIL_MAX);
+}
+
+static __always_inline void read_bytes(struct call *call, const char *query, __u64 len)
+{
+	struct record *record = len > KEPT_MAX ? slot_claim(call) : NULL;
+	__u64 max = record ? TAIL_MAX : KEPT_MAX;
+	long failed;
+
+	if (len > max) {
 		call->event.text = TEXT_CUT;
-		len = TAIL_MAX;
+		len = max;
 	}
-	if (bpf_probe_read_user(call->tail, len, query))
+	if (record)
+		failed = bpf_probe_read_user(record->tail, len > TAIL_MAX ? TAIL_MAX : len, query);
+	else
+		failed = bpf_probe_read_user(call->kept, len > KEPT_MAX ? KEPT_MAX : len, query);
+	if (failed)
 		call->event.text = TEXT_UNREADABLE;
 	else
 		call->event.query_len = len;
 }
 
-static __always_inline void read_statement(struct record *call, const void *from, __u32 size)
+static __always_inline void read_statement(struct call *call, const void *from, __u32 size)
 {
 	if (bpf_probe_read_user(&call->event.statement, size, from))
 		call->event.text = TEXT_UNREADABLE;
@@ -128,8 +252,12 @@ static __always_inline void read_statement(struct record *call, const void *from
 /* A statement is told of again when it is parsed, bound and executed: how much of it is compared. */
 #define SAME_MAX 128
 
-/* Are these bytes of the query, up to its NUL, those of the call's text at from? */
-static __always_inline bool is_same_at(struct record *call, const char *query, __u32 from)
+/*
+ * Are these bytes of the query, up to its NUL, those of the call's text at from? That text has room for max
+ * bytes, a power of two.
+ */
+static __always_inline bool is_same_at(struct call *call, const __u8 *tail, __u32 max,
+				       const char *query, __u32 from)
 {
 	__u8 text[SAME_MAX] = {};
 	int i;
@@ -138,20 +266,30 @@ static __always_inline bool is_same_at(struct record *call, const char *query, _
 		return false;
 	for (i = 0; i < SAME_MAX - 1; i++) {
 		if (from + i >= call->event.query_len)
-			return !text[i];
-		if (text[i] != call->tail[(from + i) & (TAIL_MAX - 1)])
+			return call->event.text == TEXT_CUT || !text[i];
+		if (text[i] != tail[(from + i) & (max - 1)])
 			return false;
 	}
 	return true;
 }
 
 /* The beginning, and the end. */
-static __always_inline bool is_same(struct record *call, const char *query)
+static __always_inline bool is_same_in(struct call *call, const __u8 *tail, __u32 max,
+				       const char *query)
 {
 	__u32 len = call->event.query_len;
 
-	return is_same_at(call, query, 0) &&
-	       (len < SAME_MAX - 2 || is_same_at(call, query, len - (SAME_MAX - 2)));
+	return is_same_at(call, tail, max, query, 0) &&
+	       (len < SAME_MAX - 2 || is_same_at(call, tail, max, query, len - (SAME_MAX - 2)));
+}
+
+static __always_inline bool is_same(struct call *call, const char *query)
+{
+	struct record *record = slot_of(call);
+
+	if (record)
+		return is_same_in(call, record->tail, TAIL_MAX, query);
+	return is_same_in(call, call->kept, KEPT_MAX, query);
 }
 
 /*
@@ -180,7 +318,7 @@ static __always_inline bool is_worker(const __u8 *title)
 static __always_inline int status(const char *query)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct record *call = call_find();
+	struct call *call = call_find();
 
 	if (call) {
 		if (query && is_same(call, query))
@@ -221,7 +359,7 @@ int BPF_KPROBE(on_report_activity, int state, const char *query)
 SEC("usdt")
 int BPF_USDT(on_query_start, const char *query, void *connection, void *database, const char *user)
 {
-	struct record *call = begin(MYSQL, COM_QUERY);
+	struct call *call = begin(MYSQL, COM_QUERY);
 
 	ON_OWN_STACK(ctx);
 	if (!call)
@@ -247,7 +385,7 @@ static __always_inline bool is_query(__u32 command)
 SEC("uprobe")
 int BPF_KPROBE(on_dispatch_packet, __u32 command, void *thd, const char *packet, __u32 len)
 {
-	struct record *call;
+	struct call *call;
 
 	ON_OWN_STACK(ctx);
 	if (!is_query(command))
@@ -273,7 +411,7 @@ SEC("uprobe")
 int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 {
 	struct com_query com = {};
-	struct record *call;
+	struct call *call;
 
 	ON_OWN_STACK(ctx);
 	if (!is_query(command))

@@ -812,10 +812,17 @@ __asm__(".pushsection .note.stapsdt, \"?\", \"note\"\n"
 	"1: .8byte 9b, 0, 0\n .asciz \"mysql\"\n .asciz \"" name "\"\n .asciz \"" arguments "\"\n" \
 	"2: .balign 4\n .popsection\n"
 
+/* All threads have begun a query before one ends; so many, if any. */
+static pthread_barrier_t all_query;
+static int mysql_threads;
+
 __attribute__((noinline)) int mysql_query(const char *query, long connection, const char *database, const char *user)
 {
 	__asm__ volatile(USDT("query__start", ARGUMENTS) : : "r"(query), "r"(connection), "r"(database), "r"(user));
-	usleep(10000);
+	if (mysql_threads)
+		pthread_barrier_wait(&all_query);
+	else
+		usleep(10000);
 	__asm__ volatile(USDT("query__done", "") : :);
 	return 0;
 }
@@ -924,12 +931,25 @@ static void *mysql_connection(void *query)
 	return NULL;
 }
 
-/* Newer servers name their threads. */
+/* QUERY [THREADS]: newer servers name their threads. */
 static int do_mysql(char **argv)
 {
+	pthread_attr_t attributes;
 	pthread_t thread;
+	int i;
 
-	return pthread_create(&thread, NULL, mysql_connection, argv[0]) || pthread_join(thread, NULL);
+	if (argv[1])
+		mysql_threads = atoi(argv[1]);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 1 << 17);
+	pthread_barrier_init(&all_query, NULL, mysql_threads ? mysql_threads : 1);
+	for (i = 1; i < mysql_threads; i++)
+		if (pthread_create(&thread, &attributes, mysql_connection, argv[0]))
+			return fail("thread");
+	if (pthread_create(&thread, NULL, mysql_connection, argv[0]) || pthread_join(thread, NULL))
+		return fail("thread");
+	/* When the others have ended too. */
+	pthread_exit(NULL);
 }
 
 /* --- files of others ------------------------------------------------------------------------- */

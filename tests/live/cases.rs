@@ -1691,6 +1691,13 @@ pub(crate) const CASES: &[Case] = &[
         ..STAND_IN
     },
     Case {
+        // More than there used to be room for.
+        name: "queries_while_many_wait",
+        command: &["$CALLS", "mysql", "select 'a stand-in'", "700"],
+        shows: &[r#"{"type": "summary", "produced": 700, "delivered": 700, "lost": {}}"#],
+        ..STAND_IN
+    },
+    Case {
         name: "queries_that_are_slow",
         // It takes 10 milliseconds, or more.
         args: &["querysnoop", "--server", "$CALLS", "--slower", "10", "-n", "calls", "--json"],
