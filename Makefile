@@ -9,8 +9,8 @@ KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
 # Which of them run every live case: the `ends` of the list, between which the others share them,
 # `all`, or `none`.
 WHOLE ?= ends
-# arm64 kernels for `make test`, like `6.12 newest`; none without.
-ARM64 ?=
+# arm64 kernels for `make test`; none with nothing.
+ARM64 ?= 6.1 newest
 
 # Words of names of live cases; all without.
 CASES ?=

@@ -199,7 +199,7 @@ fn full_disk_has_whole_lines() -> Result<(), String> {
 fn limit_on_files_is_said() -> Result<(), String> {
     let dir = scratch_dir("limit");
     let svg = dir.join("flames.svg").to_string_lossy().into_owned();
-    let opens = ["opensnoop", "--json", "-d", "100", "--", "cat", "/dev/null"];
+    let opens = ["opensnoop", "--json", "-d", "100", "--", "busybox", "cat", "/dev/null"];
     let flames = ["profile", "--svg", &svg, "-d", "100", "--", "busybox", "sha1sum", "/dev/null"];
     for (args, failed) in [(&opens[..], "(output failed "), (&flames[..], "flames.svg")] {
         let out = File::create(dir.join("out")).map_err(text)?;
