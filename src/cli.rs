@@ -90,6 +90,7 @@ fn tool_named(name: &str) -> Option<Entry> {
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
     sink::open_both();
     sys::refuse_huge_pages();
+    sys::note_limits();
     let done = signals::watch().map_or_else(|error| Ok(Err(error)), |()| tool.run(matches));
     match done {
         Ok(done) => ExitCode::from(ending::exit_code(done)),

@@ -113,23 +113,29 @@ const COUNTED: [Errno; 4] = [Errno::ENOENT, Errno::ENOSPC, Errno::EBUSY, Errno::
 /// What looks for new processes and reads their maps needs some.
 const FILES_RESERVED: u64 = 32;
 
-/// Limits that this process was started with and has raised: soft and hard; of open files.
-static FILES: OnceLock<(u64, u64)> = OnceLock::new();
-/// Of real-time priorities.
-static PRIORITIES: OnceLock<(u64, u64)> = OnceLock::new();
+/// Limits that are raised here, or by libbpf.
+const RAISED: [Resource; 3] =
+    [Resource::RLIMIT_NOFILE, Resource::RLIMIT_MEMLOCK, Resource::RLIMIT_RTPRIO];
+
+/// Those that this process was started with: soft and hard.
+static LIMITS: OnceLock<[(u64, u64); 3]> = OnceLock::new();
+
+/// What they are, before any is raised.
+pub(crate) fn note_limits() {
+    LIMITS.get_or_init(|| RAISED.map(|limit| getrlimit(limit).unwrap_or((0, 0))));
+}
 
 /// Lets this process open as many files as it may: each probe is two.
 pub(crate) fn open_more_files() {
-    let limits = FILES.get_or_init(|| getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0)));
     // With fewer, opening the next one fails and says so.
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, limits.1, limits.1);
+    let _ = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
 }
 
 /// Lets [`Undisturbed`] work for the rest of this process, whatever rights it gives up.
 pub(crate) fn allow_undisturbed() {
     let limits = getrlimit(Resource::RLIMIT_RTPRIO).unwrap_or((0, 0));
     if limits.0 < UNDISTURBED_PRIORITY {
-        let _ = PRIORITIES.set(limits);
         let hard = limits.1.max(UNDISTURBED_PRIORITY);
         // Without this right it is disturbed, and what is lost by that is counted.
         let _ = setrlimit(Resource::RLIMIT_RTPRIO, UNDISTURBED_PRIORITY, hard);
@@ -185,10 +191,8 @@ pub(crate) fn has_files_left(open: BorrowedFd<'_>) -> bool {
 
 /// Gives the command the limits that this process was started with.
 pub(crate) fn give_own_limits(command: &mut Command) {
-    let raised = [(Resource::RLIMIT_NOFILE, &FILES), (Resource::RLIMIT_RTPRIO, &PRIORITIES)];
-    for (resource, limits) in raised {
-        let Some(&(soft, hard)) = limits.get() else { continue };
-        let limit = move || Ok(setrlimit(resource, soft, hard)?);
+    for (resource, (soft, hard)) in RAISED.into_iter().zip(LIMITS.get().into_iter().flatten()) {
+        let limit = move || Ok(setrlimit(resource, *soft, *hard)?);
         // SAFETY: it makes one system call and touches no memory that another thread may hold.
         unsafe { command.pre_exec(limit) };
     }
