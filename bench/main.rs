@@ -10,6 +10,7 @@ mod tracer;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tracer::{Result, Running, Tracer};
@@ -57,9 +58,13 @@ fn main() -> Result<()> {
     accounts::check(&dir)
 }
 
-/// The binary that is measured.
+/// The binary that is measured: `$EBTOOLS`, or the one that was built with this.
 fn ebtools() -> &'static str {
-    option_env!("CARGO_BIN_EXE_ebtools").unwrap_or("target/release/ebtools")
+    static EBTOOLS: OnceLock<String> = OnceLock::new();
+    EBTOOLS.get_or_init(|| {
+        let built = option_env!("CARGO_BIN_EXE_ebtools").unwrap_or("target/release/ebtools");
+        std::env::var("EBTOOLS").unwrap_or_else(|_| built.into())
+    })
 }
 
 fn scratch() -> Result<PathBuf> {
