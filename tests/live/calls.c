@@ -934,22 +934,23 @@ static void *mysql_connection(void *query)
 /* QUERY [THREADS]: newer servers name their threads. */
 static int do_mysql(char **argv)
 {
+	int i, many = argv[1] ? atoi(argv[1]) : 1;
+	pthread_t *threads = calloc(many, sizeof(*threads));
 	pthread_attr_t attributes;
-	pthread_t thread;
-	int i;
 
+	if (!threads)
+		return fail("calloc");
 	if (argv[1])
-		mysql_threads = atoi(argv[1]);
+		mysql_threads = many;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 1 << 17);
-	pthread_barrier_init(&all_query, NULL, mysql_threads ? mysql_threads : 1);
-	for (i = 1; i < mysql_threads; i++)
-		if (pthread_create(&thread, &attributes, mysql_connection, argv[0]))
+	pthread_barrier_init(&all_query, NULL, many);
+	for (i = 0; i < many; i++)
+		if (pthread_create(&threads[i], &attributes, mysql_connection, argv[0]))
 			return fail("thread");
-	if (pthread_create(&thread, NULL, mysql_connection, argv[0]) || pthread_join(thread, NULL))
-		return fail("thread");
-	/* When the others have ended too. */
-	pthread_exit(NULL);
+	for (i = 0; i < many; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
 }
 
 /* --- files of others ------------------------------------------------------------------------- */
