@@ -6,7 +6,6 @@
 #define HOST_MAX 1024 /* NI_MAXHOST is 1025 */
 #define ADDRESSES_MAX 32
 #define TAIL_MAX (HOST_MAX + ADDRESSES_MAX * 20)
-#define WAITING_MAX 16384
 /* What is kept of a name while it is looked up: DNS has no longer ones. A power of two. */
 #define KEPT_MAX 256
 
@@ -65,16 +64,7 @@ struct call {
 	__u8 kept[KEPT_MAX];
 };
 
-/* By thread. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, struct call);
-	__uint(max_entries, WAITING_MAX);
-} calls SEC(".maps");
-
-/* A new one: large for the stack. */
-static const struct call no_call;
+#include "waiting.bpf.h"
 
 static __always_inline void begun(struct call *call, __u32 function, __u64 host, __u64 result)
 {
@@ -91,29 +81,21 @@ static __always_inline void begun(struct call *call, __u32 function, __u64 host,
 /* result: where the function will put what it finds. */
 static __always_inline int begin(__u32 function, const char *host, const void *result)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct call *call;
 
 	if (!task_wanted())
 		return 0;
-	call = bpf_map_lookup_elem(&calls, &tid);
+	call = call_find();
 	/* One of them uses another to do its work: a look-up is one call. */
 	if (call && call->function != function &&
 	    bpf_ktime_get_boot_ns() - call->time_ns < STALE_NS)
 		return 0;
-	if (call) {
+	if (call)
 		count_lost(LOST_RETURN_MISSED);
+	else
+		call = call_add();
+	if (call)
 		begun(call, function, (__u64)host, (__u64)result);
-		return 0;
-	}
-	bpf_map_update_elem(&calls, &tid, &no_call, BPF_NOEXIST);
-	call = bpf_map_lookup_elem(&calls, &tid);
-	if (!call) {
-		count_lost(LOST_MAP_FULL);
-		return 0;
-	}
-	count_call(1);
-	begun(call, function, (__u64)host, (__u64)result);
 	return 0;
 }
 
@@ -242,19 +224,16 @@ static __always_inline void submit(struct call *call, __u64 latency_ns, __s32 re
 static __always_inline int finish(struct call *call, __s32 ret, __u64 result)
 {
 	__u64 latency_ns = bpf_ktime_get_boot_ns() - call->time_ns;
-	__u32 tid = bpf_get_current_pid_tgid();
 
 	if (!count_only())
 		submit(call, latency_ns, ret, result);
-	count_call(-1);
-	bpf_map_delete_elem(&calls, &tid);
+	call_remove();
 	return 0;
 }
 
 static __always_inline int end(__u32 function, __u64 ret)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct call *call = call_find();
 
 	if (!call || call->function != function)
 		return 0;
@@ -266,8 +245,7 @@ static __always_inline int end(__u32 function, __u64 ret)
 SEC("tracepoint/sched/sched_process_exit")
 int on_thread_end(void *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	struct call *call = bpf_map_lookup_elem(&calls, &tid);
+	struct call *call = call_find();
 
 	return call ? finish(call, THREAD_ENDED, 0) : 0;
 }

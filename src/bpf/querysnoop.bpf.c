@@ -6,8 +6,7 @@
 
 /* The longest query that is shown whole, with a NUL. */
 #define TAIL_MAX 65536
-/* Queries that may be waiting, and what is kept of each; a power of two. */
-#define WAITING_MAX 16384
+/* What is kept of each query that waits; a power of two. */
 #define KEPT_MAX 512
 /* Those that are longer need a slot of event.bpf.h, or are cut. */
 #define CALLS_MAX 128
@@ -64,23 +63,7 @@ struct call {
 	__u8 kept[KEPT_MAX]; /* its tail */
 };
 
-/* By thread. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, struct call);
-	__uint(max_entries, WAITING_MAX);
-} calls SEC(".maps");
-
-/* A new one: large for the stack. */
-static const struct call no_call;
-
-static __always_inline struct call *call_find(void)
-{
-	__u32 tid = bpf_get_current_pid_tgid();
-
-	return bpf_map_lookup_elem(&calls, &tid);
-}
+#include "waiting.bpf.h"
 
 /* The slot that has the whole query; NULL where .kept has it. */
 static __always_inline struct record *slot_of(struct call *call)
@@ -116,32 +99,23 @@ static __always_inline void slot_release(struct call *call)
 
 static __always_inline void call_done(struct call *call)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-
 	slot_release(call);
-	count_call(-1);
-	bpf_map_delete_elem(&calls, &tid);
+	call_remove();
 }
 
 /* A call of the current thread's, its header filled; NULL when there is no room, which is counted. */
 static __always_inline struct call *call_begin(void)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct call *call = call_find();
 
 	if (call) {
 		count_lost(LOST_RETURN_MISSED);
 		slot_release(call);
 	} else {
-		bpf_map_update_elem(&calls, &tid, &no_call, BPF_NOEXIST);
-		call = call_find();
-		if (!call) {
-			count_lost(LOST_MAP_FULL);
-			return NULL;
-		}
-		count_call(1);
+		call = call_add();
 	}
-	fill_header(&call->event.header);
+	if (call)
+		fill_header(&call->event.header);
 	return call;
 }
 

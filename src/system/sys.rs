@@ -305,8 +305,7 @@ impl PerfRing {
     const SIZE: usize = 256 << 10;
 
     pub(crate) fn new(event: &OwnedFd) -> nix::Result<Self> {
-        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok());
-        let page = page.ok_or(Errno::EINVAL)?;
+        let page = page_size()?;
         let (size, null) = (Self::SIZE.max(page), std::ptr::null_mut());
         let (rights, fd) = (libc::PROT_READ | libc::PROT_WRITE, event.as_raw_fd());
         // SAFETY: a new mapping, which nobody else has.
@@ -365,13 +364,17 @@ pub(crate) fn exit_at_once(code: i32) -> ! {
 pub(crate) fn survive_cut_files() -> nix::Result<()> {
     static DONE: OnceLock<nix::Result<()>> = OnceLock::new();
     *DONE.get_or_init(|| {
-        let page = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|page| usize::try_from(page).ok());
-        PAGE_SIZE.store(page.unwrap_or(4096), Ordering::Relaxed);
+        PAGE_SIZE.store(page_size()?, Ordering::Relaxed);
         let handler = SigHandler::SigAction(on_bus_error);
         let action = SigAction::new(handler, SaFlags::SA_SIGINFO, SigSet::empty());
         // SAFETY: the handler makes system calls and reads an atomic, no more.
         unsafe { sigaction(Signal::SIGBUS, &action) }.map(drop)
     })
+}
+
+fn page_size() -> nix::Result<usize> {
+    let size = sysconf(SysconfVar::PAGE_SIZE)?.and_then(|size| usize::try_from(size).ok());
+    size.ok_or(Errno::EINVAL)
 }
 
 static PAGE_SIZE: AtomicUsize = AtomicUsize::new(4096);
