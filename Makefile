@@ -6,9 +6,9 @@ DESTDIR ?=
 ARGS ?= execsnoop
 # Kernels for `make test`: series like 6.12, `newest`, or `all`.
 KERNELS ?= 5.10 6.1 6.12 6.18|6.19 7.0 newest
-# Which of them run every live case: the `ends` of the list, between which the others share them,
-# `all`, or `none`.
-WHOLE ?= ends
+# Which of them run every live case: `none`, so that they share them, `all`, or the `ends` of the
+# list, between which the others share them.
+WHOLE ?= none
 # arm64 kernels for `make test`; none with nothing.
 ARM64 ?= 6.1 newest
 

@@ -42,11 +42,13 @@ private_apt() {
 		-o "Dir::Cache=$private_apt/cache" -o "APT::Architecture=$1" -o "APT::Architectures::=$1"
 		-o Acquire::Languages=none -o APT::Sandbox::User= -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
 	)
-	if [ -z "$(find "$private_apt/updated" -mtime -1 2>/dev/null)" ]; then
+	(
+		flock 9
+		[ -z "$(find "$private_apt/updated" -mtime -1 2>/dev/null)" ] || exit 0
 		# Suites that ended are no error: what is left is used.
 		apt-get "${options[@]}" update >"$private_apt/log" 2>&1 || true
 		touch "$private_apt/updated"
-	fi
+	) 9>"$private_apt/lock"
 }
 
 # unpack DIR SUITE PACKAGE...: after private_apt; DIR is there when all of them are in it.

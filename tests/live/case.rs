@@ -1,8 +1,10 @@
 //! What a row of the table is, and how it is checked.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use serde_json::Value;
 
@@ -52,7 +54,7 @@ pub(crate) const CASE: Case = Case {
     also: |_| Ok(()),
 };
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     /// CONFIG_KPROBES.
     Kprobes,
@@ -85,7 +87,14 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// Why it is not there, looked for once.
     pub(crate) fn missing(self) -> Option<String> {
+        static KNOWN: Mutex<BTreeMap<Need, Option<String>>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().expect("no look panics");
+        known.entry(self).or_insert_with(|| self.look()).clone()
+    }
+
+    fn look(self) -> Option<String> {
         let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
         let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {

@@ -35,16 +35,25 @@ type Made<T> = Result<T, Box<dyn std::error::Error>>;
 /// A server, if it is there, or why its data could not be made.
 type Ready = Option<Result<Server, String>>;
 
+static OWN_POSTGRESQL: OnceLock<Ready> = OnceLock::new();
+static OWN_MARIADB: OnceLock<Ready> = OnceLock::new();
+
 /// PostgreSQL with the user alice and the database postgres.
 pub(crate) fn postgresql() -> &'static Ready {
-    static SERVER: OnceLock<Ready> = OnceLock::new();
-    SERVER.get_or_init(|| find(POSTGRESQL).map(|found| made(found, "postgresql")))
+    OWN_POSTGRESQL.get_or_init(|| find(POSTGRESQL).map(|found| made(found, "postgresql")))
 }
 
 /// MariaDB without tables of its own, and whose users may do everything.
 pub(crate) fn mariadb() -> &'static Ready {
-    static SERVER: OnceLock<Ready> = OnceLock::new();
-    SERVER.get_or_init(|| find(MARIADB).map(|found| made(found, "mariadb")))
+    OWN_MARIADB.get_or_init(|| find(MARIADB).map(|found| made(found, "mariadb")))
+}
+
+/// Removes the data of those that were made.
+pub(crate) fn clean_up() {
+    let made = [OWN_POSTGRESQL.get(), OWN_MARIADB.get()].into_iter().flatten();
+    for server in made.flatten().flatten() {
+        let _ = fs::remove_dir_all(&server.data);
+    }
 }
 
 /// Where `$EBTOOLS_SERVERS` and the system have a program, in a directory below `dir`.
