@@ -58,6 +58,18 @@ impl<'a, E: Plain> Record<'a, E> {
     }
 }
 
+/// What a line is made of.
+pub(crate) trait Row: Sized {
+    /// Shows the rows that these bytes make, whoever they come from: for the fuzzer.
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>));
+}
+
+impl<E: Plain> Row for E {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        Record::new(bytes).iter().for_each(show);
+    }
+}
+
 /// The bytes before the first NUL: all of them where there is none.
 pub fn c_str(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());

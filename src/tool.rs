@@ -2,22 +2,37 @@
 
 use std::ffi::OsString;
 
-use clap::{ArgMatches, Command};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, FromArgMatches as _};
 
+use crate::decode::Row;
 use crate::error::Result;
-use crate::output::page;
+use crate::output::{Column, page};
+use crate::run::options::OutputOptions;
 
-/// A tool: its options are its fields, and its own comment is the line that says what it shows.
-pub(crate) trait Tool: clap::Args {
+/// What the table of tools knows of a tool.
+pub(crate) trait Named {
     /// The subcommand.
     const NAME: &'static str;
     /// `docs/tools/NAME.md`.
     const PAGE: &'static str;
+}
+
+/// A tool: its options are its fields, and its own comment is the line that says what it shows.
+pub(crate) trait Tool: Named + clap::Args {
+    /// What a line is made of.
+    type Row: Row + 'static;
     /// Two or three: arguments, and what they are for.
     const EXAMPLES: &'static [(&'static str, &'static str)];
+    /// Its first columns, where it has those of a task.
+    const TASK: &'static [Column<Self::Row>] = &[];
+    /// Its own columns.
+    const COLUMNS: &'static [Column<Self::Row>];
+    /// The columns that an option shows instead.
+    const OTHERS: &'static [(&'static str, &'static [Column<Self::Row>])] = &[];
 
-    /// Does the work, until it is done or told to end.
-    fn run(self) -> Result<()>;
+    /// Does the work, until it is done or told to end: shows these columns.
+    fn run(self, columns: &[&Column<Self::Row>]) -> Result<()>;
 }
 
 /// A tool whose type is forgotten: what the table has.
@@ -55,7 +70,39 @@ fn command<T: Tool>(command: Command) -> Command {
 }
 
 fn run<T: Tool>(matches: &ArgMatches) -> clap::error::Result<Result<()>> {
-    Ok(T::from_arg_matches(matches)?.run())
+    let tool = T::from_arg_matches(matches)?;
+    let output = OutputOptions::from_arg_matches(matches)?;
+    let is_given = |option: &str| is_given(matches, option);
+    Ok(match output.columns(&columns::<T>(is_given), is_given) {
+        Ok(Some(columns)) => tool.run(&columns),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    })
+}
+
+/// All columns that a tool has with these options.
+pub(crate) fn columns<T: Tool>(is_given: impl Fn(&str) -> bool) -> Vec<&'static Column<T::Row>> {
+    let other = T::OTHERS.iter().find(|(option, _)| is_given(option));
+    let own = other.map_or(T::COLUMNS, |(_, columns)| columns);
+    T::TASK.iter().chain(own).collect()
+}
+
+/// Is this option given: `--by` with any value, `--by=src` with this one?
+fn is_given(matches: &ArgMatches, option: &str) -> bool {
+    let (name, value) = parts(option);
+    match value {
+        None => matches.value_source(&name) == Some(ValueSource::CommandLine),
+        Some(value) => matches.get_raw(&name).is_some_and(|mut all| all.any(|one| one == value)),
+    }
+}
+
+/// An option's id for clap, and its value.
+fn parts(option: &str) -> (String, Option<&str>) {
+    let (name, value) = match option.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (option, None),
+    };
+    (name.trim_start_matches('-').replace('-', "_"), value)
 }
 
 /// The tool that a program name stands for: `execsnoop`, `execsnoop-ebtools`, `ebtools-execsnoop`.
@@ -74,8 +121,11 @@ pub(crate) fn program_name(argv0: Option<&OsString>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::output::Asked;
     use crate::tools::TOOLS;
 
     #[test]
@@ -101,6 +151,39 @@ mod tests {
     fn command_lines_are_consistent() {
         for tool in TOOLS {
             tool.command().debug_assert();
+        }
+    }
+
+    /// Keys are told apart, and what a column says of options is so.
+    pub(crate) fn check_columns<T: Tool>() {
+        let command = command::<T>(Command::new(T::NAME));
+        let arg = |option: &str| {
+            let (name, value) = parts(option);
+            let arg = command.get_arguments().find(|arg| arg.get_id() == name.as_str());
+            let arg = arg.unwrap_or_else(|| panic!("{}: there is no {option}", T::NAME));
+            let values = arg.get_possible_values();
+            let has = |value: &str| values.iter().any(|one| one.matches(value, false));
+            assert!(value.is_none_or(has), "{}: there is no {option}", T::NAME);
+        };
+        let others = T::OTHERS.iter().map(|(option, _)| *option);
+        for other in others.clone() {
+            arg(other);
+        }
+        for table in [""].into_iter().chain(others) {
+            let columns = columns::<T>(|option| option == table);
+            let keys = columns.iter().map(|column| column.key).collect::<BTreeSet<_>>();
+            assert_eq!(keys.len(), columns.len(), "{} {table}", T::NAME);
+            for column in columns {
+                match column.option {
+                    Asked::Not => {}
+                    Asked::With(options) => options.iter().for_each(|option| arg(option)),
+                    Asked::Added(option) => arg(option),
+                    Asked::Replaced(option, key) => {
+                        arg(option);
+                        assert!(keys.contains(key), "{}: {key}", T::NAME);
+                    }
+                }
+            }
         }
     }
 }

@@ -21,27 +21,39 @@ pub struct Column<E> {
     pub about: &'static str,
     /// Whose memory it comes from.
     pub source: Source,
-    /// When it is shown without `--fields`.
+    /// Where it is shown without `--fields`.
     pub shown: Shown,
+    /// What the tool's options do with it.
+    pub option: Asked,
     /// What the kernel side collects only for this: a bit of `enum collect`.
     pub collect: u32,
     /// Its value in a row.
     pub value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
 }
 
-/// When a column is shown without `--fields`.
+/// Where a column is shown without `--fields`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shown {
     /// In the table and in JSON.
     Always,
-    /// In the table with `-T`, in JSON always.
-    WithTime,
-    /// In the table with `-U`, in JSON always.
-    WithUid,
     /// In JSON.
     JsonOnly,
     /// Nowhere.
-    OnRequest,
+    Nowhere,
+}
+
+/// What options do with a column. They are written as a user does: `--by=src`, or `--by` with any
+/// value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Asked {
+    /// Nothing.
+    Not,
+    /// Each of these shows it, where `--fields` does not say what is shown.
+    With(&'static [&'static str]),
+    /// This one shows it, beside what `--fields` names too.
+    Added(&'static str),
+    /// The first puts the column with the second for its key in its place.
+    Replaced(&'static str, &'static str),
 }
 
 /// Whose memory a value comes from.
@@ -111,8 +123,8 @@ impl<E> Column<E> {
         about: &'static str,
         value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
     ) -> Self {
-        let (source, shown) = (Source::Kernel, Shown::Always);
-        Self { title, key, width, about, source, shown, collect: 0, value }
+        let (source, shown, option) = (Source::Kernel, Shown::Always, Asked::Not);
+        Self { title, key, width, about, source, shown, option, collect: 0, value }
     }
 
     /// The same column, read from the process's memory.
@@ -122,17 +134,39 @@ impl<E> Column<E> {
         self
     }
 
-    /// The same column, shown as `shown` says.
+    /// The same column, in JSON alone unless an option asks for it.
     #[must_use]
-    pub const fn shown(mut self, shown: Shown) -> Self {
-        self.shown = shown;
+    pub const fn json_only(mut self) -> Self {
+        self.shown = Shown::JsonOnly;
         self
     }
 
-    /// The same column, in JSON alone.
+    /// The same column, nowhere unless an option asks for it.
     #[must_use]
-    pub const fn json_only(self) -> Self {
-        self.shown(Shown::JsonOnly)
+    pub const fn hidden(mut self) -> Self {
+        self.shown = Shown::Nowhere;
+        self
+    }
+
+    /// The same column, shown with each of these options.
+    #[must_use]
+    pub const fn with(mut self, options: &'static [&'static str]) -> Self {
+        self.option = Asked::With(options);
+        self
+    }
+
+    /// The same column, which this option adds to whatever is shown: before what has no end.
+    #[must_use]
+    pub const fn added_by(mut self, option: &'static str) -> Self {
+        self.option = Asked::Added(option);
+        self
+    }
+
+    /// The same column; `option` shows the one with this key instead.
+    #[must_use]
+    pub const fn replaced_by(mut self, option: &'static str, key: &'static str) -> Self {
+        self.option = Asked::Replaced(option, key);
+        self
     }
 
     /// The same column; the kernel side collects it only when it is shown.
@@ -141,56 +175,6 @@ impl<E> Column<E> {
         self.collect = what.0;
         self
     }
-
-    /// When it happened.
-    pub const TIME: Self =
-        Self::new("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
-    /// The user.
-    pub const UID: Self =
-        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()))
-            .collect(collect::COLLECT_UID);
-    /// The name of the thread.
-    pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
-        Value::Text(decode::c_str(&r.header.comm))
-    });
-    /// The process.
-    pub const PID: Self =
-        Self::new("PID", "pid", 7, "the process", |r| Value::Uint(r.header.pid.into()));
-    /// The process, as it sees itself.
-    pub const NS_PID: Self =
-        Self::new("NSPID", "ns_pid", 7, "the process, in its own PID namespace", |r| {
-            Value::Uint(r.header.ns_pid.into())
-        })
-        .json_only()
-        .collect(collect::COLLECT_NS_PID);
-    /// The thread.
-    pub const TID: Self =
-        Self::new("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
-    /// The parent process.
-    pub const PPID: Self =
-        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()))
-            .collect(collect::COLLECT_PPID);
-    /// The name of the parent process.
-    pub const PARENT_COMM: Self =
-        Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
-            Value::Text(decode::c_str(&r.header.parent_comm))
-        })
-        .json_only()
-        .collect(collect::COLLECT_PARENT);
-    /// The cgroup.
-    pub const CGROUP: Self =
-        Self::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
-            Value::Uint(r.header.cgroup_id)
-        })
-        .json_only()
-        .collect(collect::COLLECT_CGROUP);
-    /// The container.
-    pub const CONTAINER: Self =
-        Self::new("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
-            if r.container.is_empty() { Value::None } else { Value::Text(r.container.as_bytes()) }
-        })
-        .json_only()
-        .collect(collect::COLLECT_CGROUP);
 }
 
 impl<'a> Value<'a> {

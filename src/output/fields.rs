@@ -2,62 +2,74 @@
 
 use std::fmt::Write as _;
 
-use super::{Column, Shown, Source};
+use super::{Asked, Column, Shown, Source};
 use crate::error::Error;
 use crate::escape;
 
-/// What is asked for besides `--fields`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wish {
-    /// JSON has more than the table.
-    pub json: bool,
-    /// `-T`
-    pub time: bool,
-    /// `-U`
-    pub uid: bool,
-}
-
-/// The columns that are shown.
+/// The columns that are shown: in JSON, or else in the table. `is_given` tells of an option of
+/// [`Asked`].
 ///
 /// # Errors
 ///
 /// When a field is unknown: with the names of all.
 pub fn choose<'c, E>(
-    columns: &'c [Column<E>],
-    wish: Wish,
+    columns: &[&'c Column<E>],
+    is_json: bool,
     fields: &[String],
+    is_given: impl Fn(&str) -> bool,
 ) -> Result<Vec<&'c Column<E>>, Error> {
+    let mut chosen = named(columns, fields)?;
     if fields.is_empty() {
-        return Ok(columns.iter().filter(|column| is_shown(column.shown, wish)).collect());
+        chosen = columns.iter().copied().filter(|one| is_shown(one, is_json, &is_given)).collect();
     }
-    let find = |field: &String| {
-        columns.iter().find(|column| column.key == field).ok_or_else(|| unknown(columns, field))
+    for column in columns {
+        let is_added = matches!(column.option, Asked::Added(option) if is_given(option));
+        if is_added && !chosen.iter().any(|one| one.key == column.key) {
+            let endless = chosen.iter().position(|one| one.width == 0);
+            chosen.insert(endless.unwrap_or(chosen.len()), column);
+        }
+    }
+    let instead = |column: &Column<E>| match column.option {
+        Asked::Replaced(option, key) if is_given(option) => find(columns, key),
+        _ => None,
     };
-    if let Some((_, twice)) = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key))
-    {
-        return Err(Error::usage("--fields", format!("'{twice}' is named twice")));
-    }
-    fields.iter().map(find).collect()
+    Ok(chosen.into_iter().map(|column| instead(column).unwrap_or(column)).collect())
 }
 
-fn is_shown(shown: Shown, wish: Wish) -> bool {
-    match shown {
+/// Those of `--fields`, in its order.
+fn named<'c, E>(columns: &[&'c Column<E>], fields: &[String]) -> Result<Vec<&'c Column<E>>, Error> {
+    let twice = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key));
+    let found = fields.iter().map(|key| find(columns, key).ok_or_else(|| unknown(columns, key)));
+    match twice {
+        Some((_, key)) => Err(Error::usage("--fields", format!("'{key}' is named twice"))),
+        None => found.collect(),
+    }
+}
+
+fn find<'c, E>(columns: &[&'c Column<E>], key: &str) -> Option<&'c Column<E>> {
+    columns.iter().copied().find(|column| column.key == key)
+}
+
+fn is_shown<E>(column: &Column<E>, is_json: bool, is_given: impl Fn(&str) -> bool) -> bool {
+    let is_asked = match column.option {
+        Asked::With(options) => options.iter().any(|option| is_given(option)),
+        _ => false,
+    };
+    match column.shown {
         Shown::Always => true,
-        Shown::WithTime => wish.json || wish.time,
-        Shown::WithUid => wish.json || wish.uid,
-        Shown::JsonOnly => wish.json,
-        Shown::OnRequest => false,
+        Shown::JsonOnly => is_json || is_asked,
+        Shown::Nowhere => is_asked,
     }
 }
 
-fn unknown<E>(columns: &[Column<E>], field: &str) -> Error {
+fn unknown<E>(columns: &[&Column<E>], field: &str) -> Error {
     let names = columns.iter().map(|column| column.key).collect::<Vec<_>>();
     Error::usage("--fields", format!("there is no field '{field}'"))
         .hint(format!("there are {}; --fields help explains them", names.join(", ")))
 }
 
 /// The text of `--fields help`: a line a field.
-pub fn help<E>(columns: &[Column<E>]) -> String {
+pub fn help<E>(columns: &[&Column<E>]) -> String {
     let width = columns.iter().map(|column| column.key.len()).fold("FIELD".len(), usize::max);
     let mut text = format!("{:<width$} FROM    MEANING\n", "FIELD");
     for column in columns {
@@ -81,37 +93,65 @@ mod tests {
     use super::*;
     use crate::decode::Header;
 
-    const COLUMNS: &[Column<Header>] = &[
-        Column::TIME.shown(Shown::WithTime),
-        Column::COMM,
-        Column::TID,
-        Column::PID.shown(Shown::OnRequest),
+    const COLUMNS: &[&Column<Header>] = &[
+        &Column::TIME_IF_ASKED,
+        &Column::COMM,
+        &Column::TID.added_by("--threads"),
+        &Column { width: 0, ..Column::PPID }.replaced_by("--parent", "parent_comm"),
+        &Column::PARENT_COMM.hidden(),
+        &Column::PID.hidden().with(&["--by=pid", "--process"]),
     ];
 
-    fn keys(wish: Wish, fields: &[&str]) -> Vec<&'static str> {
+    fn keys(is_json: bool, fields: &[&str], options: &[&str]) -> String {
         let fields = fields.iter().map(ToString::to_string).collect::<Vec<_>>();
-        choose(COLUMNS, wish, &fields).unwrap().iter().map(|column| column.key).collect()
+        let chosen = choose(COLUMNS, is_json, &fields, |option| options.contains(&option));
+        chosen.unwrap().iter().map(|column| column.key).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
     fn chooses_and_orders() {
-        assert_eq!(keys(Wish::default(), &[]), ["comm"]);
-        assert_eq!(keys(Wish { time: true, ..Wish::default() }, &[]), ["time", "comm"]);
-        assert_eq!(keys(Wish { json: true, ..Wish::default() }, &[]), ["time", "comm", "tid"]);
-        assert_eq!(keys(Wish::default(), &["pid", "comm"]), ["pid", "comm"]);
+        assert_eq!(keys(false, &[], &[]), "comm ppid");
+        assert_eq!(keys(true, &[], &[]), "time comm tid ppid");
+        assert_eq!(keys(false, &["pid", "comm"], &[]), "pid comm");
+    }
+
+    #[test]
+    fn options_show_columns() {
+        assert_eq!(keys(false, &[], &["--timestamp"]), "time comm ppid");
+        assert_eq!(keys(false, &[], &["--by=pid"]), "comm ppid pid");
+        assert_eq!(keys(false, &["comm"], &["--timestamp", "--process"]), "comm");
+    }
+
+    #[test]
+    fn options_add_columns_before_what_has_no_end() {
+        assert_eq!(keys(false, &[], &["--threads"]), "comm tid ppid");
+        assert_eq!(keys(true, &[], &["--threads"]), "time comm tid ppid");
+        assert_eq!(keys(false, &["ppid", "pid"], &["--threads"]), "tid ppid pid");
+        assert_eq!(keys(false, &["pid"], &["--threads"]), "pid tid");
+        assert_eq!(keys(false, &["tid", "ppid"], &["--threads"]), "tid ppid");
+    }
+
+    #[test]
+    fn options_replace_columns() {
+        assert_eq!(keys(false, &[], &["--parent"]), "comm parent_comm");
+        assert_eq!(keys(true, &["ppid", "pid"], &["--parent"]), "parent_comm pid");
+    }
+
+    fn refusal(fields: &[&str]) -> String {
+        let fields = fields.iter().map(ToString::to_string).collect::<Vec<_>>();
+        choose(COLUMNS, false, &fields, |_| false).unwrap_err().to_string()
     }
 
     #[test]
     fn refuses_what_is_named_twice() {
-        let twice = ["pid".into(), "comm".into(), "pid".into()];
-        let error = choose(COLUMNS, Wish::default(), &twice).unwrap_err().to_string();
+        let error = refusal(&["pid", "comm", "pid"]);
         assert!(error.contains("'pid' is named twice"), "{error}");
     }
 
     #[test]
     fn refuses_unknown_fields_and_names_all() {
-        let error = choose(COLUMNS, Wish::default(), &["x\x1b".into()]).unwrap_err().to_string();
-        assert!(error.contains(r"'x\x1b'") && error.contains("time, comm, tid, pid"), "{error}");
+        let error = refusal(&["x\x1b"]);
+        assert!(error.contains(r"'x\x1b'") && error.contains("time, comm, tid, ppid"), "{error}");
     }
 
     #[test]

@@ -15,9 +15,11 @@ pub(crate) mod page;
 pub(crate) mod sink;
 
 mod column;
+mod task;
 mod time;
 
-pub use column::{Column, Shown, Source, Value};
+pub use column::{Asked, Column, Shown, Source, Value};
+pub(crate) use task::Task;
 pub use time::{Clock, is_zone_of_system};
 
 /// Makes the lines of one kind of row.

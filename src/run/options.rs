@@ -12,7 +12,7 @@ use nix::unistd::User;
 use crate::bpf::shared::types::count_by;
 use crate::error::Result;
 use crate::output::Column;
-use crate::output::fields::{self, Wish};
+use crate::output::fields;
 
 /// Whose events, for how long, and how they are shown: the options of every tool that traces what
 /// processes do.
@@ -150,35 +150,20 @@ impl OutputOptions {
         if self.json { Format::Json } else { self.output }
     }
 
-    /// Is it left to the tool which columns are shown?
-    pub(crate) fn are_usual(&self) -> bool {
-        self.fields.is_empty()
-    }
-
-    /// The columns to show; `None` when `--fields help` was asked for and is answered.
+    /// The columns to show; `None` when `--fields help` was asked for and is answered. `is_given`
+    /// tells of a tool's own options.
     pub(crate) fn columns<'c, E>(
         &self,
-        columns: &'c [Column<E>],
-        wish: Wish,
+        columns: &[&'c Column<E>],
+        is_given: impl Fn(&str) -> bool,
     ) -> Result<Option<Vec<&'c Column<E>>>> {
         if self.fields.iter().any(|field| field == "help") {
             // A reader that has had enough is no failure.
             let _ = io::stdout().write_all(fields::help(columns).as_bytes());
             return Ok(None);
         }
-        let wish = Wish { json: self.format() == Format::Json, ..wish };
-        fields::choose(columns, wish, &self.fields).map(Some)
-    }
-}
-
-impl EventOptions {
-    /// [`OutputOptions::columns`], with those that these options ask for.
-    pub(crate) fn columns<'c, E>(
-        &self,
-        columns: &'c [Column<E>],
-    ) -> Result<Option<Vec<&'c Column<E>>>> {
-        let wish = Wish { time: self.timestamp, uid: self.print_uid, ..Wish::default() };
-        self.common.run.output.columns(columns, wish)
+        let is_json = self.format() == Format::Json;
+        fields::choose(columns, is_json, &self.fields, is_given).map(Some)
     }
 }
 

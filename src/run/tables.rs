@@ -86,6 +86,14 @@ pub(crate) fn typed<T: Plain + Default>(bytes: &[u8]) -> T {
     value
 }
 
+/// An entry that has these bytes, and zeros after them: for the fuzzer.
+pub(crate) fn entry_of<K: Plain + Default, V: Plain + Default>(bytes: &[u8]) -> (K, V) {
+    let mut whole = bytes.to_vec();
+    whole.resize(size_of::<K>() + size_of::<V>(), 0);
+    let (key, value) = whole.split_at(size_of::<K>());
+    (typed(key), typed(value))
+}
+
 /// Takes all entries of a table by batches. A batch may be shorter than the room for it, as the
 /// kernel gives whole buckets only, so that one is the last only if the kernel says so (`ENOENT`);
 /// for a bucket that does not fit it wants more room (`ENOSPC`). Entries come with errors too.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::decode::{Header, Record};
+use crate::decode::{Header, Record, Row};
 use crate::error::{Context as _, Error, Result};
 use crate::output::{Column, Lines};
 use crate::run::lifecycle::{Source, TICK};
@@ -25,6 +25,13 @@ const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/t
 /// What was printed.
 #[derive(Debug)]
 pub(crate) struct Message(pub(crate) String);
+
+impl Row for Message {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let message = Message(String::from_utf8_lossy(bytes).into_owned());
+        show(&Record::made(&Header::default(), &message));
+    }
+}
 
 /// The pipe, and how its messages are shown.
 pub(crate) struct Messages<'r> {

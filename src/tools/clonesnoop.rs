@@ -1,17 +1,10 @@
 //! clonesnoop: new processes and threads.
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
 use nix::libc;
 
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
 use crate::decode::Flags;
-use crate::error::Result;
-use crate::output::{Column, Shown, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage, Wants};
-use crate::tool::Tool;
 
 /// Show new processes and threads
 #[derive(Args, Debug)]
@@ -21,43 +14,6 @@ pub(crate) struct Clonesnoop {
 }
 
 type Col = Column<types::event>;
-
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME.shown(Shown::WithTime),
-    Col::UID,
-    Col::COMM,
-    Col::PID,
-    Col::NS_PID,
-    Col::PPID.json_only(),
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("KIND", "kind", 7, "process or thread", |r| {
-        Value::Word(KINDS.get(r.event.kind as usize).copied().unwrap_or("?"))
-    }),
-    Col::new("CALL", "call", 6, "the system call; kernel for the kernel's own threads", |r| {
-        Value::Word(match types::call(r.event.call) {
-            types::call::CALL_FORK => "fork",
-            types::call::CALL_VFORK => "vfork",
-            types::call::CALL_CLONE => "clone",
-            types::call::CALL_CLONE3 => "clone3",
-            _ => "kernel",
-        })
-    }),
-    Col::new("CHILD", "child", 7, "the new process; for a thread, its process", |r| {
-        Value::Uint(r.event.child.into())
-    }),
-    Col::new("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
-        Value::Uint(r.event.child_tid.into())
-    }),
-    Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| {
-        match r.event.flags {
-            0 => Value::None,
-            bits => Value::Flags(Flags { first: "", bits, known: KNOWN_FLAGS }),
-        }
-    }),
-];
 
 /// As `enum kind` of clonesnoop.bpf.c numbers them.
 const KINDS: &[&str] = &["process", "thread"];
@@ -79,21 +35,47 @@ const CLONES: Hook =
     Hook { name: "tracepoint task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
 
 impl Tool for Clonesnoop {
-    const NAME: &'static str = "clonesnoop";
-    const PAGE: &'static str = include_str!("../../docs/tools/clonesnoop.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--count=uid", "how many each user starts every second"),
         ("-n java", "the threads that one program starts"),
         ("--json -- make -j4", "what a build starts, as JSON Lines"),
     ];
+    const TASK: &'static [Col] = &Task { uid: Col::UID, ..Task::COMM_FIRST }.columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("KIND", "kind", 7, "process or thread", |r| {
+            Value::Word(KINDS.get(r.event.kind as usize).copied().unwrap_or("?"))
+        }),
+        Col::new("CALL", "call", 6, "the system call; kernel for the kernel's own threads", |r| {
+            Value::Word(match types::call(r.event.call) {
+                types::call::CALL_FORK => "fork",
+                types::call::CALL_VFORK => "vfork",
+                types::call::CALL_CLONE => "clone",
+                types::call::CALL_CLONE3 => "clone3",
+                _ => "kernel",
+            })
+        }),
+        Col::new("CHILD", "child", 7, "the new process; for a thread, its process", |r| {
+            Value::Uint(r.event.child.into())
+        }),
+        Col::new("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
+            Value::Uint(r.event.child_tid.into())
+        }),
+        Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| match r
+            .event
+            .flags
+        {
+            0 => Value::None,
+            bits => Value::Flags(Flags { first: "", bits, known: KNOWN_FLAGS }),
+        }),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?.kinds(KINDS);
         let mut storage = Storage::new();
-        let wants = Wants::of(&columns);
+        let wants = Wants::of(columns);
         let (skel, links) =
             session.attach::<ClonesnoopSkelBuilder>(&mut storage, &wants, &[&CLONES], |_| {})?;
-        session.run(skel.object(), links, &columns, |_| true)
+        session.run(skel.object(), links, columns, |_| true)
     }
 }

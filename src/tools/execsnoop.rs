@@ -1,18 +1,13 @@
 //! execsnoop: programs that start.
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
-
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
 use crate::bpf::shared::types::{collect, path_state};
 use crate::decode::{self, Ancestors, Place, Record};
-use crate::error::{Error, Result};
-use crate::output::{Column, Shown, Value};
-use crate::run::options::{self, EventOptions};
-use crate::run::session::{LEAST_TAIL, Session, Storage, Wants};
+use crate::error::Error;
+use crate::run::options;
+use crate::run::session::LEAST_TAIL;
 use crate::system::kernel;
-use crate::tool::Tool;
 
 /// Show programs that start
 #[derive(Args, Debug)]
@@ -35,90 +30,10 @@ pub(crate) struct Execsnoop {
 
 type Col = Column<types::event>;
 
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME.shown(Shown::WithTime),
-    Col::UID.shown(Shown::WithUid),
-    Col::COMM,
-    Col::PID,
-    Col::NS_PID,
-    Col::PPID,
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("RET", "ret", 3, "0, or for a failed attempt -errno", |r| {
-        Value::Ret(r.event.ret.into())
-    }),
-    Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
-        .json_only(),
-    Col::new("FILE", "path", 20, "the file that was asked for", |r| Value::text(Tail::of(r).path))
-        .json_only(),
-    Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
-        match Tail::of(r).interp {
-            [] => Value::None,
-            path => Value::Text(path),
-        }
-    })
-    .json_only(),
-    Col::new("EXE", "exe", 20, "the executable that runs, links resolved", |r| {
-        let tail = Tail::of(r);
-        match path_state(r.event.exe_state) {
-            path_state::PATH_NONE => Value::None,
-            state => Value::Path(Place::new(tail.exe, state.0, b"")),
-        }
-    })
-    .json_only()
-    .collect(collect::COLLECT_EXE),
-    Col::new("CWD", "cwd", 20, "the working directory", |r| match path_state(r.event.cwd_state) {
-        path_state::PATH_NONE => Value::None,
-        state => Value::Path(Place::new(Tail::of(r).cwd, state.0, b"")),
-    })
-    .json_only()
-    .collect(collect::COLLECT_CWD),
-    ANCESTORS.shown(Shown::OnRequest),
-    Col::new(
-        "ARGV0",
-        "argv0",
-        16,
-        "the first argument, which a program may take for its name",
-        |r| match decode::Args::new(Tail::of(r).args, r.event.unreadable).next().flatten() {
-            Some(name) => Value::Text(name),
-            None => Value::None,
-        },
-    )
-    .user()
-    .shown(Shown::OnRequest),
-    Col::new(
-        "ARGS",
-        "args",
-        0,
-        "the arguments, quoted as for a shell; [...] where some are missing",
-        args,
-    )
-    .user(),
-    Col::new(
-        "ARGSBYTES",
-        "args_bytes",
-        9,
-        "the bytes that all arguments have, each with a NUL",
-        |r| match r.event.args_bytes {
-            u32::MAX => Value::None,
-            bytes => Value::Uint(bytes.into()),
-        },
-    )
-    .json_only(),
-];
-
 /// What is shown of a program's arguments unless `--max-args-bytes` says otherwise.
 const ARGS_BYTES: u32 = 64 << 10;
 /// A quarter of the largest stack that is usual: `ARG_MAX` in bprm_stack_limits of fs/exec.c.
 const MAX_ARGS_BYTES: u32 = 2 << 20;
-
-const ANCESTORS: Col =
-    Col::new("ANCESTORS", "ancestors", 32, "who started it, from the parent up", |r| {
-        Value::Ancestors(Ancestors::new(Tail::of(r).ancestors))
-    })
-    .collect(collect::COLLECT_ANCESTRY);
 
 /// Successes, and the end of every system call to see failures: each in one place for all calls.
 const SUCCESSES: Probe = Probe::new("on_exec", At::Declared);
@@ -128,32 +43,100 @@ const PREPARED: Probe = Probe::new("on_prepare_exec", At::Declared);
 const PREPARED_MAP: &str = "interpreted";
 
 impl Tool for Execsnoop {
-    const NAME: &'static str = "execsnoop";
-    const PAGE: &'static str = include_str!("../../docs/tools/execsnoop.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "failed attempts too, with the time"),
         ("-u www-data --ancestry", "what one user starts, and from where"),
         ("--count=comm -i 5", "how many starts in 5 seconds, by name"),
         ("--json -- make", "what a build starts, as JSON Lines"),
     ];
+    const TASK: &'static [Col] = &Task { ppid: Col::PPID, ..Task::COMM_FIRST }.columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("RET", "ret", 3, "0, or for a failed attempt -errno", |r| {
+            Value::Ret(r.event.ret.into())
+        }),
+        Col::new("ERRNO", "errno", 7, "the name of the error", |r| {
+            Value::Errno(r.event.ret.into())
+        })
+        .json_only(),
+        Col::new("FILE", "path", 20, "the file that was asked for", |r| {
+            Value::text(Tail::of(r).path)
+        })
+        .json_only(),
+        Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
+            match Tail::of(r).interp {
+                [] => Value::None,
+                path => Value::Text(path),
+            }
+        })
+        .json_only(),
+        Col::new("EXE", "exe", 20, "the executable that runs, links resolved", |r| {
+            let tail = Tail::of(r);
+            match path_state(r.event.exe_state) {
+                path_state::PATH_NONE => Value::None,
+                state => Value::Path(Place::new(tail.exe, state.0, b"")),
+            }
+        })
+        .json_only()
+        .collect(collect::COLLECT_EXE),
+        Col::new("CWD", "cwd", 20, "the working directory", |r| {
+            match path_state(r.event.cwd_state) {
+                path_state::PATH_NONE => Value::None,
+                state => Value::Path(Place::new(Tail::of(r).cwd, state.0, b"")),
+            }
+        })
+        .json_only()
+        .collect(collect::COLLECT_CWD),
+        Col::new("ANCESTORS", "ancestors", 32, "who started it, from the parent up", |r| {
+            Value::Ancestors(Ancestors::new(Tail::of(r).ancestors))
+        })
+        .hidden()
+        .added_by("--ancestry")
+        .collect(collect::COLLECT_ANCESTRY),
+        Col::new(
+            "ARGV0",
+            "argv0",
+            16,
+            "the first argument, which a program may take for its name",
+            |r| match decode::Args::new(Tail::of(r).args, r.event.unreadable).next().flatten() {
+                Some(name) => Value::Text(name),
+                None => Value::None,
+            },
+        )
+        .user()
+        .hidden(),
+        Col::new(
+            "ARGS",
+            "args",
+            0,
+            "the arguments, quoted as for a shell; [...] where some are missing",
+            args,
+        )
+        .user(),
+        Col::new(
+            "ARGSBYTES",
+            "args_bytes",
+            9,
+            "the bytes that all arguments have, each with a NUL",
+            |r| match r.event.args_bytes {
+                u32::MAX => Value::None,
+                bytes => Value::Uint(bytes.into()),
+            },
+        )
+        .json_only(),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        if self.ancestry && !columns.iter().any(|column| column.key == ANCESTORS.key) {
-            // Before the arguments, which have no end.
-            let last = columns.iter().position(|column| column.key == "args");
-            columns.insert(last.unwrap_or(columns.len()), &ANCESTORS);
-        }
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let max_tail = self.max_tail()?;
         let session = Session::start(Self::NAME, &self.options)?;
         let without: &[_] = if kernel::preempts_tracepoints() { &[] } else { &[PREPARED_MAP] };
-        let wants = Wants { max_tail, without, ..Wants::of(&columns) };
+        let wants = Wants { max_tail, without, ..Wants::of(columns) };
         let mut storage = Storage::new();
         let probes = self.probes();
         let hook = Hook { name: self.hook_name(), probes: &probes };
         let (skel, links) =
             session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, &[&hook], |_| {})?;
-        session.run(skel.object(), links, &columns, |_| true)
+        session.run(skel.object(), links, columns, |_| true)
     }
 }
 
@@ -231,11 +214,13 @@ mod tests {
     use super::*;
     use crate::decode::Header;
     use crate::output::{Clock, fields, table};
+    use crate::tool;
 
     fn line(event: types::event, tail: &[u8]) -> String {
         let header = Header { pid: 2, ppid: 1, ..Header::default() };
         let record = Record { header: &header, event: &event, tail, container: "" };
-        let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
+        let columns =
+            fields::choose(&tool::columns::<Execsnoop>(|_| false), false, &[], |_| false).unwrap();
         let mut line = Vec::new();
         table::row(&mut line, &columns, &Clock::new(0), &record);
         String::from_utf8(line).unwrap()

@@ -3,28 +3,23 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use glob::Pattern;
-use libbpf_rs::skel::Skel as _;
 
+use super::prelude::*;
 use crate::attach::elf;
-use crate::attach::hooks::{At, Hook, Probe};
 use crate::attach::libraries;
 use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
-use crate::decode::{Header, Record};
-use crate::error::{Error, Result};
-use crate::output::fields::Wish;
+use crate::decode::{self, Header, Record};
+use crate::error::Error;
 use crate::output::hist::Histogram;
-use crate::output::{Column, Lines, Value, histogram, table};
-use crate::run::options::IntervalOptions;
+use crate::output::{Lines, histogram, table};
 use crate::run::privileges::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::report::{Report, boottime_ns};
-use crate::run::session::{Session, Storage, Wants};
-use crate::run::tables::Tables;
+use crate::run::tables::{self, Tables};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel::{self, Function};
 use crate::system::names::{self, Wanted};
-use crate::tool::Tool;
 
 /// Show how long functions take, of the kernel and of programs
 #[derive(Args, Debug)]
@@ -88,7 +83,7 @@ const THREAD_END: Probe<'_> = Probe::new("on_thread_end", At::Declared);
 
 /// The sum of all CPUs.
 #[derive(Clone, Debug)]
-struct Row {
+pub(crate) struct Row {
     pid: u32,
     count: u64,
     total: u64,
@@ -98,7 +93,29 @@ struct Row {
     is_time: bool,
 }
 
+impl decode::Row for Row {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let (key, value) = tables::entry_of::<types::latency_key, _>(bytes);
+        let mut row = Self::new(key.pid, bytes.len() % 2 == 0);
+        row.add(&value);
+        show(&Record::made(&Header::default(), &row));
+    }
+}
+
 impl Row {
+    fn new(pid: u32, is_time: bool) -> Self {
+        let (count, total, errors, histogram) = (0, 0, 0, Histogram::default());
+        Self { pid, count, total, errors, histogram, is_time }
+    }
+
+    fn add(&mut self, value: &types::latency_value) {
+        self.count += value.count;
+        self.total = self.total.saturating_add(value.total);
+        self.errors += value.errors;
+        let values = &value.histogram;
+        self.histogram.add(&values.slots, values.min, values.max);
+    }
+
     fn value(&self, value: u64) -> Value<'static> {
         if self.is_time { Value::Duration(value) } else { Value::Uint(value) }
     }
@@ -109,42 +126,6 @@ impl Row {
 }
 
 type Col = Column<Row>;
-
-const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::new("PID", "pid", 7, "the process", |r| match r.event.pid {
-        0 => Value::None,
-        pid => Value::Uint(pid.into()),
-    }),
-    Col::new("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
-    Col::new("ERRORS", "errors", 8, "with --ret: results below zero, apart from the others", |r| {
-        Value::Uint(r.event.errors)
-    }),
-    Col::new(
-        "TOTAL",
-        "total",
-        10,
-        "all together: nanoseconds; with --ret what was returned",
-        |r| r.event.value(r.event.total),
-    ),
-    Col::new("MEAN", "mean", 9, "the mean", |r| {
-        r.event.value(r.event.total / r.event.count.max(1))
-    }),
-    Col::new("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
-        r.event.percentile(50)
-    }),
-    Col::new("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
-        r.event.percentile(90)
-    }),
-    Col::new("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
-        r.event.percentile(99)
-    }),
-    Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
-    Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
-        Value::Histogram(r.event.histogram.slots())
-    })
-    .json_only(),
-];
 
 /// What is traced.
 enum Target {
@@ -165,25 +146,58 @@ impl Target {
 }
 
 impl Tool for Funclatency {
-    const NAME: &'static str = "funclatency";
-    const PAGE: &'static str = include_str!("../../docs/tools/funclatency.md");
+    type Row = Row;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),
         ("'vfs_*' --by pid -i 1", "all of the file system's upper layer, by process, each second"),
         ("c:getaddrinfo", "look-ups in the C library"),
         ("vfs_read --ret -p 1234", "the bytes that one process's reads return"),
     ];
+    const COLUMNS: &'static [Col] = &[
+        Col::TIME,
+        Col::new("PID", "pid", 7, "the process", |r| match r.event.pid {
+            0 => Value::None,
+            pid => Value::Uint(pid.into()),
+        })
+        .hidden()
+        .with(&["--by"]),
+        Col::new("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
+        Col::new(
+            "ERRORS",
+            "errors",
+            8,
+            "with --ret: results below zero, apart from the others",
+            |r| Value::Uint(r.event.errors),
+        )
+        .hidden()
+        .with(&["--ret"]),
+        Col::new(
+            "TOTAL",
+            "total",
+            10,
+            "all together: nanoseconds; with --ret what was returned",
+            |r| r.event.value(r.event.total),
+        ),
+        Col::new("MEAN", "mean", 9, "the mean", |r| {
+            r.event.value(r.event.total / r.event.count.max(1))
+        }),
+        Col::new("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
+            r.event.percentile(50)
+        }),
+        Col::new("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
+            r.event.percentile(90)
+        }),
+        Col::new("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
+            r.event.percentile(99)
+        }),
+        Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
+        Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
+            Value::Histogram(r.event.histogram.slots())
+        })
+        .json_only(),
+    ];
 
-    fn run(self) -> Result<()> {
-        let output = &self.options.common.run.output;
-        let Some(mut columns) = output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
-        if output.are_usual() {
-            columns.retain(|column| match column.key {
-                "pid" => self.by.is_some(),
-                "errors" => self.ret,
-                _ => true,
-            });
-        }
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let target = self.target()?;
         let mut session = Session::start_intervals(Self::NAME, &self.options, None)?;
         if matches!(target, Target::User(..)) {
@@ -215,7 +229,7 @@ impl Tool for Funclatency {
             },
         )?;
         let mut tables = Latencies::of(skel.object(), "latency_table")?;
-        session.run_intervals(skel.object(), links, &columns, |report, lines, _| {
+        session.run_intervals(skel.object(), links, columns, |report, lines, _| {
             let (rows, read) = merge(&mut tables, !self.ret);
             self.show(report, lines, rows);
             read
@@ -400,15 +414,7 @@ type Latencies<'o> = Tables<'o, types::latency_key, types::latency_value>;
 fn merge(tables: &mut Latencies<'_>, is_time: bool) -> (Vec<Row>, Result<()>) {
     let mut rows = BTreeMap::new();
     let read = tables.turn(|key, value| {
-        let pid = key.pid;
-        let histogram = Histogram::default();
-        let new = Row { pid, count: 0, total: 0, errors: 0, histogram, is_time };
-        let row = rows.entry(pid).or_insert(new);
-        row.count += value.count;
-        row.total = row.total.saturating_add(value.total);
-        row.errors += value.errors;
-        let values = value.histogram;
-        row.histogram.add(&values.slots, values.min, values.max);
+        rows.entry(key.pid).or_insert_with(|| Row::new(key.pid, is_time)).add(&value);
     });
     let mut rows = rows.into_values().collect::<Vec<_>>();
     rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));

@@ -2,19 +2,11 @@
 
 mod resolvers;
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
-
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::decode::{self, Record};
-use crate::error::Result;
-use crate::output::{Column, Shown, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage, Wants};
 use crate::system::kernel;
-use crate::tool::Tool;
 use resolvers::Resolvers;
 
 /// Show names that are looked up, and how long it takes
@@ -29,62 +21,6 @@ pub(crate) struct Gethostlatency {
 }
 
 type Col = Column<types::event>;
-
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::UID.shown(Shown::WithUid),
-    Col::PID,
-    Col::NS_PID,
-    Col::COMM,
-    Col::PPID.json_only(),
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("CALL", "call", 16, "the function of the C library", |r| {
-        Value::Word(match types::function(r.event.function) {
-            types::function::GETADDRINFO => "getaddrinfo",
-            types::function::GETHOSTBYNAME => "gethostbyname",
-            types::function::GETHOSTBYNAME2 => "gethostbyname2",
-            types::function::GETHOSTBYNAME_R => "gethostbyname_r",
-            _ => "gethostbyname2_r",
-        })
-    })
-    .json_only(),
-    Col::new("LATENCY", "latency_ns", 8, "how long the call took", |r| {
-        Value::Duration(r.event.latency_ns)
-    }),
-    Col::new(
-        "RESULT",
-        "result",
-        12,
-        "OK, the name of the error, FAILED where it has none, or ENDED with the thread",
-        |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
-    )
-    .user(),
-    Col::new(
-        "HOST",
-        "host",
-        24,
-        "the name, up to 1023 bytes; nothing when only a service was asked for",
-        |r| match host(r) {
-            _ if r.event.has_host == 0 => Value::None,
-            host if r.event.cut != 0 => Value::CutText(host),
-            host => Value::Text(host),
-        },
-    )
-    .user(),
-    ADDRESSES,
-];
-
-const ADDRESSES: Col =
-    Col::new("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
-        let bytes = r.tail.get(host(r).len()..).unwrap_or_default();
-        let addresses = decode::Addresses::new(bytes);
-        if { addresses }.next().is_none() { Value::None } else { Value::Addresses(addresses) }
-    })
-    .user()
-    .shown(Shown::OnRequest);
 
 fn host<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     let rest = &mut record.tail.get(..).unwrap_or_default();
@@ -167,26 +103,65 @@ const LOOKUPS_BY_COOKIE: Hook = Hook {
 };
 
 impl Tool for Gethostlatency {
-    const NAME: &'static str = "gethostlatency";
-    const PAGE: &'static str = include_str!("../../docs/tools/gethostlatency.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-a -- curl -s example.org", "what a command looks up and finds"),
         ("-n nginx", "what one program looks up"),
         ("--json -a", "with addresses, as JSON Lines"),
     ];
+    const TASK: &'static [Col] = &Task { time: Col::TIME, ..Task::PID_FIRST }.columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("CALL", "call", 16, "the function of the C library", |r| {
+            Value::Word(match types::function(r.event.function) {
+                types::function::GETADDRINFO => "getaddrinfo",
+                types::function::GETHOSTBYNAME => "gethostbyname",
+                types::function::GETHOSTBYNAME2 => "gethostbyname2",
+                types::function::GETHOSTBYNAME_R => "gethostbyname_r",
+                _ => "gethostbyname2_r",
+            })
+        })
+        .json_only(),
+        Col::new("LATENCY", "latency_ns", 8, "how long the call took", |r| {
+            Value::Duration(r.event.latency_ns)
+        }),
+        Col::new(
+            "RESULT",
+            "result",
+            12,
+            "OK, the name of the error, FAILED where it has none, or ENDED with the thread",
+            |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
+        )
+        .user(),
+        Col::new(
+            "HOST",
+            "host",
+            24,
+            "the name, up to 1023 bytes; nothing when only a service was asked for",
+            |r| match host(r) {
+                _ if r.event.has_host == 0 => Value::None,
+                host if r.event.cut != 0 => Value::CutText(host),
+                host => Value::Text(host),
+            },
+        )
+        .user(),
+        Col::new("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
+            let bytes = r.tail.get(host(r).len()..).unwrap_or_default();
+            let addresses = decode::Addresses::new(bytes);
+            if { addresses }.next().is_none() { Value::None } else { Value::Addresses(addresses) }
+        })
+        .user()
+        .hidden()
+        .added_by("--addresses"),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        if self.addresses && !columns.iter().any(|column| column.key == ADDRESSES.key) {
-            columns.push(&ADDRESSES);
-        }
-        let with_addresses = columns.iter().any(|column| column.key == ADDRESSES.key);
+    fn run(self, columns: &[&Col]) -> Result<()> {
+        let with_addresses = columns.iter().any(|column| column.key == "addresses");
         let session = Session::start(Self::NAME, &self.options)?;
         let mut resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<GethostlatencySkelBuilder>(
             &mut storage,
-            &Wants::of(&columns),
+            &Wants::of(columns),
             &[if kernel::has_uprobe_multi() { &LOOKUPS_BY_COOKIE } else { &LOOKUPS }],
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
@@ -195,6 +170,6 @@ impl Tool for Gethostlatency {
             },
         )?;
         resolvers.attach_first(skel.object())?;
-        session.run(skel.object(), (resolvers, links), &columns, |_| true)
+        session.run(skel.object(), (resolvers, links), columns, |_| true)
     }
 }

@@ -1,46 +1,86 @@
-//! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`.
+//! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`, its page in
+//! `docs/tools/NAME.md`.
 
-use crate::decode::Record;
-use crate::output::{Clock, Column, Lines};
-use crate::tool::Entry;
+use crate::decode::Row as _;
+use crate::output::{Clock, Lines};
+use crate::tool::{self, Entry, Named, Tool};
+
+mod prelude;
 
 macro_rules! tools {
-    ($($module:ident::$tool:ident $(, $columns:ident)?;)*) => {
-        $(mod $module;)*
+    ($($module:ident::$tool:ident;)*) => {
+        $(
+            mod $module;
+            impl Named for $module::$tool {
+                const NAME: &'static str = stringify!($module);
+                const PAGE: &'static str =
+                    include_str!(concat!("../../docs/tools/", stringify!($module), ".md"));
+            }
+        )*
         /// All tools, in the order that help lists them.
         pub(crate) const TOOLS: &[Entry] = &[$(Entry::of::<$module::$tool>()),*];
 
-        /// Every line that any tool makes of the bytes of a record, for the fuzzer.
+        /// Every line that any tool makes of what these bytes may be, for the fuzzer.
         #[doc(hidden)]
         pub fn lines_of(bytes: &[u8]) -> Vec<String> {
-            let all = [$($(lines($module::$columns, bytes),)?)*];
-            all.into_iter().flatten().flatten().collect()
+            [$(lines::<$module::$tool>(bytes)),*].concat()
+        }
+
+        #[test]
+        fn columns_are_sound() {
+            $(tool::tests::check_columns::<$module::$tool>();)*
         }
     };
 }
 
-// With COLUMNS, if they are of records.
 tools! {
-    clonesnoop::Clonesnoop, COLUMNS;
-    execsnoop::Execsnoop, COLUMNS;
+    clonesnoop::Clonesnoop;
+    execsnoop::Execsnoop;
     funclatency::Funclatency;
-    gethostlatency::Gethostlatency, COLUMNS;
+    gethostlatency::Gethostlatency;
     hello::Hello;
-    opensnoop::Opensnoop, COLUMNS;
+    opensnoop::Opensnoop;
     probes::Probes;
     profile::Profile;
-    querysnoop::Querysnoop, COLUMNS;
-    readline::Readline, COLUMNS;
+    querysnoop::Querysnoop;
+    readline::Readline;
     syscount::Syscount;
-    unlinksnoop::Unlinksnoop, COLUMNS;
+    unlinksnoop::Unlinksnoop;
     xdpfilter::Xdpfilter;
 }
 
-fn lines<E: plain::Plain>(columns: &[Column<E>], bytes: &[u8]) -> [Option<String>; 2] {
-    let columns = columns.iter().collect::<Vec<_>>();
-    let Some(record) = Record::new(bytes) else { return [None, None] };
-    let (mut in_json, mut in_table) = (Vec::new(), Vec::new());
-    Lines::json("event", "fuzz", &columns).row(&mut in_json, &Clock::new(0), &record);
-    Lines::table(&columns).row(&mut in_table, &Clock::new(0), &record);
-    [in_json, in_table].map(|line| String::from_utf8(line).ok())
+/// As a table and as JSON, of each of its tables of columns.
+fn lines<T: Tool>(bytes: &[u8]) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in [""].into_iter().chain(T::OTHERS.iter().map(|(option, _)| *option)) {
+        let columns = tool::columns::<T>(|option| option == table);
+        let kinds = [Lines::table(&columns), Lines::json("event", "fuzz", &columns)];
+        T::Row::of_any(bytes, &mut |record| {
+            for lines in &kinds {
+                let mut line = Vec::new();
+                lines.row(&mut line, &Clock::new(0), record);
+                all.extend(String::from_utf8(line));
+            }
+        });
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_are_safe_and_json_is_valid(words in prop::collection::vec(any::<u64>(), 0..80)) {
+            let bytes = words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
+            for line in super::lines_of(&bytes) {
+                let line = line.strip_suffix('\n').unwrap();
+                prop_assert!(!line.contains(char::is_control), "{line:?}");
+                if line.starts_with("{\"type\"") {
+                    serde_json::from_str::<serde_json::Value>(line).unwrap();
+                }
+            }
+        }
+    }
 }

@@ -1,20 +1,14 @@
 //! opensnoop: who opens which file.
 
-use clap::{Args, ValueEnum};
-use libbpf_rs::skel::Skel as _;
+use clap::ValueEnum;
 use nix::fcntl::OFlag;
 
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
 use crate::bpf::shared::types::collect;
 use crate::decode::{Flags, Place, Record};
-use crate::error::Result;
 use crate::filter::paths::PathFilter;
-use crate::output::{Column, Shown, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage};
 use crate::system::kernel;
-use crate::tool::Tool;
 
 /// Show who opens which file
 #[derive(Args, Debug)]
@@ -59,58 +53,8 @@ enum Way {
 
 type Col = Column<types::event>;
 
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME.shown(Shown::WithTime),
-    Col::UID.shown(Shown::WithUid),
-    Col::PID,
-    Col::NS_PID,
-    Col::COMM,
-    Col::PPID.json_only(),
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
-        Value::Int(r.event.ret.max(-1).into())
-    }),
-    Col::new("ERR", "errno", 7, "the name of the error", |r| {
-        Value::Errno(r.event.ret.min(0).into())
-    }),
-    FLAGS,
-    PATH,
-    FULL_PATH,
-];
-
-const PATH: Col = Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
-    Value::text(place(r).name())
-})
-.user();
-
-const FULL_PATH: Col = Col::new(
-    "PATH",
-    "full_path",
-    0,
-    "the file, from the root of its mount namespace; [?]/ where it starts from is not known",
-    |r| Value::path(place(r)),
-)
-.user()
-.shown(Shown::OnRequest)
-.collect(collect::COLLECT_BASE);
-
-const FLAGS: Col =
-    Col::new("FLAGS", "flags", 20, FLAGS_ABOUT, |r| match r.event.flags_unreadable {
-        0 => Value::Flags(Flags {
-            first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
-            bits: (r.event.flags & !ACCESS_MODE).into(),
-            known: KNOWN_FLAGS,
-        }),
-        _ => Value::Unreadable,
-    })
-    .json_only();
-
 const FLAGS_ABOUT: &str =
     "the flags of the call that the kernel takes; those of openat2 are read from the process";
-
 const ACCESS_MODES: [&str; 4] = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"];
 const ACCESS_MODE: u32 = 3;
 
@@ -168,25 +112,50 @@ const SYS_EXIT: Hook = Hook {
 };
 
 impl Tool for Opensnoop {
-    const NAME: &'static str = "opensnoop";
-    const PAGE: &'static str = include_str!("../../docs/tools/opensnoop.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -n nginx", "what one program fails to open"),
         ("-f O_WRONLY -f O_RDWR --path '/etc/*'", "who opens files in /etc for writing"),
         ("-F -p 1234 --follow", "full paths, of a process and what it starts"),
         ("--json -- ./configure", "what a command opens, as JSON Lines"),
     ];
+    const TASK: &'static [Col] = &Task::PID_FIRST.columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
+            Value::Int(r.event.ret.max(-1).into())
+        }),
+        Col::new("ERR", "errno", 7, "the name of the error", |r| {
+            Value::Errno(r.event.ret.min(0).into())
+        }),
+        Col::new("FLAGS", "flags", 20, FLAGS_ABOUT, |r| match r.event.flags_unreadable {
+            0 => Value::Flags(Flags {
+                first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
+                bits: (r.event.flags & !ACCESS_MODE).into(),
+                known: KNOWN_FLAGS,
+            }),
+            _ => Value::Unreadable,
+        })
+        .json_only()
+        .added_by("--extended-fields"),
+        Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
+            Value::text(place(r).name())
+        })
+        .user()
+        .replaced_by("--full-path", "full_path"),
+        Col::new(
+            "PATH",
+            "full_path",
+            0,
+            "the file, from the root of its mount namespace; [?]/ where it starts from is not \
+     known",
+            |r| Value::path(place(r)),
+        )
+        .user()
+        .hidden()
+        .collect(collect::COLLECT_BASE),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(mut columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
-        if self.extended_fields && !columns.iter().any(|column| column.key == FLAGS.key) {
-            let path = columns.iter().position(|column| column.key == PATH.key);
-            columns.insert(path.unwrap_or(columns.len()), &FLAGS);
-        }
-        if self.full_path {
-            let path = columns.iter_mut().find(|column| column.key == PATH.key);
-            path.into_iter().for_each(|column| *column = &FULL_PATH);
-        }
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let hooks: &[&Hook<'_>] = match self.hook {
             Some(Way::Fexit) => &[&FEXIT],
             Some(Way::KprobeMulti) => &[&KPROBE_MULTI],
@@ -195,7 +164,7 @@ impl Tool for Opensnoop {
             None => &[&FEXIT, &SYS_EXIT],
         };
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = self.paths.wants(&columns);
+        let wants = self.paths.wants(columns);
         let mut storage = Storage::new();
         let (skel, links) =
             session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, hooks, |open| {
@@ -210,7 +179,7 @@ impl Tool for Opensnoop {
                 }
             })?;
         session
-            .run(skel.object(), links, &columns, |record| self.paths.let_through(|| place(record)))
+            .run(skel.object(), links, columns, |record| self.paths.let_through(|| place(record)))
     }
 }
 

@@ -5,23 +5,20 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use clap::Args;
-
+use super::prelude::*;
 use crate::attach::elf;
 use crate::attach::libraries;
-use crate::decode::{Header, Record};
-use crate::error::{Context as _, Error, Result};
+use crate::decode::{Header, Record, Row};
+use crate::error::{Context as _, Error};
 use crate::output::buffer::Output;
-use crate::output::fields::Wish;
 use crate::output::messages::say;
-use crate::output::{Clock, Column, Lines, Value};
+use crate::output::{Clock, Lines};
 use crate::run::options::{Format, OutputOptions};
 use crate::run::privileges;
 use crate::system::foreign::{ForeignFile, identity_at};
 use crate::system::kernel::{self, Alike};
 use crate::system::names::{self, Wanted};
 use crate::system::procfs;
-use crate::tool::Tool;
 
 /// List what can be traced: functions, tracepoints, USDT probes
 #[derive(Args, Debug)]
@@ -40,7 +37,7 @@ pub(crate) struct Probes {
 
 /// Something that can be traced.
 #[derive(Clone, Debug)]
-struct Found {
+pub(crate) struct Found {
     kind: &'static str,
     address: u64,
     /// What patterns are matched with.
@@ -49,39 +46,45 @@ struct Found {
     spec: String,
 }
 
+impl Row for Found {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let name = String::from_utf8_lossy(bytes).into_owned();
+        let spec = names::shown(&name);
+        let found = Self { kind: "function", address: bytes.len() as u64, name, spec };
+        show(&Record::made(&Header::default(), &found));
+    }
+}
+
 type Col = Column<Found>;
 
-const COLUMNS: &[Col] = &[
-    Col::new("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
-        Value::Word(r.event.kind)
-    }),
-    Col::new("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
-        match r.event.address {
-            0 => Value::None,
-            address => Value::Hex(address),
-        }
-    }),
-    Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes()))
-        .user()
-        .json_only(),
-    Col::new("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
-        Value::Text(r.event.spec.as_bytes())
-    })
-    .user(),
-];
-
 impl Tool for Probes {
-    const NAME: &'static str = "probes";
-    const PAGE: &'static str = include_str!("../../docs/tools/probes.md");
+    type Row = Found;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("'vfs_*'", "functions and tracepoints of the kernel"),
         ("/bin/bash 'readline*'", "functions of a program"),
         ("c 'getaddr*'", "functions of a library"),
         ("1234 'libc:*'", "USDT probes in what a process has mapped"),
     ];
+    const COLUMNS: &'static [Col] = &[
+        Col::new("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
+            Value::Word(r.event.kind)
+        }),
+        Col::new("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
+            match r.event.address {
+                0 => Value::None,
+                address => Value::Hex(address),
+            }
+        }),
+        Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes()))
+            .user()
+            .json_only(),
+        Col::new("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
+            Value::Text(r.event.spec.as_bytes())
+        })
+        .user(),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(columns) = self.output.columns(COLUMNS, Wish::default())? else { return Ok(()) };
+    fn run(self, columns: &[&Col]) -> Result<()> {
         privileges::give_up(Self::NAME)?;
         let (of, pattern) = self.asked();
         let wanted = Wanted::new(pattern);
@@ -102,7 +105,7 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(&found, &columns, self.output.format())
+        print(&found, columns, self.output.format())
     }
 }
 

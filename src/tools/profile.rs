@@ -10,22 +10,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
-
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::attach::samplers::{Counter, Sampling};
 use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::decode::{self, Header, Record, c_str};
-use crate::error::{Error, Result};
-use crate::output::fields::Wish;
-use crate::output::{Column, Lines, Value};
-use crate::run::options::{self, Format, IntervalOptions};
+use crate::error::Error;
+use crate::output::Lines;
+use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
-use crate::run::session::{Session, Storage, Wants};
 use crate::run::stream::Consumer;
 use crate::system::symbols::{Function, Space, Symbols};
-use crate::tool::Tool;
 
 #[cfg(feature = "svg")]
 mod flames;
@@ -99,7 +93,7 @@ type Stack = (Vec<u8>, Vec<u32>);
 
 /// One line: a function, a call in the tree, or a stack.
 #[derive(Debug, Default)]
-struct Row {
+pub(crate) struct Row {
     comm: Vec<u8>,
     function: Vec<u8>,
     module: Vec<u8>,
@@ -112,6 +106,15 @@ struct Row {
     total: u64,
     /// Of everything.
     all: u64,
+}
+
+impl decode::Row for Row {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let [function, module, comm, stack] = [(); 4].map(|()| bytes.to_vec());
+        let (depth, count, total, all) = (bytes.len(), 1, 2, 3);
+        let row = Self { comm, function, module, stack, depth, count, total, all };
+        show(&Record::made(&Header::default(), &row));
+    }
 }
 
 type Col = Column<Row>;
@@ -194,8 +197,7 @@ const SAMPLES_OF_CPUS: Hook =
     Hook { name: "samples of CPUs", probes: &[Probe::new(PROGRAM, At::Later)] };
 
 impl Tool for Profile {
-    const NAME: &'static str = "profile";
-    const PAGE: &'static str = include_str!("../../docs/tools/profile.md");
+    type Row = Row;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-d 10", "the functions that took the most of ten seconds"),
         ("--tree -- make", "who called them in a build"),
@@ -204,14 +206,12 @@ impl Tool for Profile {
         ("-p 1234 -d 30 --svg flames.svg", "a flame graph of one process"),
     ];
 
-    fn run(self) -> Result<()> {
-        let columns = match (self.folded, self.tree) {
-            (true, _) => STACKS,
-            (_, true) => TREE,
-            _ => FUNCTIONS,
-        };
+    const COLUMNS: &'static [Col] = FUNCTIONS;
+    const OTHERS: &'static [(&'static str, &'static [Col])] =
+        &[("--folded", STACKS), ("--tree", TREE)];
+
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let run = &self.options.common.run;
-        let Some(columns) = run.output.columns(columns, Wish::default())? else { return Ok(()) };
         let session =
             Session::start_intervals(Self::NAME, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
@@ -246,7 +246,7 @@ impl Tool for Profile {
             let none: &[&Col] = &[];
             Samples {
                 tool: &self,
-                lines: report.lines("interval", if is_folded { none } else { &columns }),
+                lines: report.lines("interval", if is_folded { none } else { columns }),
                 is_folded,
                 time_ns: 0,
                 symbols: Symbols::new(),

@@ -4,18 +4,10 @@ mod servers;
 
 use std::path::PathBuf;
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
-
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::decode::{Record, c_str};
-use crate::error::Result;
-use crate::output::{Column, Shown, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage, Wants};
-use crate::tool::Tool;
 use servers::Servers;
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
@@ -34,53 +26,6 @@ pub(crate) struct Querysnoop {
 }
 
 type Col = Column<types::event>;
-
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::UID.shown(Shown::WithUid),
-    Col::PID,
-    Col::NS_PID,
-    Col::TID,
-    Col::PPID.json_only(),
-    Col { about: "the name of the server's process", ..Col::COMM },
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("USER", "user", 12, "the database's user, where it can be had", |r| match user(r) {
-        b"" => Value::None,
-        user => Value::Text(user),
-    })
-    .user(),
-    Col::new("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
-        Value::Word(match types::command(r.event.command) {
-            types::command::COM_STMT_PREPARE => "prepare",
-            types::command::COM_STMT_EXECUTE => "execute",
-            _ => "query",
-        })
-    })
-    .json_only(),
-    Col::new("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
-        match types::command(r.event.command) {
-            types::command::COM_STMT_EXECUTE if is_unreadable(r) => Value::Unreadable,
-            types::command::COM_STMT_EXECUTE => Value::Uint(r.event.statement),
-            _ => Value::None,
-        }
-    })
-    .json_only(),
-    Col::new("LATENCY", "latency_ns", 8, "how long it took", |r| {
-        Value::Duration(r.event.latency_ns)
-    }),
-    Col::new("QUERY", "query", 0, "its text, 64 KiB at the most; - where it was not sent", |r| {
-        let is_query = r.event.command != types::command::COM_STMT_EXECUTE.0;
-        // Some clients send a NUL too.
-        match r.tail.strip_suffix(b"\0").unwrap_or(r.tail) {
-            b"" if is_query && is_unreadable(r) => Value::Unreadable,
-            b"" => Value::None,
-            query if r.event.text == types::text::TEXT_CUT.0 => Value::CutText(query),
-            query => Value::Text(query),
-        }
-    })
-    .user(),
-];
 
 fn is_unreadable(record: &Record<'_, types::event>) -> bool {
     record.event.text == types::text::TEXT_UNREADABLE.0
@@ -150,20 +95,72 @@ const QUERIES: Hook = Hook {
 };
 
 impl Tool for Querysnoop {
-    const NAME: &'static str = "querysnoop";
-    const PAGE: &'static str = include_str!("../../docs/tools/querysnoop.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "the queries of all servers that run"),
         ("--slower 100", "those that take a tenth of a second or more"),
         ("-p 1234 --json", "those of one connection, as JSON Lines"),
     ];
+    const COLUMNS: &'static [Col] = &[
+        Col::TIME,
+        Col::UID_IF_ASKED,
+        Col::PID,
+        Col::NS_PID,
+        Col::TID,
+        Col::PPID.json_only(),
+        Col { about: "the name of the server's process", ..Col::COMM },
+        Col::CGROUP,
+        Col::CONTAINER,
+        Col::new("USER", "user", 12, "the database's user, where it can be had", |r| {
+            match user(r) {
+                b"" => Value::None,
+                user => Value::Text(user),
+            }
+        })
+        .user(),
+        Col::new("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
+            Value::Word(match types::command(r.event.command) {
+                types::command::COM_STMT_PREPARE => "prepare",
+                types::command::COM_STMT_EXECUTE => "execute",
+                _ => "query",
+            })
+        })
+        .json_only(),
+        Col::new("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
+            match types::command(r.event.command) {
+                types::command::COM_STMT_EXECUTE if is_unreadable(r) => Value::Unreadable,
+                types::command::COM_STMT_EXECUTE => Value::Uint(r.event.statement),
+                _ => Value::None,
+            }
+        })
+        .json_only(),
+        Col::new("LATENCY", "latency_ns", 8, "how long it took", |r| {
+            Value::Duration(r.event.latency_ns)
+        }),
+        Col::new(
+            "QUERY",
+            "query",
+            0,
+            "its text, 64 KiB at the most; - where it was not sent",
+            |r| {
+                let is_query = r.event.command != types::command::COM_STMT_EXECUTE.0;
+                // Some clients send a NUL too.
+                match r.tail.strip_suffix(b"\0").unwrap_or(r.tail) {
+                    b"" if is_query && is_unreadable(r) => Value::Unreadable,
+                    b"" => Value::None,
+                    query if r.event.text == types::text::TEXT_CUT.0 => Value::CutText(query),
+                    query => Value::Text(query),
+                }
+            },
+        )
+        .user(),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?;
         let mut servers = Servers::new(self.server, WAYS, session.verbose())?;
         let mut storage = Storage::new();
-        let wants = Wants::of(&columns);
+        let wants = Wants::of(columns);
         let (skel, links) =
             session.attach::<QuerysnoopSkelBuilder>(&mut storage, &wants, &[&QUERIES], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
@@ -171,7 +168,7 @@ impl Tool for Querysnoop {
                 }
             })?;
         servers.attach_first(skel.object())?;
-        session.run(skel.object(), (servers, links), &columns, |_| true)
+        session.run(skel.object(), (servers, links), columns, |_| true)
     }
 }
 

@@ -4,17 +4,9 @@ mod shells;
 
 use std::path::PathBuf;
 
-use clap::Args;
-use libbpf_rs::skel::Skel as _;
-
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
-use crate::error::Result;
-use crate::output::{Column, Shown, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage, Wants};
-use crate::tool::Tool;
 use shells::{Shells, Which};
 
 /// Show what is typed into bash
@@ -35,48 +27,40 @@ pub(crate) struct Readline {
 
 type Col = Column<types::event>;
 
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::UID.shown(Shown::WithUid),
-    Col::COMM.json_only(),
-    Col::PID,
-    Col::NS_PID,
-    Col::PPID.json_only(),
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("COMMAND", "line", 0, "the line; [end of file] for Ctrl-D (eof in JSON)", |r| match (
-        r.event.eof,
-        r.event.cut,
-    ) {
-        (0, 0) => Value::Text(r.tail),
-        (0, _) => Value::CutText(r.tail),
-        _ => Value::EndOfFile,
-    })
-    .user(),
-    Col::new("EOF", "eof", 3, "the end of the input, not a line", |r| match r.event.eof {
-        0 => Value::None,
-        _ => Value::Bool(true),
-    })
-    .json_only(),
-];
-
 const LINES: Hook = Hook { name: "uretprobes", probes: &[Probe::new("on_readline", At::Later)] };
 const FUNCTIONS: Way =
     &[Uprobe { program: "on_readline", shared: None, name: "readline", when: When::Return }];
 
 impl Tool for Readline {
-    const NAME: &'static str = "readline";
-    const PAGE: &'static str = include_str!("../../docs/tools/readline.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-U", "with the user's number"),
         ("--all", "what is typed into psql, sqlite3, bc ... too"),
         ("--json -u root", "one user, as JSON Lines"),
     ];
+    const TASK: &'static [Col] = &Task {
+        time: Col::TIME,
+        names: [Col::COMM.json_only(), Col::PID, Col::NS_PID],
+        ..Task::COMM_FIRST
+    }
+    .columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("COMMAND", "line", 0, "the line; [end of file] for Ctrl-D (eof in JSON)", |r| {
+            match (r.event.eof, r.event.cut) {
+                (0, 0) => Value::Text(r.tail),
+                (0, _) => Value::CutText(r.tail),
+                _ => Value::EndOfFile,
+            }
+        })
+        .user(),
+        Col::new("EOF", "eof", 3, "the end of the input, not a line", |r| match r.event.eof {
+            0 => Value::None,
+            _ => Value::Bool(true),
+        })
+        .json_only(),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?;
         let which = match (self.shared, self.all) {
             (Some(path), _) => Which::One(path),
@@ -87,11 +71,11 @@ impl Tool for Readline {
         let mut storage = Storage::new();
         let (skel, links) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,
-            &Wants::of(&columns),
+            &Wants::of(columns),
             &[&LINES],
             |_| {},
         )?;
         shells.attach_first(skel.object())?;
-        session.run(skel.object(), (shells, links), &columns, |_| true)
+        session.run(skel.object(), (shells, links), columns, |_| true)
     }
 }

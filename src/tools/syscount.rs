@@ -4,23 +4,19 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use libbpf_rs::skel::Skel as _;
+use clap::ValueEnum;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
+use super::prelude::*;
 use crate::attach::hooks::{self, At, Hook, Probe};
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
-use crate::error::{Context as _, Result};
-use crate::output::fields::Wish;
+use crate::error::Context as _;
+use crate::output::Lines;
 use crate::output::hist::Histogram;
-use crate::output::{Column, Lines, Value};
-use crate::run::options::IntervalOptions;
 use crate::run::report::{Report, boottime_ns};
-use crate::run::session::{Session, Storage, Wants};
 use crate::run::tables::{self, Tables};
 use crate::system::syscalls;
-use crate::tool::Tool;
 
 /// Count system calls: which, whose, how many fail, how long they take
 #[derive(Args, Debug)]
@@ -30,8 +26,14 @@ pub(crate) struct Syscount {
     process: bool,
 
     /// Count by this, not by system call
-    #[arg(long, value_name = "FIELD")]
-    by: Option<By>,
+    #[arg(
+        long,
+        value_name = "FIELD",
+        default_value = "syscall",
+        default_value_if("process", "true", "pid"),
+        hide_default_value = true
+    )]
+    by: By,
 
     /// Measure how long calls take, too
     #[arg(short = 'L', long)]
@@ -78,7 +80,7 @@ impl By {
 
 /// The sum of all CPUs for one key.
 #[derive(Clone, Debug, Default)]
-struct Row {
+pub(crate) struct Row {
     by: By,
     number: u64,
     comm: [u8; 16],
@@ -90,7 +92,31 @@ struct Row {
     seconds: f64,
 }
 
+impl decode::Row for Row {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let (key, value) = tables::entry_of(bytes);
+        for by in By::value_variants() {
+            let mut row = Self::new(&key, *by);
+            row.add(&value);
+            show(&Record::made(&Header::default(), &row));
+        }
+    }
+}
+
 impl Row {
+    fn new(key: &types::call_key, by: By) -> Self {
+        let (number, comm, compat) = (key.number, key.comm, key.compat != 0);
+        Self { by, number, comm, compat, ..Self::default() }
+    }
+
+    fn add(&mut self, value: &types::call_value) {
+        self.count += value.count;
+        self.errors += value.errors;
+        self.total_ns += value.total_ns;
+        let times = &value.histogram;
+        self.histogram.add(&times.slots, times.min, times.max);
+    }
+
     /// The number, if that is what was counted by.
     fn number_of(&self, by: By) -> Value<'static> {
         if self.by == by { Value::Uint(self.number) } else { Value::None }
@@ -102,59 +128,6 @@ impl Row {
 }
 
 type Col = Column<Row>;
-
-const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
-        match syscalls::name(r.event.number, r.event.compat) {
-            _ if r.event.by != By::Syscall => Value::None,
-            _ if r.event.number == CALLS_UNKNOWN => Value::Word("[unknown]"),
-            Some(name) => Value::Word(name),
-            None => Value::Uint(r.event.number),
-        }
-    }),
-    Col::new("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
-        true => Value::Uint(32),
-        false => Value::None,
-    }),
-    Col::new("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid)),
-    Col::new("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid)),
-    Col::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
-        r.event.number_of(By::Cgroup)
-    }),
-    Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
-        match decode::c_str(&r.event.comm) {
-            b"" => Value::None,
-            comm => Value::Text(comm),
-        }
-    }),
-    Col::new(
-        "COUNT",
-        "count",
-        10,
-        "how many calls ended; exit, exit_group and rt_sigreturn do not end as calls",
-        |r| Value::Uint(r.event.count),
-    ),
-    Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
-        Value::Float(r.event.count as f64 / r.event.seconds)
-    }),
-    Col::new("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
-    Col::new("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
-        Value::Float(100.0 * r.event.errors as f64 / r.event.count.max(1) as f64)
-    }),
-    Col::new("TOTAL", "total_ns", 9, "the time that all took together", |r| {
-        Value::Duration(r.event.total_ns)
-    }),
-    Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
-        Value::Duration(r.event.total_ns / r.event.count.max(1))
-    }),
-    Col::new("P50", "p50_ns", 9, "half of them took no longer, to within 5 %", |r| {
-        r.event.percentile(50)
-    }),
-    Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to within 5 %", |r| {
-        r.event.percentile(99)
-    }),
-];
 
 /// Stands for all numbers that no call has.
 const CALLS_UNKNOWN: u64 = types::calls::CALLS_UNKNOWN.0 as u64;
@@ -171,24 +144,88 @@ const CALLS_AND_TIMES: Hook = Hook {
 };
 
 impl Tool for Syscount {
-    const NAME: &'static str = "syscount";
-    const PAGE: &'static str = include_str!("../../docs/tools/syscount.md");
+    type Row = Row;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-T 10", "the ten most frequent calls, every second"),
         ("-P -i 5", "which processes make the most, every 5 seconds"),
         ("-L -p 1234", "how long one process's calls take"),
         ("-e EAGAIN --by comm", "whose calls find nothing"),
     ];
+    const COLUMNS: &'static [Col] = &[
+        Col::TIME,
+        Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
+            match syscalls::name(r.event.number, r.event.compat) {
+                _ if r.event.by != By::Syscall => Value::None,
+                _ if r.event.number == CALLS_UNKNOWN => Value::Word("[unknown]"),
+                Some(name) => Value::Word(name),
+                None => Value::Uint(r.event.number),
+            }
+        })
+        .hidden()
+        .with(&["--by=syscall"]),
+        Col::new("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
+            true => Value::Uint(32),
+            false => Value::None,
+        })
+        .hidden()
+        .with(&["--by=syscall"]),
+        Col::new("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid))
+            .hidden()
+            .with(&["--by=pid"]),
+        Col::new("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid))
+            .hidden()
+            .with(&["--by=uid"]),
+        Col::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
+            r.event.number_of(By::Cgroup)
+        })
+        .hidden()
+        .with(&["--by=cgroup"]),
+        Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
+            match decode::c_str(&r.event.comm) {
+                b"" => Value::None,
+                comm => Value::Text(comm),
+            }
+        })
+        .hidden()
+        .with(&["--by=pid", "--by=comm"]),
+        Col::new(
+            "COUNT",
+            "count",
+            10,
+            "how many calls ended; exit, exit_group and rt_sigreturn do not end as calls",
+            |r| Value::Uint(r.event.count),
+        ),
+        Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
+            Value::Float(r.event.count as f64 / r.event.seconds)
+        }),
+        Col::new("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
+        Col::new("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
+            Value::Float(100.0 * r.event.errors as f64 / r.event.count.max(1) as f64)
+        }),
+        Col::new("TOTAL", "total_ns", 9, "the time that all took together", |r| {
+            Value::Duration(r.event.total_ns)
+        })
+        .hidden()
+        .with(&["--latency"]),
+        Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
+            Value::Duration(r.event.total_ns / r.event.count.max(1))
+        })
+        .hidden()
+        .with(&["--latency"]),
+        Col::new("P50", "p50_ns", 9, "half of them took no longer, to within 5 %", |r| {
+            r.event.percentile(50)
+        })
+        .hidden()
+        .with(&["--latency"]),
+        Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to within 5 %", |r| {
+            r.event.percentile(99)
+        })
+        .hidden()
+        .with(&["--latency"]),
+    ];
 
-    fn run(self) -> Result<()> {
-        let by = if self.process { By::Pid } else { self.by.unwrap_or(By::Syscall) };
-        let output = &self.options.common.run.output;
-        let Some(mut columns) = output.columns(COLUMNS, Wish::default())? else {
-            return Ok(());
-        };
-        if output.are_usual() {
-            columns.retain(|column| self.shows(by, column.key));
-        }
+    fn run(self, columns: &[&Col]) -> Result<()> {
+        let by = self.by;
         let session =
             Session::start_intervals(Self::NAME, &self.options, Some(Duration::from_secs(1)))?;
         let quick = by == By::Syscall && !self.latency;
@@ -214,7 +251,7 @@ impl Tool for Syscount {
         } else {
             Source::Tables(Calls::of(skel.object(), "call_table")?)
         };
-        session.run_intervals(skel.object(), links, &columns, |report, lines, length| {
+        session.run_intervals(skel.object(), links, columns, |report, lines, length| {
             let (rows, read) = source.rows(by);
             if quick {
                 report.counted(rows.iter().map(|row| row.count).sum());
@@ -226,18 +263,6 @@ impl Tool for Syscount {
 }
 
 impl Syscount {
-    fn shows(&self, by: By, key: &str) -> bool {
-        match key {
-            "syscall" | "abi" => by == By::Syscall,
-            "pid" => by == By::Pid,
-            "uid" => by == By::Uid,
-            "cgroup" => by == By::Cgroup,
-            "comm" => matches!(by, By::Pid | By::Comm),
-            "total_ns" | "mean_ns" | "p50_ns" | "p99_ns" => self.latency,
-            _ => true,
-        }
-    }
-
     fn show(
         &self,
         report: &mut Report,
@@ -283,18 +308,7 @@ fn merge(tables: &mut Calls<'_>, by: By) -> (Vec<Row>, Result<()>) {
     let mut rows = HashMap::new();
     let read = tables.turn(|key, value| {
         let id = (key.number, key.comm, key.compat);
-        let row = rows.entry(id).or_insert_with(|| Row {
-            by,
-            number: key.number,
-            comm: key.comm,
-            compat: key.compat != 0,
-            ..Row::default()
-        });
-        row.count += value.count;
-        row.errors += value.errors;
-        row.total_ns += value.total_ns;
-        let times = value.histogram;
-        row.histogram.add(&times.slots, times.min, times.max);
+        rows.entry(id).or_insert_with(|| Row::new(&key, by)).add(&value);
     });
     (rows.into_values().collect(), read)
 }

@@ -1,19 +1,13 @@
 //! unlinksnoop: who deletes which file or directory.
 
-use clap::{Args, ValueEnum};
-use libbpf_rs::skel::Skel as _;
+use clap::ValueEnum;
 
-use crate::attach::hooks::{At, Hook, Probe};
+use super::prelude::*;
 use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::{Place, Record};
-use crate::error::Result;
 use crate::filter::paths::PathFilter;
-use crate::output::{Column, Value};
-use crate::run::options::EventOptions;
-use crate::run::session::{Session, Storage};
 use crate::system::kernel;
-use crate::tool::Tool;
 
 /// Show who deletes which file or directory
 #[derive(Args, Debug)]
@@ -52,53 +46,6 @@ enum Way {
 }
 
 type Col = Column<types::event>;
-
-pub(super) const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::UID,
-    Col::COMM,
-    Col::PID,
-    Col::NS_PID,
-    Col::PPID.json_only(),
-    Col::PARENT_COMM,
-    Col::TID,
-    Col::CGROUP,
-    Col::CONTAINER,
-    Col::new("RET", "ret", 6, "0, or for a failed attempt -errno", |r| {
-        Value::Ret(r.event.ret.into())
-    }),
-    Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
-        .json_only(),
-    Col::new(
-        "KIND",
-        "kind",
-        4,
-        "file, dir, or repl: replaced by a rename; rep? where nothing tells if there was one",
-        |r| match types::kind(r.event.kind) {
-            types::kind::KIND_DIRECTORY => Value::Word("dir"),
-            types::kind::KIND_REPLACED => Value::Word("repl"),
-            types::kind::KIND_RENAMED => Value::Word("rep?"),
-            _ => Value::Word("file"),
-        },
-    ),
-    Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
-        match types::kind(r.event.kind) {
-            types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
-            _ => Value::None,
-        }
-    })
-    .json_only()
-    .collect(collect::COLLECT_BASE),
-    Col::new(
-        "PATH",
-        "path",
-        0,
-        "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
-         By the end of system calls the name is read from the process",
-        |r| Value::path(names(r).0),
-    )
-    .collect(collect::COLLECT_BASE),
-];
 
 /// The functions that every delete goes through, whatever call it came by; renamed in Linux 7.0.
 /// Returns are attached to first: a call whose entry is seen must not lose its return.
@@ -202,20 +149,56 @@ const SYS_EXIT: &Hook<'_> = &Hook {
 };
 
 impl Tool for Unlinksnoop {
-    const NAME: &'static str = "unlinksnoop";
-    const PAGE: &'static str = include_str!("../../docs/tools/unlinksnoop.md");
+    type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--path '/var/lib/*'", "deletes below one directory"),
         ("-x -n logrotate", "what one program fails to delete"),
         ("--renames", "files too that a rename replaces"),
         ("--json -- make clean", "what a command deletes, as JSON Lines"),
     ];
+    const TASK: &'static [Col] =
+        &Task { time: Col::TIME, uid: Col::UID, ..Task::COMM_FIRST }.columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::new("RET", "ret", 6, "0, or for a failed attempt -errno", |r| {
+            Value::Ret(r.event.ret.into())
+        }),
+        Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
+            .json_only(),
+        Col::new(
+            "KIND",
+            "kind",
+            4,
+            "file, dir, or repl: replaced by a rename; rep? where nothing tells if there was one",
+            |r| match types::kind(r.event.kind) {
+                types::kind::KIND_DIRECTORY => Value::Word("dir"),
+                types::kind::KIND_REPLACED => Value::Word("repl"),
+                types::kind::KIND_RENAMED => Value::Word("rep?"),
+                _ => Value::Word("file"),
+            },
+        ),
+        Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
+            match types::kind(r.event.kind) {
+                types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
+                _ => Value::None,
+            }
+        })
+        .json_only()
+        .collect(collect::COLLECT_BASE),
+        Col::new(
+            "PATH",
+            "path",
+            0,
+            "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
+             By the end of system calls the name is read from the process",
+            |r| Value::path(names(r).0),
+        )
+        .collect(collect::COLLECT_BASE),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(columns) = self.options.columns(COLUMNS)? else { return Ok(()) };
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let hooks = self.hooks();
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = self.paths.wants(&columns);
+        let wants = self.paths.wants(columns);
         let mut storage = Storage::new();
         let attached =
             session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, &hooks, |open| {
@@ -225,9 +208,8 @@ impl Tool for Unlinksnoop {
                 }
             });
         let (skel, links) = attached?;
-        session.run(skel.object(), links, &columns, |record| {
-            self.paths.let_through(|| names(record).0)
-        })
+        session
+            .run(skel.object(), links, columns, |record| self.paths.let_through(|| names(record).0))
     }
 }
 
@@ -269,6 +251,7 @@ mod tests {
     use super::*;
     use crate::decode::Header;
     use crate::output::{Clock, fields, table};
+    use crate::tool;
 
     fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {
         let header = Header { pid: 2, ..Header::default() };
@@ -280,7 +263,9 @@ mod tests {
         let event = types::event { ret, kind: kind.0, path, ..types::event::default() };
         let tail = [name, base].concat();
         let record = Record { header: &header, event: &event, tail: &tail, container: "" };
-        let columns = fields::choose(COLUMNS, fields::Wish::default(), &[]).unwrap();
+        let columns =
+            fields::choose(&tool::columns::<Unlinksnoop>(|_| false), false, &[], |_| false)
+                .unwrap();
         let mut line = Vec::new();
         table::row(&mut line, &columns, &Clock::new(0), &record);
         String::from_utf8(line).unwrap()

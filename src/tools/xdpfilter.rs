@@ -7,28 +7,25 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use libbpf_rs::libbpf_sys::{XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
-use libbpf_rs::skel::Skel as _;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 use nix::errno::Errno;
 use nix::libc;
 use nix::net::if_::{if_nameindex, if_nametoindex};
 
-use crate::attach::hooks::{self, At, Attached, Hook, Probe};
+use super::prelude::*;
+use crate::attach::hooks::{self, Attached};
 use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
-use crate::decode::{Header, Record};
-use crate::error::{Context as _, Error, Result};
+use crate::decode::{self, Header, Record};
+use crate::error::{Context as _, Error};
 use crate::escape;
-use crate::output::fields::Wish;
+use crate::output::Lines;
 use crate::output::messages::say;
-use crate::output::{Column, Lines, Value};
 use crate::run::options::{self, RunOptions};
 use crate::run::report::{Report, boottime_ns};
-use crate::run::session::{Session, Storage, Wants};
-use crate::run::tables::Tables;
+use crate::run::tables::{self, Tables};
 use crate::system::sys;
-use crate::tool::Tool;
 
 /// Count the packets that an interface receives, and drop some
 #[derive(Args, Debug)]
@@ -185,7 +182,7 @@ const ETHERTYPES: &[(u16, &str)] = &[
 
 /// The sum of all CPUs.
 #[derive(Debug)]
-struct Row {
+pub(crate) struct Row {
     by: Option<By>,
     protocol: String,
     address: String,
@@ -195,27 +192,31 @@ struct Row {
     bytes: u64,
 }
 
-type Col = Column<Row>;
+impl decode::Row for Row {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let (key, value) = tables::entry_of(bytes);
+        for by in [None, Some(By::Src), Some(By::Dst), Some(By::Port)] {
+            let mut row = Self::new(&key, by);
+            row.add(&value);
+            show(&Record::made(&Header::default(), &row));
+        }
+    }
+}
 
-const COLUMNS: &[Col] = &[
-    Col::TIME,
-    Col::new("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
-        Value::Text(r.event.protocol.as_bytes())
-    }),
-    Col::new("SRC", "src", 16, "the address that they come from", |r| address(r, By::Src)),
-    Col::new("DST", "dst", 16, "the address that they go to", |r| address(r, By::Dst)),
-    Col::new("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
-        0 => Value::None,
-        port => Value::Uint(port.into()),
-    }),
-    Col::new("ACTION", "action", 6, "pass or drop", |r| {
-        Value::Word(if r.event.dropped { "drop" } else { "pass" })
-    }),
-    Col::new("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets)),
-    Col::new("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
-        Value::Uint(r.event.bytes)
-    }),
-];
+impl Row {
+    fn new(key: &types::packet_key, by: Option<By>) -> Self {
+        let (protocol, address) = (protocol(key), shown_address(key, by));
+        let (port, dropped) = (key.port, key.dropped != 0);
+        Self { by, protocol, address, port, dropped, packets: 0, bytes: 0 }
+    }
+
+    fn add(&mut self, value: &types::packet_value) {
+        self.packets += value.packets;
+        self.bytes += value.bytes;
+    }
+}
+
+type Col = Column<Row>;
 
 fn address<'a>(record: &Record<'a, Row>, by: By) -> Value<'a> {
     match record.event.address.as_str() {
@@ -228,27 +229,40 @@ fn address<'a>(record: &Record<'a, Row>, by: By) -> Value<'a> {
 const PACKETS: Hook = Hook { name: "XDP", probes: &[Probe::new("on_packet", At::Later)] };
 
 impl Tool for Xdpfilter {
-    const NAME: &'static str = "xdpfilter";
-    const PAGE: &'static str = include_str!("../../docs/tools/xdpfilter.md");
+    type Row = Row;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("eth0", "what comes in, by protocol, every second"),
         ("eth0 --by src -i 10", "who sends it, every 10 seconds"),
         ("lo --drop icmp-echo -- ping -c 3 127.0.0.1", "an interface that does not answer pings"),
         ("eth0 --drop 1.1.1.1 --drop port:53", "what to do without"),
     ];
+    const COLUMNS: &'static [Col] = &[
+        Col::TIME,
+        Col::new("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
+            Value::Text(r.event.protocol.as_bytes())
+        }),
+        Col::new("SRC", "src", 16, "the address that they come from", |r| address(r, By::Src))
+            .hidden()
+            .with(&["--by=src"]),
+        Col::new("DST", "dst", 16, "the address that they go to", |r| address(r, By::Dst))
+            .hidden()
+            .with(&["--by=dst"]),
+        Col::new("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
+            0 => Value::None,
+            port => Value::Uint(port.into()),
+        })
+        .hidden()
+        .with(&["--by=port"]),
+        Col::new("ACTION", "action", 6, "pass or drop", |r| {
+            Value::Word(if r.event.dropped { "drop" } else { "pass" })
+        }),
+        Col::new("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets)),
+        Col::new("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
+            Value::Uint(r.event.bytes)
+        }),
+    ];
 
-    fn run(self) -> Result<()> {
-        let Some(mut columns) = self.run.output.columns(COLUMNS, Wish::default())? else {
-            return Ok(());
-        };
-        if self.run.output.are_usual() {
-            columns.retain(|column| match column.key {
-                "src" => self.by == Some(By::Src),
-                "dst" => self.by == Some(By::Dst),
-                "port" => self.by == Some(By::Port),
-                _ => true,
-            });
-        }
+    fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval)?;
         let interface = index_of(&self.interface)?;
         let mut storage = Storage::new();
@@ -265,7 +279,7 @@ impl Tool for Xdpfilter {
         self.fill(skel.object())?;
         let attached = self.attach(&session, skel.object(), interface)?;
         let mut tables = Packets::of(skel.object(), "packet_table")?;
-        session.run_intervals(skel.object(), (links, attached), &columns, |report, lines, _| {
+        session.run_intervals(skel.object(), (links, attached), columns, |report, lines, _| {
             let (rows, read) = self.merge(&mut tables);
             show(report, lines, rows);
             read
@@ -385,29 +399,24 @@ impl Xdpfilter {
     fn merge(&self, tables: &mut Packets<'_>) -> (Vec<Row>, Result<()>) {
         let mut rows = BTreeMap::new();
         let read = tables.turn(|key, value| {
-            let (protocol, address) = (protocol(&key), self.address(&key));
-            let (port, dropped) = (key.port, key.dropped != 0);
-            let id = (protocol.clone(), address.clone(), port, dropped);
-            let by = self.by;
-            let new = Row { by, protocol, address, port, dropped, packets: 0, bytes: 0 };
-            let row = rows.entry(id).or_insert(new);
-            row.packets += value.packets;
-            row.bytes += value.bytes;
+            let row = Row::new(&key, self.by);
+            let id = (row.protocol.clone(), row.address.clone(), row.port, row.dropped);
+            rows.entry(id).or_insert(row).add(&value);
         });
         let mut rows = rows.into_values().collect::<Vec<_>>();
         // Those of the same number stay in order.
         rows.sort_by_key(|row| Reverse(row.packets));
         (rows, read)
     }
+}
 
-    fn address(&self, key: &types::packet_key) -> String {
-        let [a, b, c, d, ..] = key.address;
-        match (self.by, i32::from(key.ethertype)) {
-            _ if key.protocol == PROTOCOL_CUT => String::new(),
-            (Some(By::Src | By::Dst), libc::ETH_P_IP) => Ipv4Addr::new(a, b, c, d).to_string(),
-            (Some(By::Src | By::Dst), libc::ETH_P_IPV6) => Ipv6Addr::from(key.address).to_string(),
-            _ => String::new(),
-        }
+fn shown_address(key: &types::packet_key, by: Option<By>) -> String {
+    let [a, b, c, d, ..] = key.address;
+    match (by, i32::from(key.ethertype)) {
+        _ if key.protocol == PROTOCOL_CUT => String::new(),
+        (Some(By::Src | By::Dst), libc::ETH_P_IP) => Ipv4Addr::new(a, b, c, d).to_string(),
+        (Some(By::Src | By::Dst), libc::ETH_P_IPV6) => Ipv6Addr::from(key.address).to_string(),
+        _ => String::new(),
     }
 }
 

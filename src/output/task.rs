@@ -1,0 +1,93 @@
+//! The columns of the task that an event is of, which tools have before their own.
+
+use super::{Column, Value};
+use crate::bpf::shared::types::collect;
+use crate::decode;
+
+impl<E> Column<E> {
+    /// When it happened.
+    pub const TIME: Self =
+        Self::new("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
+    /// The user.
+    pub const UID: Self =
+        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()))
+            .collect(collect::COLLECT_UID);
+    /// The name of the thread.
+    pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
+        Value::Text(decode::c_str(&r.header.comm))
+    });
+    /// The process.
+    pub const PID: Self =
+        Self::new("PID", "pid", 7, "the process", |r| Value::Uint(r.header.pid.into()));
+    /// The process, as it sees itself.
+    pub const NS_PID: Self =
+        Self::new("NSPID", "ns_pid", 7, "the process, in its own PID namespace", |r| {
+            Value::Uint(r.header.ns_pid.into())
+        })
+        .json_only()
+        .collect(collect::COLLECT_NS_PID);
+    /// The thread.
+    pub const TID: Self =
+        Self::new("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
+    /// The parent process.
+    pub const PPID: Self =
+        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()))
+            .collect(collect::COLLECT_PPID);
+    /// The name of the parent process.
+    pub const PARENT_COMM: Self =
+        Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
+            Value::Text(decode::c_str(&r.header.parent_comm))
+        })
+        .json_only()
+        .collect(collect::COLLECT_PARENT);
+    /// The cgroup.
+    pub const CGROUP: Self =
+        Self::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
+            Value::Uint(r.header.cgroup_id)
+        })
+        .json_only()
+        .collect(collect::COLLECT_CGROUP);
+    /// The container.
+    pub const CONTAINER: Self =
+        Self::new("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
+            if r.container.is_empty() { Value::None } else { Value::Text(r.container.as_bytes()) }
+        })
+        .json_only()
+        .collect(collect::COLLECT_CGROUP);
+
+    /// When it happened, in tables only with `-T`.
+    pub const TIME_IF_ASKED: Self = Self::TIME.json_only().with(&["--timestamp"]);
+    /// The user, in tables only with `-U`.
+    pub const UID_IF_ASKED: Self = Self::UID.json_only().with(&["--print-uid"]);
+}
+
+/// The columns of the task, by where tools differ.
+#[derive(Debug)]
+pub(crate) struct Task<E> {
+    pub(crate) time: Column<E>,
+    pub(crate) uid: Column<E>,
+    /// The names and numbers that tables show.
+    pub(crate) names: [Column<E>; 3],
+    pub(crate) ppid: Column<E>,
+}
+
+impl<E> Task<E> {
+    /// The name comes before the number.
+    pub(crate) const COMM_FIRST: Self = Self {
+        time: Column::TIME_IF_ASKED,
+        uid: Column::UID_IF_ASKED,
+        names: [Column::COMM, Column::PID, Column::NS_PID],
+        ppid: Column::PPID.json_only(),
+    };
+
+    /// The number comes before the name.
+    pub(crate) const PID_FIRST: Self =
+        Self { names: [Column::PID, Column::NS_PID, Column::COMM], ..Self::COMM_FIRST };
+
+    /// All of them, in their order.
+    pub(crate) const fn columns(self) -> [Column<E>; 10] {
+        let Self { time, uid, names: [one, two, three], ppid } = self;
+        let (parent, tid) = (Column::PARENT_COMM, Column::TID);
+        [time, uid, one, two, three, ppid, parent, tid, Column::CGROUP, Column::CONTAINER]
+    }
+}

@@ -1,0 +1,11 @@
+//! What nearly every tool uses.
+
+pub(super) use clap::Args;
+pub(super) use libbpf_rs::skel::Skel as _;
+
+pub(super) use crate::attach::hooks::{At, Hook, Probe};
+pub(super) use crate::error::Result;
+pub(super) use crate::output::{Column, Task, Value};
+pub(super) use crate::run::options::{EventOptions, IntervalOptions};
+pub(super) use crate::run::session::{Session, Storage, Wants};
+pub(super) use crate::tool::{Named as _, Tool};
