@@ -8,8 +8,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use glob::{Pattern, PatternError};
 
 use crate::bpf::shared::types::collect;
-use crate::decode::Place;
 use crate::output::Column;
+use crate::output::values::Place;
 use crate::run::session::Wants;
 
 /// The options of tools that show paths.

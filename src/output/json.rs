@@ -1,15 +1,10 @@
 //! JSON Lines: every line an object with its `type`, typed values, valid whatever bytes came in.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use serde::ser::Serialize;
-use serde_json::ser::{Formatter, Serializer};
-
+use super::entry::{Entry, end, entry, key};
 use super::{Clock, Column, Value};
-use crate::decode::{Header, Known, Record};
-use crate::escape;
+use crate::decode::{Header, Record};
 
 /// What stands before the values of a row, the same in all rows of a kind.
 #[derive(Debug)]
@@ -43,38 +38,9 @@ pub fn row<E>(
 ) {
     out.extend_from_slice(&keys.head);
     for (column, key) in columns.iter().zip(&keys.keys) {
-        let content = (column.value)(record);
-        if content.is_none() {
-            continue;
-        }
-        out.extend_from_slice(key);
-        match content {
-            // What most values are; no need to ask the serializer.
-            Value::Uint(number) => {
-                out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-            }
-            Value::Text(bytes) if is_plain(bytes) => {
-                out.push(b'"');
-                out.extend_from_slice(bytes);
-                out.push(b'"');
-            }
-            Value::Time(ns) => {
-                out.push(b'"');
-                clock.rfc3339_into(out, ns);
-                out.push(b'"');
-            }
-            content => {
-                value(out, content);
-                beside(out, column.key, content);
-            }
-        }
+        (column.value)(record).json(&mut Entry { line: out, clock, key, name: column.key });
     }
     end(out);
-}
-
-/// Is it in quotes what it stands for?
-fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 /// Appends the line that tells of events that were lost, as it happens.
@@ -111,97 +77,10 @@ pub fn summary(
     end(out);
 }
 
-/// Our own keys need no escapes.
-fn key(out: &mut Vec<u8>, key: &str, suffix: &str) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
-    out.push(b'"');
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(suffix.as_bytes());
-    out.extend_from_slice(b"\":");
-}
-
-fn value(out: &mut Vec<u8>, value: impl Serialize) {
-    // Errors come from writers that fail and keys that are no strings: there are none here.
-    let _ = value.serialize(&mut Serializer::with_formatter(out, Safe));
-}
-
-fn entry(out: &mut Vec<u8>, name: &str, content: impl Serialize) {
-    key(out, name, "");
-    value(out, content);
-}
-
-fn end(out: &mut Vec<u8>) {
-    out.extend_from_slice(b"}\n");
-}
-
-/// JSON that may be shown on a terminal as it is: the characters that a table escapes are escaped,
-/// not only those that JSON forbids.
-struct Safe;
-
-impl Formatter for Safe {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        to: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return to.write_all(fragment.as_bytes());
-        }
-        let mut rest = fragment;
-        while let Some(at) = rest.find(escape::is_hostile) {
-            let (safe, from) = rest.split_at(at);
-            to.write_all(safe.as_bytes())?;
-            let mut chars = from.chars();
-            let hostile = chars.next().unwrap_or_default();
-            for unit in hostile.encode_utf16(&mut [0; 2]) {
-                write!(to, "\\u{unit:04x}")?;
-            }
-            rest = chars.as_str();
-        }
-        to.write_all(rest.as_bytes())
-    }
-}
-
-/// Beside a value: the exact bytes where they are not UTF-8, and what is missing of it.
-fn beside(out: &mut Vec<u8>, name: &str, content: Value<'_>) {
-    let mut add = |suffix, content: Value<'_>| {
-        key(out, name, suffix);
-        value(out, content);
-    };
-    let broken = |bytes: &[u8]| std::str::from_utf8(bytes).is_err();
-    if let Some(bytes) = content.bytes().filter(|bytes| broken(bytes)) {
-        add("_base64", Value::Text(BASE64.encode(bytes).as_bytes()));
-    }
-    match content {
-        Value::CutText(_) => add("_truncated", Value::Bool(true)),
-        Value::Path(place) => match place.known() {
-            Known::Whole => {}
-            Known::Relative => add("_known", Value::Word("relative")),
-            Known::Cut => add("_known", Value::Word("cut")),
-            Known::Deleted => add("_known", Value::Word("deleted")),
-        },
-        Value::Args(args, more) => {
-            if { args }.flatten().any(broken) {
-                let encoded = args.map(|arg| arg.map(|bytes| BASE64.encode(bytes)));
-                let encoded = encoded.collect::<Vec<_>>();
-                key(out, name, "_base64");
-                value(out, encoded);
-            }
-            if more {
-                key(out, name, "_truncated");
-                value(out, true);
-            }
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Args;
+    use crate::output::values::Args;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[

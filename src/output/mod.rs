@@ -7,6 +7,7 @@ pub mod fields;
 pub mod histogram;
 pub mod json;
 pub mod table;
+pub mod values;
 
 pub(crate) mod buffer;
 pub(crate) mod hist;
@@ -14,13 +15,16 @@ pub(crate) mod messages;
 pub(crate) mod page;
 pub(crate) mod sink;
 
+mod cell;
 mod column;
+mod entry;
 mod task;
 mod time;
 
-pub use column::{Asked, Column, Shown, Source, Value};
+pub use column::{Asked, Column, Shown, Source};
 pub(crate) use task::Task;
 pub use time::{Clock, is_zone_of_system};
+pub use values::Value;
 
 /// Makes the lines of one kind of row.
 #[derive(Debug)]

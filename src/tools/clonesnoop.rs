@@ -4,7 +4,7 @@ use nix::libc;
 
 use super::prelude::*;
 use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
-use crate::decode::Flags;
+use crate::output::values::Flags;
 
 /// Show new processes and threads
 #[derive(Args, Debug)]

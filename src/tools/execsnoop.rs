@@ -3,8 +3,9 @@
 use super::prelude::*;
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
 use crate::bpf::shared::types::{collect, path_state};
-use crate::decode::{self, Ancestors, Place, Record};
+use crate::decode::{self, Record};
 use crate::error::Error;
+use crate::output::values::{self, Ancestors, Place};
 use crate::run::options;
 use crate::run::session::LEAST_TAIL;
 use crate::system::kernel;
@@ -60,7 +61,7 @@ impl Tool for Execsnoop {
         })
         .json_only(),
         Col::new("FILE", "path", 20, "the file that was asked for", |r| {
-            Value::text(Tail::of(r).path)
+            Value::readable(Tail::of(r).path)
         })
         .json_only(),
         Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
@@ -98,7 +99,7 @@ impl Tool for Execsnoop {
             "argv0",
             16,
             "the first argument, which a program may take for its name",
-            |r| match decode::Args::new(Tail::of(r).args, r.event.unreadable).next().flatten() {
+            |r| match values::Args::new(Tail::of(r).args, r.event.unreadable).next().flatten() {
                 Some(name) => Value::Text(name),
                 None => Value::None,
             },
@@ -201,7 +202,7 @@ impl<'a> Tail<'a> {
 fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
     let tail = Tail::of(record);
     let missing = record.event.args_bytes as usize != tail.args.len();
-    let args = decode::Args::new(tail.args, record.event.unreadable);
+    let args = values::Args::new(tail.args, record.event.unreadable);
     match record.event.ret {
         0 => Value::Args(args, missing),
         // A shell's search along $PATH: which file it was.

@@ -13,7 +13,8 @@ use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::Error;
 use crate::output::hist::Histogram;
-use crate::output::{Lines, histogram, table};
+use crate::output::values::duration_into;
+use crate::output::{Lines, histogram};
 use crate::run::privileges::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::report::{Report, boottime_ns};
 use crate::run::tables::{self, Tables};
@@ -354,7 +355,7 @@ impl Funclatency {
             report.row(lines, &record, row.count + row.errors);
             report.text(0, |out| {
                 histogram::draw(out, row.histogram.slots(), |out, value| match row.is_time {
-                    true => table::duration_into(out, value),
+                    true => duration_into(out, value),
                     false => out.extend_from_slice(value.to_string().as_bytes()),
                 });
             });

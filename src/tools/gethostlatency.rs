@@ -6,6 +6,7 @@ use super::prelude::*;
 use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::decode::{self, Record};
+use crate::output::values::Addresses;
 use crate::system::kernel;
 use resolvers::Resolvers;
 
@@ -146,7 +147,7 @@ impl Tool for Gethostlatency {
         .user(),
         Col::new("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
             let bytes = r.tail.get(host(r).len()..).unwrap_or_default();
-            let addresses = decode::Addresses::new(bytes);
+            let addresses = Addresses::new(bytes);
             if { addresses }.next().is_none() { Value::None } else { Value::Addresses(addresses) }
         })
         .user()

@@ -6,8 +6,9 @@ use nix::fcntl::OFlag;
 use super::prelude::*;
 use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
 use crate::bpf::shared::types::collect;
-use crate::decode::{Flags, Place, Record};
+use crate::decode::Record;
 use crate::filter::paths::PathFilter;
+use crate::output::values::{Flags, Place};
 use crate::system::kernel;
 
 /// Show who opens which file
@@ -138,7 +139,7 @@ impl Tool for Opensnoop {
         .json_only()
         .added_by("--extended-fields"),
         Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
-            Value::text(place(r).name())
+            Value::readable(place(r).name())
         })
         .user()
         .replaced_by("--full-path", "full_path"),

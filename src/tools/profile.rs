@@ -15,7 +15,7 @@ use crate::attach::samplers::{Counter, Sampling};
 use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::decode::{self, Header, Record, c_str};
 use crate::error::Error;
-use crate::output::Lines;
+use crate::output::{Lines, values};
 use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
 use crate::run::stream::Consumer;
@@ -181,7 +181,7 @@ const STACKS: &[Col] = &[
     Col::new("COMM", "comm", 16, "the name of the thread", |r| Value::Text(&r.event.comm)),
     Col::new("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
     Col::new("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
-        Value::Args(decode::Args::new(&r.event.stack, 0), false)
+        Value::Args(values::Args::new(&r.event.stack, 0), false)
     })
     .user(),
 ];

@@ -5,8 +5,9 @@ use clap::ValueEnum;
 use super::prelude::*;
 use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
-use crate::decode::{Place, Record};
+use crate::decode::Record;
 use crate::filter::paths::PathFilter;
+use crate::output::values::Place;
 use crate::system::kernel;
 
 /// Show who deletes which file or directory

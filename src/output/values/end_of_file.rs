@@ -1,0 +1,13 @@
+//! There was no line, but the end of the input.
+
+use crate::escape;
+use crate::output::cell::Cell;
+use crate::output::entry::Entry;
+
+pub(super) fn text(to: &mut Cell<'_>) {
+    to.text.extend_from_slice(escape::END_OF_FILE);
+}
+
+pub(super) fn json(to: &mut Entry<'_>) {
+    to.null();
+}

@@ -1,0 +1,14 @@
+//! A number with a fraction.
+
+use std::io::Write as _;
+
+use crate::output::cell::Cell;
+use crate::output::entry::Entry;
+
+pub(super) fn text(to: &mut Cell<'_>, number: f64) {
+    let _ = write!(to.text, "{number:.1}");
+}
+
+pub(super) fn json(to: &mut Entry<'_>, number: f64) {
+    to.value((number * 1000.0).round() / 1000.0);
+}

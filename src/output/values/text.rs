@@ -1,0 +1,13 @@
+//! Text from outside.
+
+use crate::escape;
+use crate::output::cell::Cell;
+use crate::output::entry::Entry;
+
+pub(super) fn text(to: &mut Cell<'_>, bytes: &[u8]) {
+    escape::value_into(to.text, bytes);
+}
+
+pub(super) fn json(to: &mut Entry<'_>, bytes: &[u8]) {
+    to.string(bytes);
+}

@@ -1,0 +1,12 @@
+//! A number.
+
+use crate::output::cell::Cell;
+use crate::output::entry::Entry;
+
+pub(super) fn text(to: &mut Cell<'_>, number: u64) {
+    to.number(number);
+}
+
+pub(super) fn json(to: &mut Entry<'_>, number: u64) {
+    to.number(number);
+}

@@ -1,0 +1,12 @@
+//! One of the tool's own words.
+
+use crate::output::cell::Cell;
+use crate::output::entry::Entry;
+
+pub(super) fn text(to: &mut Cell<'_>, word: &'static str) {
+    to.text.extend_from_slice(word.as_bytes());
+}
+
+pub(super) fn json(to: &mut Entry<'_>, word: &'static str) {
+    to.string(word.as_bytes());
+}
