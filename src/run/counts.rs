@@ -5,12 +5,13 @@ use std::cell::RefCell;
 use libbpf_rs::Object;
 
 use crate::bpf::shared::types::count_key;
-use crate::decode::{Header, Record, c_str};
+use crate::decode::c_str;
 use crate::error::Result;
-use crate::output::{Column, Lines, Value};
+use crate::output::{Column, Value};
 use crate::run::lifecycle::{Counted, Source};
 use crate::run::options::CountBy;
-use crate::run::report::{Report, boottime_ns};
+use crate::run::report::Report;
+use crate::run::summary::{Sum, Summary};
 use crate::run::tables::Tables;
 
 /// The tables of count.bpf.h.
@@ -29,6 +30,22 @@ impl Count {
     fn number(&self) -> u64 {
         let [a, b, c, d, ..] = self.key;
         u32::from_ne_bytes([a, b, c, d]).into()
+    }
+}
+
+impl Sum for Count {
+    type Id = ([u8; 16], u32);
+
+    fn id(&self) -> Self::Id {
+        (self.key, self.kind.0)
+    }
+
+    fn weight(&self) -> u64 {
+        self.count
+    }
+
+    fn events(&self) -> u64 {
+        self.count
     }
 }
 
@@ -63,40 +80,22 @@ pub(crate) fn of<'a>(
     let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
     let lines = report.borrow_mut().lines("interval", columns);
     let show = move |report: &mut Report, _| {
-        let mut counts = Vec::new();
+        let mut rows = Summary::new();
         let read = tables.turn(|key, count| {
-            counts.push(Count { key: key.bytes, kind: kind(kinds, key.kind), count });
+            rows.row(none(key.bytes, kinds, key.kind)).count += count;
         });
-        show(report, by, kinds, &lines, counts);
+        // That there were none is told too.
+        let told = if by == CountBy::All { 0..kinds.len().max(1) } else { 0..0 };
+        for number in told {
+            rows.row(none([0; 16], kinds, u32::try_from(number).unwrap_or(0)));
+        }
+        rows.show(report, &lines);
         read
     };
     Ok(Counted { report, show })
 }
 
-fn show(
-    report: &mut Report,
-    by: CountBy,
-    kinds: &[&'static str],
-    lines: &Lines<'_, Count>,
-    mut counts: Vec<Count>,
-) {
-    if by == CountBy::All {
-        // That there were none is told too.
-        for number in 0..kinds.len().max(1) {
-            let kind = kind(kinds, u32::try_from(number).unwrap_or(0));
-            if counts.iter().all(|count| count.kind != kind) {
-                counts.push(Count { key: [0; 16], kind, count: 0 });
-            }
-        }
-    }
-    counts.sort_by(|a, b| b.count.cmp(&a.count).then(a.key.cmp(&b.key)).then(a.kind.cmp(&b.kind)));
-    let header = Header::at(boottime_ns());
-    for count in &counts {
-        let record = Record::made(&header, count);
-        report.row(lines, &record, count.count);
-    }
-}
-
-fn kind(kinds: &[&'static str], number: u32) -> (u32, &'static str) {
-    (number, kinds.get(number as usize).copied().unwrap_or_default())
+fn none(key: [u8; 16], kinds: &[&'static str], number: u32) -> Count {
+    let kind = (number, kinds.get(number as usize).copied().unwrap_or_default());
+    Count { key, kind, count: 0 }
 }

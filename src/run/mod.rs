@@ -12,5 +12,6 @@ pub(crate) mod report;
 pub(crate) mod session;
 pub(crate) mod signals;
 pub(crate) mod stream;
+pub(crate) mod summary;
 pub(crate) mod tables;
 pub(crate) mod trace_pipe;

@@ -256,7 +256,7 @@ fn nanoseconds(id: ClockId) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::cell::RefCell;
     use std::io;
     use std::rc::Rc;
@@ -268,9 +268,31 @@ mod tests {
 
     /// Has room for so many bytes.
     #[derive(Clone, Debug)]
-    struct Disk {
+    pub(crate) struct Disk {
         room: usize,
         bytes: Rc<RefCell<Vec<u8>>>,
+    }
+
+    impl Disk {
+        pub(crate) fn with_room(room: usize) -> Self {
+            Self { room, bytes: Rc::default() }
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.bytes.borrow().clone()).unwrap()
+        }
+    }
+
+    pub(crate) fn report_to(disk: &Disk, format: Format) -> Report {
+        let mut report = Report::new("test", format, 0);
+        report.output = Output::to(Box::new(disk.clone()));
+        report
+    }
+
+    impl Report {
+        pub(crate) fn delivered(&self) -> u64 {
+            self.output.delivered()
+        }
     }
 
     impl Taker for Disk {
@@ -323,9 +345,8 @@ mod tests {
             map_full in 0..3u64,
             format in prop::sample::select(&[Format::Table, Format::Json]),
         ) {
-            let disk = Disk { room, bytes: Rc::default() };
-            let mut report = Report::new("test", format, 0);
-            report.output = Output::to(Box::new(disk.clone()));
+            let disk = Disk::with_room(room);
+            let mut report = report_to(&disk, format);
             let (mut submitted, mut left_out, mut rejected, mut vanished) = (0, 0, 0, 0);
             for fate in fates {
                 match fate {
@@ -356,7 +377,7 @@ mod tests {
 
             prop_assert_eq!(produced, delivered + lost.values().sum::<u64>());
             prop_assert_eq!(produced, submitted - rejected + calls + map_full);
-            let written = String::from_utf8(disk.bytes.borrow().clone()).unwrap();
+            let written = disk.text();
             let shown = written.lines().map(|line| line[..1].parse::<u64>().unwrap()).sum::<u64>();
             if has_failed {
                 prop_assert!((shown..=shown + left_out).contains(&delivered));

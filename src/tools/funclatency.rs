@@ -1,6 +1,6 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -13,10 +13,10 @@ use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::Error;
 use crate::output::hist::Histogram;
+use crate::output::histogram;
 use crate::output::values::duration_into;
-use crate::output::{Lines, histogram};
 use crate::run::privileges::FUNCLATENCY_OF_PROGRAMS;
-use crate::run::report::{Report, boottime_ns};
+use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel::{self, Function};
@@ -100,6 +100,29 @@ impl decode::Row for Row {
         let mut row = Self::new(key.pid, bytes.len() % 2 == 0);
         row.add(&value);
         show(&Record::made(&Header::default(), &row));
+    }
+}
+
+impl Sum for Row {
+    type Id = u32;
+
+    fn id(&self) -> u32 {
+        self.pid
+    }
+
+    fn weight(&self) -> u64 {
+        self.total
+    }
+
+    fn events(&self) -> u64 {
+        self.count + self.errors
+    }
+
+    fn draw(&self, out: &mut Vec<u8>) {
+        histogram::draw(out, self.histogram.slots(), |out, value| match self.is_time {
+            true => duration_into(out, value),
+            false => out.extend_from_slice(value.to_string().as_bytes()),
+        });
     }
 }
 
@@ -230,10 +253,8 @@ impl Tool for Funclatency {
             },
         )?;
         let mut tables = Latencies::of(skel.object(), "latency_table")?;
-        session.run_intervals(skel.object(), links, columns, |report, lines, _| {
-            let (rows, read) = merge(&mut tables, !self.ret);
-            self.show(report, lines, rows);
-            read
+        session.run_summary(skel.object(), links, columns, |rows, _| {
+            tables.turn(|key, value| rows.row(Row::new(key.pid, !self.ret)).add(&value))
         })
     }
 }
@@ -347,20 +368,6 @@ impl Funclatency {
         let ways = ways.into_iter().filter(|way| fexit || *way != Way::Fexit);
         Ok(ways.map(|way| way.probes(functions)).collect())
     }
-
-    fn show(&self, report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
-        let header = Header::at(boottime_ns());
-        for row in rows {
-            let record = Record::made(&header, &row);
-            report.row(lines, &record, row.count + row.errors);
-            report.text(0, |out| {
-                histogram::draw(out, row.histogram.slots(), |out, value| match row.is_time {
-                    true => duration_into(out, value),
-                    false => out.extend_from_slice(value.to_string().as_bytes()),
-                });
-            });
-        }
-    }
 }
 
 fn pattern(text: &str) -> Result<Pattern> {
@@ -410,14 +417,3 @@ fn too_many(wanted: &str, many: usize) -> Error {
 }
 
 type Latencies<'o> = Tables<'o, types::latency_key, types::latency_value>;
-
-/// Adds up the CPUs' entries; all together if they are not told apart.
-fn merge(tables: &mut Latencies<'_>, is_time: bool) -> (Vec<Row>, Result<()>) {
-    let mut rows = BTreeMap::new();
-    let read = tables.turn(|key, value| {
-        rows.entry(key.pid).or_insert_with(|| Row::new(key.pid, is_time)).add(&value);
-    });
-    let mut rows = rows.into_values().collect::<Vec<_>>();
-    rows.sort_by(|a, b| b.total.cmp(&a.total).then(a.pid.cmp(&b.pid)));
-    (rows, read)
-}

@@ -1,6 +1,5 @@
 //! syscount: how many system calls, of which kind, by whom, how long.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -12,9 +11,8 @@ use crate::attach::hooks::{self, At, Hook, Probe};
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::Context as _;
-use crate::output::Lines;
 use crate::output::hist::Histogram;
-use crate::run::report::{Report, boottime_ns};
+use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
 use crate::system::syscalls;
 
@@ -89,24 +87,43 @@ pub(crate) struct Row {
     errors: u64,
     total_ns: u64,
     histogram: Histogram,
-    seconds: f64,
+    by_time: bool,
+    /// Of the interval.
+    length: Duration,
 }
 
 impl decode::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of(bytes);
         for by in By::value_variants() {
-            let mut row = Self::new(&key, *by);
+            let mut row = Self { by: *by, ..Self::default() }.of(&key);
             row.add(&value);
             show(&Record::made(&Header::default(), &row));
         }
     }
 }
 
+impl Sum for Row {
+    type Id = (u64, [u8; 16], bool);
+
+    fn id(&self) -> Self::Id {
+        (self.number, self.comm, self.compat)
+    }
+
+    fn weight(&self) -> u64 {
+        if self.by_time { self.total_ns } else { self.count }
+    }
+
+    fn events(&self) -> u64 {
+        self.count
+    }
+}
+
 impl Row {
-    fn new(key: &types::call_key, by: By) -> Self {
+    /// The same, of this key.
+    fn of(&self, key: &types::call_key) -> Self {
         let (number, comm, compat) = (key.number, key.comm, key.compat != 0);
-        Self { by, number, comm, compat, ..Self::default() }
+        Self { number, comm, compat, ..self.clone() }
     }
 
     fn add(&mut self, value: &types::call_value) {
@@ -196,7 +213,7 @@ impl Tool for Syscount {
             |r| Value::Uint(r.event.count),
         ),
         Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
-            Value::Float(r.event.count as f64 / r.event.seconds)
+            Value::Float(r.event.count as f64 / r.event.length.as_secs_f64())
         }),
         Col::new("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
         Col::new("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
@@ -251,37 +268,10 @@ impl Tool for Syscount {
         } else {
             Source::Tables(Calls::of(skel.object(), "call_table")?)
         };
-        session.run_intervals(skel.object(), links, columns, |report, lines, length| {
-            let (rows, read) = source.rows(by);
-            if quick {
-                report.counted(rows.iter().map(|row| row.count).sum());
-            }
-            self.show(report, lines, rows, length);
-            read
+        session.run_summary(skel.object(), links, columns, |rows, length| {
+            rows.cut_to(self.top.map_or(usize::MAX, NonZeroUsize::get));
+            source.read(rows, &Row { by, by_time: self.latency, length, ..Row::default() })
         })
-    }
-}
-
-impl Syscount {
-    fn show(
-        &self,
-        report: &mut Report,
-        lines: &Lines<'_, Row>,
-        mut rows: Vec<Row>,
-        length: Duration,
-    ) {
-        let weight = |row: &Row| if self.latency { row.total_ns } else { row.count };
-        rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then(a.number.cmp(&b.number)));
-        let header = Header::at(boottime_ns());
-        for (i, mut row) in rows.into_iter().enumerate() {
-            if self.top.is_some_and(|top| i >= top.get()) {
-                report.left_out(row.count);
-                continue;
-            }
-            row.seconds = length.as_secs_f64();
-            let record = Record::made(&header, &row);
-            report.row(lines, &record, row.count);
-        }
     }
 }
 
@@ -294,23 +284,14 @@ enum Source<'o> {
 type Calls<'o> = Tables<'o, types::call_key, types::call_value>;
 
 impl Source<'_> {
-    /// What was counted since the last time, as far as it could be read.
-    fn rows(&mut self, by: By) -> (Vec<Row>, Result<()>) {
+    /// What was counted since the last time, as far as it could be read. `none` is a row of it
+    /// without anything counted.
+    fn read(&mut self, rows: &mut Summary<Row>, none: &Row) -> Result<()> {
         match self {
-            Self::Array(counts) => counts.rows(),
-            Self::Tables(tables) => merge(tables, by),
+            Self::Array(counts) => counts.read(rows, none),
+            Self::Tables(tables) => tables.turn(|key, value| rows.row(none.of(&key)).add(&value)),
         }
     }
-}
-
-/// Adds up the CPUs' entries.
-fn merge(tables: &mut Calls<'_>, by: By) -> (Vec<Row>, Result<()>) {
-    let mut rows = HashMap::new();
-    let read = tables.turn(|key, value| {
-        let id = (key.number, key.comm, key.compat);
-        rows.entry(id).or_insert_with(|| Row::new(&key, by)).add(&value);
-    });
-    (rows.into_values().collect(), read)
 }
 
 /// The quick way's counts, which go on and on.
@@ -326,27 +307,21 @@ impl<'o> Counts<'o> {
         Ok(Self { map, before })
     }
 
-    fn rows(&mut self) -> (Vec<Row>, Result<()>) {
+    fn read(&mut self, rows: &mut Summary<Row>, none: &Row) -> Result<()> {
+        rows.is_not_counted();
         let half = self.before.len() / 2;
-        let mut rows = Vec::new();
         for (slot, before) in self.before.iter_mut().enumerate() {
-            let now = match sum_of_cpus(&self.map, slot) {
-                Ok(now) => now,
-                Err(error) => return (rows, Err(error)),
-            };
+            let now = sum_of_cpus(&self.map, slot)?;
             if now.0 > before.0 {
-                rows.push(Row {
-                    number: (slot % half) as u64,
-                    compat: slot >= half,
-                    count: now.0 - before.0,
-                    // An error may be counted a moment after its call.
-                    errors: now.1.saturating_sub(before.1),
-                    ..Row::default()
-                });
+                let (number, compat) = ((slot % half) as u64, slot >= half);
+                let row = rows.row(Row { number, compat, ..none.clone() });
+                row.count = now.0 - before.0;
+                // An error may be counted a moment after its call.
+                row.errors = now.1.saturating_sub(before.1);
                 *before = now;
             }
         }
-        (rows, Ok(()))
+        Ok(())
     }
 }
 

@@ -1,7 +1,5 @@
 //! xdpfilter: what an interface receives, and what of it is dropped.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::str::FromStr;
@@ -20,10 +18,9 @@ use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::{Context as _, Error};
 use crate::escape;
-use crate::output::Lines;
 use crate::output::messages::say;
 use crate::run::options::{self, RunOptions};
-use crate::run::report::{Report, boottime_ns};
+use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
 use crate::system::sys;
 
@@ -203,6 +200,22 @@ impl decode::Row for Row {
     }
 }
 
+impl Sum for Row {
+    type Id = (String, String, u16, bool);
+
+    fn id(&self) -> Self::Id {
+        (self.protocol.clone(), self.address.clone(), self.port, self.dropped)
+    }
+
+    fn weight(&self) -> u64 {
+        self.packets
+    }
+
+    fn events(&self) -> u64 {
+        self.packets
+    }
+}
+
 impl Row {
     fn new(key: &types::packet_key, by: Option<By>) -> Self {
         let (protocol, address) = (protocol(key), shown_address(key, by));
@@ -279,10 +292,8 @@ impl Tool for Xdpfilter {
         self.fill(skel.object())?;
         let attached = self.attach(&session, skel.object(), interface)?;
         let mut tables = Packets::of(skel.object(), "packet_table")?;
-        session.run_intervals(skel.object(), (links, attached), columns, |report, lines, _| {
-            let (rows, read) = self.merge(&mut tables);
-            show(report, lines, rows);
-            read
+        session.run_summary(skel.object(), (links, attached), columns, |rows, _| {
+            tables.turn(|key, value| rows.row(Row::new(&key, self.by)).add(&value))
         })
     }
 }
@@ -394,20 +405,6 @@ impl Xdpfilter {
             false => error.hint("-v shows what the kernel said of each mode"),
         })
     }
-
-    /// Adds up the CPUs' entries.
-    fn merge(&self, tables: &mut Packets<'_>) -> (Vec<Row>, Result<()>) {
-        let mut rows = BTreeMap::new();
-        let read = tables.turn(|key, value| {
-            let row = Row::new(&key, self.by);
-            let id = (row.protocol.clone(), row.address.clone(), row.port, row.dropped);
-            rows.entry(id).or_insert(row).add(&value);
-        });
-        let mut rows = rows.into_values().collect::<Vec<_>>();
-        // Those of the same number stay in order.
-        rows.sort_by_key(|row| Reverse(row.packets));
-        (rows, read)
-    }
 }
 
 fn shown_address(key: &types::packet_key, by: Option<By>) -> String {
@@ -465,14 +462,6 @@ fn index_of(interface: &str) -> Result<u32> {
     let names = all.iter().map(|one| one.name().to_string_lossy()).collect::<Vec<_>>();
     Err(Error::new("xdpfilter", format!("there is no interface {interface}"))
         .hint(format!("there are {}", names.join(", "))))
-}
-
-fn show(report: &mut Report, lines: &Lines<'_, Row>, rows: Vec<Row>) {
-    let header = Header::at(boottime_ns());
-    for row in rows {
-        let record = Record::made(&header, &row);
-        report.row(lines, &record, row.packets);
-    }
 }
 
 #[cfg(test)]

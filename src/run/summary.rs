@@ -1,0 +1,162 @@
+//! Sums of an interval: what the CPUs counted is added up by key, sorted, cut to the first rows and
+//! shown.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use libbpf_rs::Object;
+
+use crate::attach::hooks::Attached;
+use crate::decode::{Header, Record};
+use crate::error::Result;
+use crate::output::{Column, Lines};
+use crate::run::report::{Report, boottime_ns};
+use crate::run::session::Session;
+
+/// A row of a summary: a sum of events that have something in common.
+pub(crate) trait Sum {
+    /// What that is. Rows of the same weight are in its order.
+    type Id: Ord;
+
+    fn id(&self) -> Self::Id;
+
+    /// Those with the most come first.
+    fn weight(&self) -> u64;
+
+    /// How many events it stands for.
+    fn events(&self) -> u64;
+
+    /// Appends what stands below it in a table.
+    fn draw(&self, _: &mut Vec<u8>) {}
+}
+
+/// The rows of an interval.
+#[derive(Debug)]
+pub(crate) struct Summary<R: Sum> {
+    rows: BTreeMap<R::Id, R>,
+    top: usize,
+    is_counted: bool,
+}
+
+impl<R: Sum> Summary<R> {
+    pub(crate) fn new() -> Self {
+        Self { rows: BTreeMap::new(), top: usize::MAX, is_counted: true }
+    }
+
+    /// The row to which something is to be added: the one that is there, or this one.
+    pub(crate) fn row(&mut self, new: R) -> &mut R {
+        self.rows.entry(new.id()).or_insert(new)
+    }
+
+    /// Only so many rows are to be shown.
+    pub(crate) fn cut_to(&mut self, top: usize) {
+        self.top = top;
+    }
+
+    /// The kernel side has not put these events into its counters.
+    pub(crate) fn is_not_counted(&mut self) {
+        self.is_counted = false;
+    }
+
+    /// Shows them; all are in the accounts.
+    pub(crate) fn show(self, report: &mut Report, lines: &Lines<'_, R>) {
+        let mut rows = self.rows.into_values().collect::<Vec<_>>();
+        if !self.is_counted {
+            report.counted(rows.iter().map(R::events).sum());
+        }
+        // Those of the same weight stay in order.
+        rows.sort_by_key(|row| Reverse(row.weight()));
+        let (shown, rest) = rows.split_at(self.top.min(rows.len()));
+        let header = Header::at(boottime_ns());
+        for row in shown {
+            report.row(lines, &Record::made(&header, row), row.events());
+            report.text(0, |out| row.draw(out));
+        }
+        report.left_out(rest.iter().map(R::events).sum());
+    }
+}
+
+impl Session<'_> {
+    /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
+    /// once more after that.
+    pub(crate) fn run_summary<R: Sum>(
+        &self,
+        object: &Object,
+        attached: impl Attached,
+        columns: &[&Column<R>],
+        mut read: impl FnMut(&mut Summary<R>, Duration) -> Result<()>,
+    ) -> Result<()> {
+        self.run_intervals(object, attached, columns, |report, lines, length| {
+            let mut rows = Summary::new();
+            let done = read(&mut rows, length);
+            // What could be read is shown all the same.
+            rows.show(report, lines);
+            done
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Value;
+    use crate::run::options::Format;
+    use crate::run::report::tests::{Disk, report_to};
+
+    struct Row {
+        name: &'static str,
+        count: u64,
+    }
+
+    impl Sum for Row {
+        type Id = &'static str;
+
+        fn id(&self) -> Self::Id {
+            self.name
+        }
+
+        fn weight(&self) -> u64 {
+            self.count
+        }
+
+        fn events(&self) -> u64 {
+            self.count
+        }
+
+        fn draw(&self, out: &mut Vec<u8>) {
+            out.extend(b"below\n");
+        }
+    }
+
+    const COLUMNS: &[&Column<Row>] = &[
+        &Column::new("NAME", "name", 4, "", |r| Value::Word(r.event.name)),
+        &Column::new("COUNT", "count", 0, "", |r| Value::Uint(r.event.count)),
+    ];
+
+    fn shown(top: usize) -> (String, u64) {
+        let disk = Disk::with_room(usize::MAX);
+        let mut report = report_to(&disk, Format::Table);
+        let lines = report.lines("interval", COLUMNS);
+        let mut rows = Summary::new();
+        for (name, count) in [("b", 2), ("c", 3), ("a", 5), ("c", 2), ("none", 0)] {
+            rows.row(Row { name, count: 0 }).count += count;
+        }
+        rows.cut_to(top);
+        rows.show(&mut report, &lines);
+        report.flush();
+        (disk.text(), report.delivered())
+    }
+
+    #[test]
+    fn rows_are_added_up_and_sorted() {
+        let expected = "NAME COUNT\na    5\nbelow\nc    5\nbelow\nb    2\nbelow\nnone 0\nbelow\n";
+        assert_eq!(shown(usize::MAX), (expected.into(), 12));
+    }
+
+    #[test]
+    fn rows_that_are_not_shown_are_in_the_accounts() {
+        assert_eq!(shown(1), ("NAME COUNT\na    5\nbelow\n".into(), 12));
+        assert_eq!(shown(0), ("NAME COUNT\n".into(), 12));
+    }
+}
