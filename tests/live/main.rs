@@ -1,6 +1,6 @@
 //! Live tests: real events from the kernel that this runs on.
 //!
-//! `cases.rs` is a table of tools, arguments and workloads, and what must be seen;
+//! `cases/` is a table of tools, arguments and workloads, and what must be seen;
 //! `behaviours.rs` has what a table cannot say: signals, pipes, missing rights; `hostile/` has
 //! attackers: other users, other mount namespaces, files and names made to do harm. The same program
 //! runs on this machine and in the virtual machines of `tests/kernels`. A case that a kernel
@@ -80,6 +80,10 @@ fn default_signals() {
     }
 }
 
+fn cases() -> impl Iterator<Item = &'static Case> {
+    cases::ALL.iter().copied().flatten()
+}
+
 fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
     [behaviours::BEHAVIOURS].into_iter().chain(hostile::ALL.iter().copied()).flatten()
 }
@@ -100,7 +104,7 @@ fn main() -> ExitCode {
     let wanted = args.iter().filter(|arg| !arg.starts_with('-')).collect::<Vec<_>>();
     let chosen = |name: &str| wanted.is_empty() || wanted.iter().any(|word| name.contains(*word));
     if !nix::unistd::geteuid().is_root() {
-        let skipped = cases::CASES.len() + behaviours().count();
+        let skipped = cases().count() + behaviours().count();
         println!("skipped: all live cases need root");
         println!("live: 0 passed, 0 failed, {skipped} skipped");
         return ExitCode::SUCCESS;
@@ -109,7 +113,7 @@ fn main() -> ExitCode {
     helper::mount_tracefs();
 
     let (mut passed, mut failed, mut skipped, mut unsteady) = (0, 0, 0, 0);
-    let cases = cases::CASES.iter().map(|case| (case.name, Check::Case(case)));
+    let cases = cases().map(|case| (case.name, Check::Case(case)));
     let behaviours = behaviours().map(|(name, run)| (*name, Check::Behaviour(*run)));
     let chosen = cases.chain(behaviours).filter(|(name, _)| chosen(name));
     for (_, (name, check)) in

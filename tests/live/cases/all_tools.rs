@@ -1,0 +1,142 @@
+//! What all tools share: fields, counts and filters.
+
+use super::BASH;
+use crate::case::{CASE, Case};
+
+#[rustfmt::skip]
+pub(super) const CASES: &[Case] = &[
+    // fields
+    Case {
+        name: "fields_are_chosen_and_ordered",
+        args: &["execsnoop", "--fields", "argv0,path,exe,cwd,parent_comm"],
+        command: &["/bin/bash", "-c", "cd /; exec -a other /bin/true"],
+        needs: &[BASH],
+        also: |run| {
+            let lines = run.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let lines = lines.collect::<Vec<_>>();
+            let good = lines.first() == Some(&vec!["ARGV0", "FILE", "EXE", "CWD", "PCOMM"])
+                && lines.last().is_some_and(|line| {
+                    line[0] == "other" && line[1] == "/bin/true" && line[2].ends_with("/bin/true")
+                        && line[3] == "/" && line[4] == "ebtools"
+                });
+            if good { Ok(()) } else { Err("not the fields that were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "fields_of_json",
+        args: &["execsnoop", "--json", "--fields", "pid,argv0"],
+        command: &["true"],
+        also: |run| {
+            let first = run.stdout.lines().next().unwrap_or_default();
+            let good = first.starts_with(r#"{"type":"event","tool":"execsnoop","pid":"#)
+                && first.ends_with(r#","argv0":"true"}"#);
+            if good { Ok(()) } else { Err("not the fields that were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "ancestry",
+        args: &["execsnoop", "--json", "--fields", "comm,ppid,ancestors", "--ancestry"],
+        command: &["sh", "-c", "echo pid $$; (sh -c '/bin/true; :'); :"],
+        also: |run| {
+            let lines = run.json()?;
+            let line = lines.iter().find(|line| line["comm"] == "true").ok_or("no true")?;
+            let chain = line["ancestors"].as_array().ok_or("no ancestors")?;
+            let names = chain.iter().filter_map(|one| one["comm"].as_str()).collect::<Vec<_>>();
+            let good = names.starts_with(&["sh"]) && names.contains(&"ebtools")
+                && line["ppid"] == chain[0]["pid"];
+            if good { Ok(()) } else { Err(format!("{names:?}")) }
+        },
+        ..CASE
+    },
+
+    // counts
+    Case {
+        name: "count_is_exact",
+        args: &["execsnoop", "--count", "-i", "0.2", "--json"],
+        command: &["sh", "-c", "i=0; while [ $i -lt 50 ]; do /bin/true; i=$((i+1)); done"],
+        shows: &[r#"{"type": "interval", "comm": null}"#, r#"{"type": "summary", "produced": 51, "delivered": 51, "lost": {}}"#],
+        events: Some(51),
+        ..CASE
+    },
+    Case {
+        name: "count_by_comm",
+        args: &["execsnoop", "--count=comm", "-i", "30", "--json"],
+        command: &["sh", "-c", "for i in 1 2 3 4 5; do /bin/true; done; /bin/echo"],
+        shows: &[
+            r#"{"type": "interval", "comm": "true", "count": 5}"#,
+            r#"{"type": "interval", "comm": "echo", "count": 1}"#,
+        ],
+        events: Some(7),
+        ..CASE
+    },
+    Case {
+        name: "count_by_uid",
+        args: &["execsnoop", "--count=uid", "-i", "30", "--json"],
+        command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/true"],
+        shows: &[
+            r#"{"type": "interval", "uid": 12345, "count": 1}"#,
+            r#"{"type": "interval", "uid": 0, "count": 3}"#,
+        ],
+        events: Some(4),
+        ..CASE
+    },
+    Case {
+        name: "count_by_pid",
+        args: &["execsnoop", "--count=pid", "-i", "30", "--json"],
+        command: &["sh", "-c", "echo pid $$; exec sh -c 'exec /bin/true'"],
+        shows: &[r#"{"type": "interval", "pid": $PID, "count": 3}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "count_of_another_tool",
+        args: &["unlinksnoop", "--count=comm", "-i", "30", "--json"],
+        command: &["sh", "-c", "cd $DIR; touch a b; rm a; rm b; rm -f c"],
+        shows: &[r#"{"type": "interval", "tool": "unlinksnoop", "comm": "rm", "count": 3}"#],
+        events: Some(3),
+        ..CASE
+    },
+
+    // filters
+    Case {
+        name: "filter_by_name",
+        args: &["execsnoop", "-n", "tru", "--json", "--fields", "comm,uid"],
+        command: &["sh", "-c", "/bin/true; /bin/echo"],
+        shows: &[r#"{"comm": "true"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "filter_by_name_in_the_middle_and_at_the_end",
+        args: &["execsnoop", "-n", "mdir", "--json", "--fields", "comm,uid"],
+        command: &["sh", "-c", "mkdir $DIR/a; rmdir $DIR/a; true"],
+        shows: &[r#"{"comm": "rmdir"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "filter_by_user",
+        args: &["execsnoop", "-u", "12345", "--json", "--fields", "comm,uid"],
+        command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/echo"],
+        shows: &[r#"{"comm": "echo", "uid": 12345}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "filter_by_user_name",
+        args: &["execsnoop", "-u", "root", "--json", "--fields", "comm,uid"],
+        command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/echo"],
+        shows: &[r#"{"comm": "true", "uid": 0}"#],
+        hides: &[r#"{"uid": 12345}"#],
+        ..CASE
+    },
+    Case {
+        name: "filters_that_nothing_passes",
+        args: &["execsnoop", "-p", "1", "--json", "--fields", "comm,uid"],
+        command: &["sh", "-c", "/bin/true"],
+        events: Some(0),
+        ..CASE
+    },
+];

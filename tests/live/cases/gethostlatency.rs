@@ -1,0 +1,91 @@
+//! Cases of gethostlatency.
+
+use crate::case::{CASE, Case, Need};
+
+const LOOKUPS: Case = Case {
+    args: &["gethostlatency", "-a", "--json", "-n", "lookups"],
+    shows: &[
+        r#"{"type": "event", "call": "getaddrinfo", "result": "OK", "host": "127.0.0.9", "addresses": ["127.0.0.9"]}"#,
+        r#"{"call": "getaddrinfo", "result": "OK", "host": "::7", "addresses": ["::7"]}"#,
+        r#"{"call": "getaddrinfo", "result": "EAI_NONAME", "host": "no name", "addresses": null}"#,
+        r#"{"call": "gethostbyname", "result": "OK", "host": "127.0.0.1", "addresses": ["127.0.0.1"]}"#,
+        r#"{"call": "gethostbyname2", "result": "OK", "host": "127.0.0.2", "addresses": ["127.0.0.2"]}"#,
+        r#"{"call": "gethostbyname_r", "result": "OK", "host": "127.0.0.3", "addresses": ["127.0.0.3"]}"#,
+        r#"{"call": "gethostbyname2_r", "result": "OK", "host": "127.0.0.4", "addresses": ["127.0.0.4"]}"#,
+    ],
+    events: Some(7),
+    ..CASE
+};
+
+#[rustfmt::skip]
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "lookups_with_glibc",
+        command: &["$LOOKUPS"],
+        ..LOOKUPS
+    },
+    Case {
+        name: "lookups_with_musl",
+        command: &["$MUSL_LOOKUPS"],
+        needs: &[Need::Musl],
+        ..LOOKUPS
+    },
+    Case {
+        // musl's functions use each other.
+        name: "lookups_counted",
+        args: &["gethostlatency", "--count", "--json", "-n", "lookups"],
+        command: &["$MUSL_LOOKUPS"],
+        needs: &[Need::Musl],
+        events: Some(7),
+        ..CASE
+    },
+    Case {
+        name: "lookups_that_end_with_the_process",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        command: &["$LOOKUPS", "end"],
+        shows: &[
+            r#"{"call": "getaddrinfo", "result": "ENDED", "host": "127.0.0.9"}"#,
+            r#"{"type": "summary", "produced": 1, "delivered": 1, "lost": {}}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        // A name server that does not answer: more wait than there used to be room for.
+        name: "lookups_while_many_wait",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        within: &["$SELF", "helper", "in-network", "$SELF", "helper", "without", "/etc/resolv.conf"],
+        command: &["$LOOKUPS", "wait", "700"],
+        shows: &[
+            r#"{"call": "getaddrinfo", "result": "OK", "host": "127.0.0.9"}"#,
+            r#"{"call": "getaddrinfo", "result": "ENDED", "host": "waits.example"}"#,
+            r#"{"type": "summary", "produced": 701, "delivered": 701, "lost": {}}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "lookups_of_odd_names",
+        args: &["gethostlatency", "--json", "-n", "lookups"],
+        command: &["$LOOKUPS", "odd"],
+        also: |run| {
+            let lines = run.json()?;
+            let lens = lines.iter().filter_map(|line| Some(line["host"].as_str()?.len()));
+            let lens = lens.collect::<Vec<_>>();
+            if lens == [0, 254, 255, 256, 1000, 1023] { Ok(()) } else { Err(format!("{lens:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "lookups_table",
+        args: &["gethostlatency", "-n", "lookups"],
+        command: &["$LOOKUPS"],
+        also: |run| {
+            let lines = run.stdout.lines().collect::<Vec<_>>();
+            let header = lines[0].split_whitespace().collect::<Vec<_>>();
+            let good = header == ["TIME", "PID", "COMM", "LATENCY", "RESULT", "HOST"]
+                && lines.len() == 8
+                && lines[3].contains(" EAI_NONAME   no name");
+            if good { Ok(()) } else { Err("not the lines that were expected".into()) }
+        },
+        ..CASE
+    },
+];

@@ -1,0 +1,38 @@
+//! The table of all cases: a file for each tool, and one for what all share.
+
+use crate::case::{Case, Need};
+
+mod all_tools;
+mod clonesnoop;
+mod execsnoop;
+mod funclatency;
+mod gethostlatency;
+mod hello;
+mod opensnoop;
+mod profile;
+mod querysnoop;
+mod readline;
+mod syscount;
+mod unlinksnoop;
+mod xdpfilter;
+
+/// A new tool adds a line here.
+pub(crate) const ALL: &[&[Case]] = &[
+    execsnoop::CASES,
+    all_tools::CASES,
+    unlinksnoop::CASES,
+    opensnoop::CASES,
+    clonesnoop::CASES,
+    funclatency::CASES,
+    gethostlatency::CASES,
+    hello::CASES,
+    syscount::CASES,
+    profile::CASES,
+    xdpfilter::CASES,
+    querysnoop::CASES,
+    readline::CASES,
+];
+
+const GETPPIDS: &[&str] = &["$CALLS", "getppids", "1000"];
+
+const BASH: Need = Need::Program("/bin/bash");
