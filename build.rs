@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use libbpf_cargo::SkeletonBuilder;
+use libbpf_rs::ObjectBuilder;
 use libbpf_rs::btf::{Btf, BtfKind, BtfType, TypeId};
 
 #[path = "build/clang.rs"]
@@ -58,6 +59,7 @@ fn build() -> Result<()> {
     let newest_common = common.map(|path| modified(&path)).max().flatten();
     build.all(&sources, newest_common)?;
     write_modules(&build.out, &sources)?;
+    write_programs(&build.out, &sources)?;
     write_types(&build.out, &sources)
 }
 
@@ -188,6 +190,34 @@ fn write_modules(out: &Path, sources: &[PathBuf]) -> Result<()> {
         }
     }
     write(&out.join("skeletons.rs"), &text)
+}
+
+/// The names of each object's programs: `src/bpf/programs.rs`. A tool's own begin with `on_`; the others
+/// are in every object.
+fn write_programs(out: &Path, sources: &[PathBuf]) -> Result<()> {
+    let mut common = BTreeSet::new();
+    let mut text = String::new();
+    for source in sources {
+        let object = out.join(format!("{}.o", tool_name(source)));
+        let opened = ObjectBuilder::default().open_file(&object);
+        let opened = opened.map_err(|error| format!("{}: {error}", object.display()))?;
+        let names = opened.progs().map(|program| program.name().to_string_lossy().into_owned());
+        let (own, shared) = names.partition::<Vec<_>, _>(|name| name.starts_with("on_"));
+        common.extend(shared);
+        if !own.is_empty() {
+            let _ = writeln!(text, "{}", programs(&tool_name(source), own));
+        }
+    }
+    write(&out.join("programs.rs"), &(text + &programs("common", common)))
+}
+
+fn programs(module: &str, names: impl IntoIterator<Item = String>) -> String {
+    let constant = |name: String| {
+        let upper = name.to_uppercase();
+        format!("    pub(crate) const {upper}: Program = Program({name:?});\n")
+    };
+    let constants = names.into_iter().map(constant).collect::<String>();
+    format!("pub(crate) mod {module} {{\n    use super::Program;\n{constants}}}\n")
 }
 
 /// What a tool shares with user space: `event`, and every `struct X *export_X;`.

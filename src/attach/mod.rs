@@ -2,10 +2,13 @@
 //! files that are read for that.
 
 pub mod elf;
-pub(crate) mod hooks;
 pub(crate) mod image;
+pub(crate) mod interface;
 pub(crate) mod libraries;
+pub(crate) mod links;
 pub(crate) mod mappings;
+pub(crate) mod plan;
+pub(crate) mod points;
 pub(crate) mod samplers;
 pub(crate) mod tracepoints;
 pub(crate) mod uprobes;

@@ -16,7 +16,10 @@ use libbpf_rs::libbpf_sys::{
 use libbpf_rs::{Link, Object};
 use nix::errno::Errno;
 
-use crate::attach::hooks::{self, Attached, Hook};
+use crate::attach::plan::{self, Attachment, Hook, Role};
+use crate::attach::points::cause;
+use crate::bpf::object;
+use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::output::messages::say;
 use crate::system::kernel;
@@ -43,7 +46,7 @@ impl Display for Counter {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sampling {
     pub(crate) tool: &'static str,
-    pub(crate) program: &'static str,
+    pub(crate) program: Program,
     pub(crate) per_second: u64,
     /// Say what is attached.
     pub(crate) verbose: bool,
@@ -53,7 +56,8 @@ pub(crate) struct Sampling {
 #[derive(Debug)]
 pub(crate) struct Samplers {
     sampling: Sampling,
-    of: Counter,
+    /// The first one that works is used, and is then the only one.
+    counters: Vec<Counter>,
     cpus: BTreeMap<u32, Sampler>,
     /// Those that could not be attached to the last time.
     refused: BTreeSet<u32>,
@@ -76,30 +80,6 @@ pub(crate) struct Event {
 }
 
 impl Sampling {
-    /// Attaches to all CPUs by the first counter that works.
-    ///
-    /// # Errors
-    ///
-    /// When none works: with the reason of each.
-    pub(crate) fn start(self, object: &Object, counters: &[Counter]) -> Result<Samplers> {
-        let mut refusals = Vec::new();
-        for &of in counters {
-            match self.all(object, of) {
-                Ok(cpus) => {
-                    self.note(format_args!("hook in use: {of}"));
-                    let (refused, missed) = (BTreeSet::new(), Rc::new(Cell::new(0)));
-                    return Ok(Samplers { sampling: self, of, cpus, refused, missed });
-                }
-                Err(error) => {
-                    self.note(format_args!("hook refused: {}", error.line()));
-                    refusals.push(error);
-                }
-            }
-        }
-        let hook = Hook { name: "samples", probes: &[] };
-        Err(hooks::refused(&[&hook], refusals))
-    }
-
     fn all(self, object: &Object, of: Counter) -> Result<BTreeMap<u32, Sampler>> {
         let mut cpus = BTreeMap::new();
         for cpu in kernel::online_cpus()? {
@@ -115,12 +95,12 @@ impl Sampling {
 
     fn one(self, object: &Object, of: Counter, cpu: u32) -> std::result::Result<Sampler, Failure> {
         let other = |error: &dyn Display| Failure::Other(error.to_string());
-        let program = hooks::program(object, self.program).map_err(|error| other(&error))?;
+        let program = object::program(object, self.program).map_err(|error| other(&error))?;
         let event = open(of, self.per_second, cpu).map_err(Failure::Open)?;
         // The link closes its own.
         let own = event.try_clone().map_err(|error| other(&error))?;
         let link = program.attach_perf_event(own.into_raw_fd());
-        let link = link.map_err(|error| Failure::Other(hooks::cause(&error)))?;
+        let link = link.map_err(|error| Failure::Other(cause(&error)))?;
         Ok(Sampler { _link: link, event: event.into() })
     }
 
@@ -159,14 +139,20 @@ fn open(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
 }
 
 impl Samplers {
+    /// By the first of these counters that works.
+    pub(crate) fn new(sampling: Sampling, counters: Vec<Counter>) -> Self {
+        let (cpus, refused, missed) = Default::default();
+        Self { sampling, counters, cpus, refused, missed }
+    }
+
     /// How many CPUs were online and could not be sampled at some time: it goes up while it runs.
     pub(crate) fn missed(&self) -> Rc<Cell<u64>> {
         self.missed.clone()
     }
 
-    fn attach(&mut self, object: &Object, cpu: u32) {
+    fn attach_to(&mut self, object: &Object, cpu: u32) {
         let Sampling { tool, .. } = self.sampling;
-        match self.sampling.one(object, self.of, cpu) {
+        match self.sampling.one(object, self.counters[0], cpu) {
             Ok(sampler) => {
                 self.cpus.insert(cpu, sampler);
                 if self.refused.remove(&cpu) {
@@ -205,7 +191,31 @@ impl Event {
     }
 }
 
-impl Attached for Samplers {
+impl Attachment for Samplers {
+    fn programs(&self) -> Vec<(Program, Role)> {
+        vec![(self.sampling.program, Role::Events)]
+    }
+
+    /// Attaches to all CPUs.
+    fn attach(&mut self, object: &Object) -> Result<()> {
+        let mut refusals = Vec::new();
+        for &of in &self.counters {
+            match self.sampling.all(object, of) {
+                Ok(cpus) => {
+                    self.sampling.note(format_args!("hook in use: {of}"));
+                    (self.cpus, self.counters) = (cpus, vec![of]);
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.sampling.note(format_args!("hook refused: {}", error.line()));
+                    refusals.push(error);
+                }
+            }
+        }
+        let hook = Hook { name: "samples", probes: &[] };
+        Err(plan::refused(&[&hook], refusals))
+    }
+
     fn refresh(&mut self, object: &Object) -> Result<()> {
         let online = kernel::online_cpus()?;
         let sampling = self.sampling;
@@ -218,7 +228,7 @@ impl Attached for Samplers {
         });
         for cpu in online {
             if !self.cpus.contains_key(&cpu) {
-                self.attach(object, cpu);
+                self.attach_to(object, cpu);
             }
         }
         Ok(())

@@ -12,8 +12,11 @@ use std::time::{Duration, Instant};
 use libbpf_rs::Object;
 
 use crate::attach::elf::{self, Search};
-use crate::attach::hooks::{At, Links, Probe};
+use crate::attach::links::Links;
 use crate::attach::mappings::Mappings;
+use crate::attach::plan::Role;
+use crate::attach::points::{Point, UserFunctions};
+use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::output::messages::say;
@@ -26,11 +29,13 @@ use crate::system::sys;
 /// A program, and the function or the USDT probe that it is attached to.
 #[derive(Debug)]
 pub(crate) struct Uprobe {
-    /// The program's name in the `.bpf.c`.
-    pub(crate) program: &'static str,
+    /// The program.
+    pub(crate) program: Program,
+    /// What it is for.
+    pub(crate) role: Role,
     /// Where the kernel has uprobe.multi: the program for several functions, so that a file needs one
     /// link for them, and the number that tells it which one it is.
-    pub(crate) shared: Option<(&'static str, u64)>,
+    pub(crate) shared: Option<(Program, u64)>,
     /// The function's name in the file; of a USDT probe, provider and name: `mysql:query__start`.
     pub(crate) name: &'static str,
     /// What of it.
@@ -46,6 +51,14 @@ pub(crate) enum When {
     Return,
     /// The USDT probe is passed.
     Usdt,
+}
+
+impl Uprobe {
+    /// The program that this kernel lets be used.
+    fn program(&self) -> Program {
+        let shared = self.shared.filter(|_| kernel::has_uprobe_multi());
+        shared.map_or(self.program, |(program, _)| program)
+    }
 }
 
 /// Probes that go together. A file need not have them all.
@@ -124,7 +137,7 @@ enum Failure {
 /// What a program is attached to in a file at once.
 #[derive(Debug)]
 struct Group {
-    program: &'static str,
+    program: Program,
     when: When,
     names: Vec<&'static str>,
     offsets: Vec<u64>,
@@ -212,6 +225,12 @@ impl Files {
                 error.line()
             )),
         }
+    }
+
+    /// The programs of all probes, and what they are for.
+    pub(crate) fn programs(&self) -> Vec<(Program, Role)> {
+        let probes = self.ways.iter().flat_map(|way| way.iter());
+        probes.map(|probe| (probe.program(), probe.role)).collect()
     }
 
     /// Says something to those who asked with `-v`.
@@ -394,12 +413,13 @@ impl Files {
         for group in Group::of(way, offsets, kernel::has_uprobe_multi()) {
             let Group { program, when, names, offsets, cookies } = group;
             let (offsets, cookies, pids) = (&offsets[..], &cookies[..], &[][..]);
+            let functions = UserFunctions { file, offsets, cookies, pids };
             let at = match (when, names[0].split_once(':')) {
-                (When::Usdt, Some((provider, name))) => At::Usdt { file, provider, name },
-                (When::Return, _) => At::Uretprobes { file, offsets, cookies, pids },
-                _ => At::Uprobes { file, offsets, cookies, pids },
+                (When::Usdt, Some((provider, name))) => Point::Usdt { file, provider, name },
+                (When::Return, _) => Point::Uretprobes(functions),
+                _ => Point::Uprobes(functions),
             };
-            links.add(Probe::new(program, at).attach(object)?);
+            links.join(at.attach(object, program)?);
             self.note(&format!("hook in use: {at} ({})", names.join(", ")));
         }
         Ok(links)

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
 
-use crate::attach::hooks::{self, Attached};
+use crate::attach::links;
+use crate::attach::plan::Attached;
 use crate::error::Result;
 use crate::run::ending::{self, Ending, Intervals};
 use crate::run::loss::InKernel;
@@ -37,14 +38,15 @@ pub(crate) trait Source {
 
 /// Reads until the end is reached. What fails ends the run, and what was known by then is shown, and
 /// the accounts are closed all the same.
-pub(crate) fn run<A: Attached>(
+pub(crate) fn run(
     object: &Object,
-    mut attached: A,
+    mut attached: Attached<'_>,
     interval: Option<Duration>,
     mut source: impl Source,
     report: &RefCell<Report>,
     mut ending: Ending,
 ) -> Result<()> {
+    let seeing = attached.seeing();
     let mut intervals = Intervals::new(ending.began, interval);
     let mut second = Instant::now() + SECOND;
     let mut done = Ok(());
@@ -56,7 +58,7 @@ pub(crate) fn run<A: Attached>(
         report.borrow_mut().flush();
         if second <= Instant::now() {
             second = Instant::now() + SECOND;
-            done = done.and_then(|()| InKernel::of(object)).map(|kernel| {
+            done = done.and_then(|()| InKernel::of(object, &seeing)).map(|kernel| {
                 report.borrow_mut().lost(kernel);
             });
             done = done.and_then(|()| attached.refresh(object));
@@ -64,11 +66,11 @@ pub(crate) fn run<A: Attached>(
     }
     report.borrow_mut().unattached(attached.unattached());
     drop(attached);
-    let kernel = InKernel::of(object);
+    let kernel = InKernel::of(object, &seeing);
     let drained = source.drain(kernel.as_ref().map_or(0, |kernel| kernel.submitted));
     let shown = source.interval(intervals.rest());
     let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
-    if hooks::is_detaching() {
+    if links::is_detaching() {
         ending::leave(done);
     }
     done

@@ -1,12 +1,12 @@
 //! The accounts: produced = delivered + lost, by reason.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::os::fd::AsFd as _;
 
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
-use crate::attach::hooks;
+use crate::bpf::object;
+use crate::bpf::programs::Program;
 use crate::bpf::shared::types::{counters, lost_reason};
 use crate::error::{Context as _, Error, Result};
 use crate::system::kernel;
@@ -29,14 +29,6 @@ const UNFINISHED: &str = "unfinished";
 pub(crate) const OUT_OF_TIME: &str = "out_of_time";
 /// Nobody knows why: a bug in ebtools, which must not be hidden in another number.
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
-
-/// Programs that see processes and threads end, and no events. Skipped, they leave an entry that is
-/// found out later, or a call that is unfinished; new kernels preempt them while others end.
-const ENDS: [&str; 2] = ["follow_exit", "on_thread_end"];
-
-/// What is in the names of programs that see calls return whose entry was seen. Skipped, they leave
-/// a call that is missed, or unfinished.
-const RETURNS: [&str; 2] = ["return", "_fexit"];
 
 /// What became of every event that the filters let through.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,11 +56,12 @@ impl InKernel {
     /// What it has counted up to now. At the end it is read after everything is detached, and before
     /// what is left is taken out of the ring or the tables: a program that still runs on another CPU
     /// puts its event there first, and counts it then. So all that is counted here can be taken,
-    /// and an event that comes later is in no number.
-    pub(crate) fn of(object: &Object) -> Result<Self> {
+    /// and an event that comes later is in no number. Where a program of those that are `seeing` events
+    /// was skipped, one is lost.
+    pub(crate) fn of(object: &Object, seeing: &[Program]) -> Result<Self> {
         let _undisturbed = kernel::undisturbed();
         let counters = counters_of(object)?;
-        let lost = lost_in_kernel(&counters, object);
+        let lost = lost_in_kernel(&counters, object, seeing);
         Ok(Self { submitted: counters.submitted, calls: counters.calls, lost })
     }
 }
@@ -159,14 +152,14 @@ fn words(reason: &str) -> String {
     reason.replace('_', " ")
 }
 
-fn lost_in_kernel(counters: &counters, object: &Object) -> BTreeMap<&'static str, u64> {
+fn lost_in_kernel(
+    counters: &counters,
+    object: &Object,
+    seeing: &[Program],
+) -> BTreeMap<&'static str, u64> {
     let reasons = REASONS.iter().zip(counters.lost).map(|(&reason, count)| (reason, count));
     let loaded = object.progs_mut().filter(|program| program.autoload());
-    let sees_events = |name: &OsStr| {
-        let name = name.to_string_lossy();
-        !ENDS.contains(&&*name) && !RETURNS.iter().any(|word| name.contains(word))
-    };
-    let seeing = loaded.filter(|program| sees_events(program.name()));
+    let seeing = loaded.filter(|loaded| seeing.iter().any(|one| loaded.name() == one.name()));
     let skipped = seeing.map(|program| sys::recursion_misses(program.as_fd())).sum();
     reasons.chain([(RECURSION, skipped)]).collect()
 }
@@ -174,7 +167,7 @@ fn lost_in_kernel(counters: &counters, object: &Object) -> BTreeMap<&'static str
 /// All CPUs' counters together.
 fn counters_of(object: &Object) -> Result<counters> {
     let doing = "reading the counters of events";
-    let map = hooks::map(object, "counters")?;
+    let map = object::map(object, "counters")?;
     let cpus = map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).doing(doing)?;
     let mut all = counters::default();
     for cpu in cpus.iter().flatten() {

@@ -15,8 +15,12 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::attach::hooks::{self, Attached, Hook, Links};
+use crate::attach::links::Links;
+use crate::attach::plan::{self, Attached, Hook, Plan, Role};
+use crate::attach::points::Point;
 use crate::attach::tracepoints;
+use crate::bpf::object;
+use crate::bpf::programs::{Program, common};
 use crate::bpf::shared::types::{count_by, follow, limit, settings};
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
@@ -48,9 +52,12 @@ pub(crate) const LEAST_TAIL: u32 = 4096;
 /// Processes that can be followed at a time: as many as a kernel has by default.
 const FOLLOWED_MAX: u32 = 32768;
 
-/// Programs that every tool has: filter.bpf.h.
-const FOLLOWERS: [&str; 3] = ["follow_fork", "follow_exec", "follow_exit"];
-const IDENTIFIER: &str = "identify_tracer";
+/// Programs that every tool has: filter.bpf.h. A process that is not followed is lost.
+const FOLLOWERS: [(Program, Role); 3] = [
+    (common::FOLLOW_FORK, Role::Events),
+    (common::FOLLOW_EXEC, Role::Events),
+    (common::FOLLOW_EXIT, Role::Ends),
+];
 /// The most ways that a tool has to see its events.
 const WAYS_MAX: usize = 8;
 
@@ -210,20 +217,20 @@ impl<'a> Session<'a> {
         self.options.verbose
     }
 
-    /// Loads the programs of the first of `hooks` that works as a whole, attaches them, and what
-    /// follows processes; with `-v` says why those before it do not. `constants` gives a tool's own
-    /// constants their values.
+    /// Loads the programs of the first hook of `plan` that works as a whole, attaches them, what
+    /// follows processes, and what is attached besides; with `-v` says why the hooks before it do not
+    /// work. `constants` gives a tool's own constants their values.
     ///
     /// # Errors
     ///
     /// When none works: with the reason of each.
-    pub(crate) fn attach<'o, B>(
+    pub(crate) fn attach<'o, 'p, B>(
         &self,
         storage: &'o mut Storage,
         wants: &Wants,
-        hooks: &[&Hook<'_>],
+        plan: Plan<'_, 'p>,
         constants: impl Fn(&mut B::Output),
-    ) -> Result<(Loaded<'o, B>, Links)>
+    ) -> Result<(Loaded<'o, B>, Attached<'p>)>
     where
         B: SkelBuilder<'o> + Default,
         Loaded<'o, B>: Skel<'o>,
@@ -237,14 +244,15 @@ impl<'a> Session<'a> {
             self.note(format!("hook refused: {}: {}", hook.name, error.line()));
             refusals.push(error);
         };
-        let groups = hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
+        let groups = plan.hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
         for (group, storage) in groups.zip(&mut storage.0) {
+            let programs = self.programs(&plan, group[0]);
             if let Some(error) = group[0].impossible() {
                 refuse(group[0], error);
                 continue;
             }
             let mut open = open::<B>(storage).doing("preparing the BPF program")?;
-            self.configure(open.open_object_mut(), group[0], wants)?;
+            self.configure(open.open_object_mut(), &programs, wants)?;
             // Not every kernel has the function, or tells its type.
             if let Err(error) = group[0].set_targets(open.open_object_mut()) {
                 refuse(group[0], error);
@@ -264,13 +272,20 @@ impl<'a> Session<'a> {
                     Ok(attached) => {
                         self.note(format!("hook in use: {}", hook.name));
                         links.join(attached);
-                        return Ok((skel, links));
+                        let attached = plan.attach(skel.object(), links, programs)?;
+                        return Ok((skel, attached));
                     }
                     Err(error) => refuse(hook, error),
                 }
             }
         }
-        Err(hooks::refused(hooks, refusals))
+        Err(plan::refused(plan.hooks, refusals))
+    }
+
+    /// All that are loaded.
+    fn programs(&self, plan: &Plan<'_, '_>, hook: &Hook<'_>) -> Vec<(Program, Role)> {
+        let followers = FOLLOWERS.into_iter().filter(|_| self.follows());
+        plan.programs(hook).into_iter().chain(followers).collect()
     }
 
     /// Fills the maps of the filters, and attaches what keeps them up to date.
@@ -281,9 +296,8 @@ impl<'a> Session<'a> {
             return Ok(links);
         }
         if self.follows() {
-            for name in FOLLOWERS {
-                let program = hooks::program(object, name)?;
-                links.add([tracepoints::attach(&program).doing(format!("attaching {name}"))?]);
+            for (program, _) in FOLLOWERS {
+                links.join(Point::Declared.attach(object, program)?);
             }
         }
         fill(object, "wanted_pids", self.filter.pid.iter().map(|pid| pid.get()))?;
@@ -303,7 +317,7 @@ impl<'a> Session<'a> {
     pub(crate) fn run<E: plain::Plain>(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
@@ -322,7 +336,7 @@ impl<'a> Session<'a> {
     pub(crate) fn run_consumer<E: plain::Plain, C: Consumer<E>>(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
         let report = RefCell::new(self.report());
@@ -344,7 +358,7 @@ impl<'a> Session<'a> {
     pub(crate) fn run_trace_pipe(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         columns: &[&Column<Message>],
     ) -> Result<()> {
         let report = RefCell::new(self.report());
@@ -360,7 +374,7 @@ impl<'a> Session<'a> {
     pub(crate) fn run_intervals<E>(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         columns: &[&Column<E>],
         mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
@@ -374,7 +388,7 @@ impl<'a> Session<'a> {
     fn count(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         by: CountBy,
         report: &RefCell<Report>,
     ) -> Result<()> {
@@ -402,7 +416,7 @@ impl<'a> Session<'a> {
     }
 
     fn fill_cgroups(&self, object: &Object) -> Result<()> {
-        let map = hooks::map(object, "wanted_cgroups")?;
+        let map = object::map(object, "wanted_cgroups")?;
         for (index, cgroup) in (0u32..).zip(&self.cgroups) {
             let doing = format!("using the cgroup {}", cgroup.path.display());
             let fd = cgroup.dir.as_raw_fd().to_ne_bytes();
@@ -443,28 +457,17 @@ impl<'a> Session<'a> {
         settings
     }
 
-    fn configure(&self, object: &mut OpenObject, hook: &Hook<'_>, wants: &Wants) -> Result<()> {
-        self.choose_programs(object, hook);
+    fn configure(
+        &self,
+        object: &mut OpenObject,
+        programs: &[(Program, Role)],
+        wants: &Wants,
+    ) -> Result<()> {
+        choose_programs(object, programs);
         let mut settings = self.settings(wants);
         let as_perf = tracepoints::choose(object).map_err(|error| no_types().unwrap_or(error))?;
         settings.perf_tracepoints = as_perf.into();
         self.configure_maps(object, &settings, wants)
-    }
-
-    fn choose_programs(&self, object: &mut OpenObject, hook: &Hook<'_>) {
-        for mut program in object.progs_mut() {
-            let name = program.name().to_string_lossy().into_owned();
-            let wanted = match name.as_str() {
-                IDENTIFIER => true,
-                name if FOLLOWERS.contains(&name) => self.follows(),
-                name => hook.uses(name),
-            };
-            program.set_autoload(wanted);
-            let section = program.section().to_string_lossy().into_owned();
-            if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
-                program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
-            }
-        }
     }
 
     fn configure_maps(
@@ -513,6 +516,19 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Loads these and what finds out who the tracer is, and no others.
+fn choose_programs(object: &mut OpenObject, programs: &[(Program, Role)]) {
+    for mut program in object.progs_mut() {
+        let is = |one: Program| program.name() == one.name();
+        let wanted = is(common::IDENTIFY_TRACER) || programs.iter().any(|(one, _)| is(*one));
+        program.set_autoload(wanted);
+        let section = program.section().to_string_lossy().into_owned();
+        if matches!(section.as_str(), "uprobe" | "uretprobe") && kernel::has_uprobe_multi() {
+            program.set_attach_type(ProgramAttachType::TraceUprobeMulti);
+        }
+    }
+}
+
 fn open<'o, B>(storage: &'o mut MaybeUninit<OpenObject>) -> libbpf_rs::Result<B::Output>
 where
     B: SkelBuilder<'o> + Default,
@@ -540,7 +556,7 @@ fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
 }
 
 fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Result<()> {
-    let map = hooks::map(object, name)?;
+    let map = object::map(object, name)?;
     for key in keys {
         let doing = format!("filling the map {name}");
         map.update(&key.to_ne_bytes(), &[1], MapFlags::ANY).doing(doing)?;
@@ -551,7 +567,7 @@ fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Res
 /// Lets the kernel side find out who the tracer is: in a container it does not know its own number
 /// on the host.
 fn identify_tracer(object: &Object) -> Result<()> {
-    let program = hooks::program(object, IDENTIFIER)?;
+    let program = object::program(object, common::IDENTIFY_TRACER)?;
     program.test_run(Input::default()).doing("identifying this process")?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use plain::Plain;
 
-use crate::attach::hooks;
+use crate::bpf::object;
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups::Containers;
@@ -76,7 +76,7 @@ pub(crate) struct Ring<'r, E, C> {
 
 impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
     pub(crate) fn of(object: &Object, reader: &'r RefCell<Reader<'r, E, C>>) -> Result<Self> {
-        let map = hooks::map(object, "events")?;
+        let map = object::map(object, "events")?;
         let mut builder = RingBufferBuilder::new();
         builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing(READING)?;
         let ring = builder.build().doing(READING)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libbpf_rs::Object;
 
-use crate::attach::hooks::Attached;
+use crate::attach::plan::Attached;
 use crate::decode::{Header, Record};
 use crate::error::Result;
 use crate::output::{Column, Lines};
@@ -83,7 +83,7 @@ impl Session<'_> {
     pub(crate) fn run_summary<R: Sum>(
         &self,
         object: &Object,
-        attached: impl Attached,
+        attached: Attached<'_>,
         columns: &[&Column<R>],
         mut read: impl FnMut(&mut Summary<R>, Duration) -> Result<()>,
     ) -> Result<()> {

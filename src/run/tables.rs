@@ -7,7 +7,7 @@ use libbpf_rs::{Map, MapCore as _, MapFlags, Object};
 use nix::errno::Errno;
 use plain::Plain;
 
-use crate::attach::hooks;
+use crate::bpf::object;
 use crate::error::{Context as _, Error, Result};
 use crate::system::kernel;
 use crate::system::sys::{self, Batch};
@@ -32,7 +32,7 @@ pub(crate) struct Tables<'o, K, V> {
 impl<'o, K: Plain + Default, V: Plain + Default> Tables<'o, K, V> {
     /// Those that `TABLES` of tables.bpf.h made with this name.
     pub(crate) fn of(object: &'o Object, name: &str) -> Result<Self> {
-        let find = |suffix| hooks::map(object, &format!("{name}{suffix}"));
+        let find = |suffix| object::map(object, &format!("{name}{suffix}"));
         let (in_use, idle, selector) = (find("_a")?, find("_b")?, find("")?);
         let sizes = (in_use.key_size() as usize, in_use.value_size() as usize);
         if sizes != (size_of::<K>(), size_of::<V>()) {

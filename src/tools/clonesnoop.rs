@@ -4,6 +4,7 @@ use nix::libc;
 
 use super::prelude::*;
 use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
+use crate::bpf::programs::clonesnoop::ON_CLONE;
 use crate::output::values::Flags;
 
 /// Show new processes and threads
@@ -31,8 +32,10 @@ const KNOWN_FLAGS: &[(&str, u64)] = flags! {
     CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET CLONE_IO
 };
 
-const CLONES: Hook =
-    Hook { name: "tracepoint task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+const CLONES: Hook = Hook {
+    name: "tracepoint task_newtask",
+    probes: &[Probe::events(ON_CLONE, Point::Declared)],
+};
 
 impl Tool for Clonesnoop {
     type Row = types::event;
@@ -74,8 +77,8 @@ impl Tool for Clonesnoop {
         let session = Session::start(Self::NAME, &self.options)?.kinds(KINDS);
         let mut storage = Storage::new();
         let wants = Wants::of(columns);
-        let (skel, links) =
-            session.attach::<ClonesnoopSkelBuilder>(&mut storage, &wants, &[&CLONES], |_| {})?;
-        session.run(skel.object(), links, columns, |_| true)
+        let (skel, attached) =
+            session.attach::<ClonesnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&CLONES]), |_| {})?;
+        session.run(skel.object(), attached, columns, |_| true)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
+use crate::bpf::programs::execsnoop::{ON_EXEC, ON_EXEC_FAILED, ON_PREPARE_EXEC};
 use crate::bpf::shared::types::{collect, path_state};
 use crate::decode::{self, Record};
 use crate::error::Error;
@@ -37,10 +38,10 @@ const ARGS_BYTES: u32 = 64 << 10;
 const MAX_ARGS_BYTES: u32 = 2 << 20;
 
 /// Successes, and the end of every system call to see failures: each in one place for all calls.
-const SUCCESSES: Probe = Probe::new("on_exec", At::Declared);
-const FAILURES: Probe = Probe::new("on_exec_failed", At::Declared);
+const SUCCESSES: Probe = Probe::events(ON_EXEC, Point::Declared);
+const FAILURES: Probe = Probe::events(ON_EXEC_FAILED, Point::Declared);
 /// Where programs are perf's, what the tracepoint of a success does not tell them.
-const PREPARED: Probe = Probe::new("on_prepare_exec", At::Declared);
+const PREPARED: Probe = Probe::events(ON_PREPARE_EXEC, Point::Declared);
 const PREPARED_MAP: &str = "interpreted";
 
 impl Tool for Execsnoop {
@@ -135,9 +136,9 @@ impl Tool for Execsnoop {
         let mut storage = Storage::new();
         let probes = self.probes();
         let hook = Hook { name: self.hook_name(), probes: &probes };
-        let (skel, links) =
-            session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, &[&hook], |_| {})?;
-        session.run(skel.object(), links, columns, |_| true)
+        let (skel, attached) =
+            session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&hook]), |_| {})?;
+        session.run(skel.object(), attached, columns, |_| true)
     }
 }
 

@@ -9,7 +9,9 @@ use glob::Pattern;
 use super::prelude::*;
 use crate::attach::elf;
 use crate::attach::libraries;
+use crate::attach::points::UserFunctions;
 use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
+use crate::bpf::programs::{Program, funclatency as programs};
 use crate::decode::{self, Header, Record};
 use crate::error::Error;
 use crate::output::hist::Histogram;
@@ -68,19 +70,26 @@ enum Way {
 }
 
 macro_rules! pairs {
-    ($($number:literal)*) => {
-        [$((concat!("on_fentry_", $number), concat!("on_return_fexit_", $number))),*]
-    };
+    ($($entry:ident $return:ident,)*) => { [$((programs::$entry, programs::$return)),*] };
 }
 
 /// The programs for fentry and fexit: a pair for each function.
-const PAIRS: [(&str, &str); types::limits::PAIRS_MAX.0 as usize] = pairs!(0 1 2 3 4 5 6 7);
+const PAIRS: [(Program, Program); types::limits::PAIRS_MAX.0 as usize] = pairs!(
+    ON_FENTRY_0 ON_RETURN_FEXIT_0,
+    ON_FENTRY_1 ON_RETURN_FEXIT_1,
+    ON_FENTRY_2 ON_RETURN_FEXIT_2,
+    ON_FENTRY_3 ON_RETURN_FEXIT_3,
+    ON_FENTRY_4 ON_RETURN_FEXIT_4,
+    ON_FENTRY_5 ON_RETURN_FEXIT_5,
+    ON_FENTRY_6 ON_RETURN_FEXIT_6,
+    ON_FENTRY_7 ON_RETURN_FEXIT_7,
+);
 
 /// The most functions that a pattern may stand for.
 const FUNCTIONS_MAX: usize = 1000;
 
 /// Forgets the calls of threads that are gone.
-const THREAD_END: Probe<'_> = Probe::new("on_thread_end", At::Declared);
+const THREAD_END: Probe<'_> = Probe::ends(programs::ON_THREAD_END);
 
 /// The sum of all CPUs.
 #[derive(Clone, Debug)]
@@ -239,10 +248,10 @@ impl Tool for Funclatency {
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();
         let mut storage = Storage::new();
-        let (skel, links) = session.attach::<FunclatencySkelBuilder>(
+        let (skel, attached) = session.attach::<FunclatencySkelBuilder>(
             &mut storage,
             &Wants::default(),
-            &hooks,
+            Plan::new(&hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.by_pid = self.by.is_some().into();
@@ -253,7 +262,7 @@ impl Tool for Funclatency {
             },
         )?;
         let mut tables = Latencies::of(skel.object(), "latency_table")?;
-        session.run_summary(skel.object(), links, columns, |rows, _| {
+        session.run_summary(skel.object(), attached, columns, |rows, _| {
             tables.turn(|key, value| rows.row(Row::new(key.pid, !self.ret)).add(&value))
         })
     }
@@ -265,21 +274,23 @@ impl Way {
             Way::Fexit => {
                 let pairs = PAIRS.iter().zip(functions).flat_map(|((entry, exit), function)| {
                     // Returns first: a call whose entry is seen must not lose its return.
-                    [Probe::new(exit, At::Fexit(function)), Probe::new(entry, At::Fentry(function))]
+                    [
+                        Probe::returns(*exit, Point::Fexit(function)),
+                        Probe::events(*entry, Point::Fentry(function)),
+                    ]
                 });
                 ("fentry and fexit", pairs.collect())
             }
             Way::KprobeMulti => {
-                let multi = |at_return| At::kprobe_multi(functions, at_return);
                 let probes = vec![
-                    Probe::new("on_return_multi", multi(true)),
-                    Probe::new("on_entry_multi", multi(false)),
+                    Probe::returns(programs::ON_RETURN_MULTI, Point::KretprobeMulti(functions)),
+                    Probe::events(programs::ON_ENTRY_MULTI, Point::KprobeMulti(functions)),
                 ];
                 ("kprobe.multi and kretprobe.multi", probes)
             }
             Way::Kprobe => {
-                let pairs = At::KprobePairs { functions, entry: "on_entry" };
-                ("kprobes and kretprobes", vec![Probe::new("on_return", pairs)])
+                let pairs = Point::KprobePairs { functions, entry: programs::ON_ENTRY };
+                ("kprobes and kretprobes", vec![Probe::returns(programs::ON_RETURN, pairs)])
             }
         };
         probes.push(THREAD_END);
@@ -336,12 +347,10 @@ impl Funclatency {
                 return Err(Error::usage("funclatency", "--hook is for functions of the kernel"));
             }
             Target::User(file, offsets, pids) => {
+                let functions = UserFunctions { file, offsets, cookies: &[], pids };
                 let probes = vec![
-                    Probe::new(
-                        "on_user_return",
-                        At::Uretprobes { file, offsets, cookies: &[], pids },
-                    ),
-                    Probe::new("on_user_entry", At::Uprobes { file, offsets, cookies: &[], pids }),
+                    Probe::returns(programs::ON_USER_RETURN, Point::Uretprobes(functions)),
+                    Probe::events(programs::ON_USER_ENTRY, Point::Uprobes(functions)),
                     THREAD_END,
                 ];
                 return Ok(vec![("uprobes and uretprobes", probes)]);

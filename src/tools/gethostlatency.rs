@@ -3,8 +3,10 @@
 mod resolvers;
 
 use super::prelude::*;
+use crate::attach::plan::Role;
 use crate::attach::uprobes::{Uprobe, Way, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
+use crate::bpf::programs::gethostlatency as programs;
 use crate::decode::{self, Record};
 use crate::output::values::Addresses;
 use crate::system::kernel;
@@ -58,50 +60,36 @@ fn result(function: types::function, ret: i32) -> &'static str {
 }
 
 macro_rules! functions {
-    ($($name:literal $number:ident),*) => {
+    ($($name:literal $number:ident $entry:ident $return:ident),*) => {
         const FUNCTIONS: Way = &[
             // Returns first: a call whose entry is seen must not lose its return.
             $(Uprobe {
-                program: concat!("on_", $name, "_return"),
-                shared: Some(("on_call_return", types::function::$number.0 as u64)),
+                program: programs::$return,
+                role: Role::Returns,
+                shared: Some((programs::ON_CALL_RETURN, types::function::$number.0 as u64)),
                 name: $name,
                 when: When::Return,
             },)*
             $(Uprobe {
-                program: concat!("on_", $name),
-                shared: Some(("on_call", types::function::$number.0 as u64)),
+                program: programs::$entry,
+                role: Role::Events,
+                shared: Some((programs::ON_CALL, types::function::$number.0 as u64)),
                 name: $name,
                 when: When::Entry,
             },)*
         ];
-        const LOOKUPS: Hook = Hook {
-            name: "uprobes and uretprobes",
-            probes: &[
-                $(Probe::new(concat!("on_", $name), At::Later),)*
-                $(Probe::new(concat!("on_", $name, "_return"), At::Later),)*
-                Probe::new("on_thread_end", At::Declared),
-            ],
-        };
     };
 }
 
 functions!(
-    "getaddrinfo" GETADDRINFO,
-    "gethostbyname" GETHOSTBYNAME,
-    "gethostbyname2" GETHOSTBYNAME2,
-    "gethostbyname_r" GETHOSTBYNAME_R,
-    "gethostbyname2_r" GETHOSTBYNAME2_R
+    "getaddrinfo" GETADDRINFO ON_GETADDRINFO ON_GETADDRINFO_RETURN,
+    "gethostbyname" GETHOSTBYNAME ON_GETHOSTBYNAME ON_GETHOSTBYNAME_RETURN,
+    "gethostbyname2" GETHOSTBYNAME2 ON_GETHOSTBYNAME2 ON_GETHOSTBYNAME2_RETURN,
+    "gethostbyname_r" GETHOSTBYNAME_R ON_GETHOSTBYNAME_R ON_GETHOSTBYNAME_R_RETURN,
+    "gethostbyname2_r" GETHOSTBYNAME2_R ON_GETHOSTBYNAME2_R ON_GETHOSTBYNAME2_R_RETURN
 );
 
-/// Two links for a file instead of ten.
-const LOOKUPS_BY_COOKIE: Hook = Hook {
-    name: "uprobe.multi",
-    probes: &[
-        Probe::new("on_call", At::Later),
-        Probe::new("on_call_return", At::Later),
-        Probe::new("on_thread_end", At::Declared),
-    ],
-};
+const THREAD_END: &[Probe<'_>] = &[Probe::ends(programs::ON_THREAD_END)];
 
 impl Tool for Gethostlatency {
     type Row = types::event;
@@ -158,19 +146,21 @@ impl Tool for Gethostlatency {
     fn run(self, columns: &[&Col]) -> Result<()> {
         let with_addresses = columns.iter().any(|column| column.key == "addresses");
         let session = Session::start(Self::NAME, &self.options)?;
-        let mut resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
+        let resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
         let mut storage = Storage::new();
-        let (skel, links) = session.attach::<GethostlatencySkelBuilder>(
+        // With uprobe.multi a file has two links and not ten.
+        let multi = kernel::has_uprobe_multi();
+        let name = if multi { "uprobe.multi" } else { "uprobes and uretprobes" };
+        let (skel, attached) = session.attach::<GethostlatencySkelBuilder>(
             &mut storage,
             &Wants::of(columns),
-            &[if kernel::has_uprobe_multi() { &LOOKUPS_BY_COOKIE } else { &LOOKUPS }],
+            Plan::new(&[&Hook { name, probes: THREAD_END }]).and(resolvers),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_addresses = with_addresses.into();
                 }
             },
         )?;
-        resolvers.attach_first(skel.object())?;
-        session.run(skel.object(), (resolvers, links), columns, |_| true)
+        session.run(skel.object(), attached, columns, |_| true)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::bpf::hello::HelloSkelBuilder;
+use crate::bpf::programs::hello::ON_CLONE;
 use crate::run::trace_pipe::Message;
 
 /// Say hello for each new process or thread
@@ -13,8 +14,10 @@ pub(crate) struct Hello {
 
 type Col = Column<Message>;
 
-const CLONES: Hook =
-    Hook { name: "tracepoint task_newtask", probes: &[Probe::new("on_clone", At::Declared)] };
+const CLONES: Hook = Hook {
+    name: "tracepoint task_newtask",
+    probes: &[Probe::events(ON_CLONE, Point::Declared)],
+};
 
 impl Tool for Hello {
     type Row = Message;
@@ -32,12 +35,12 @@ impl Tool for Hello {
     fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?;
         let mut storage = Storage::new();
-        let (skel, links) = session.attach::<HelloSkelBuilder>(
+        let (skel, attached) = session.attach::<HelloSkelBuilder>(
             &mut storage,
             &Wants::default(),
-            &[&CLONES],
+            Plan::new(&[&CLONES]),
             |_| {},
         )?;
-        session.run_trace_pipe(skel.object(), links, columns)
+        session.run_trace_pipe(skel.object(), attached, columns)
     }
 }

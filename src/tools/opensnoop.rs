@@ -5,6 +5,7 @@ use nix::fcntl::OFlag;
 
 use super::prelude::*;
 use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
+use crate::bpf::programs::opensnoop as programs;
 use crate::bpf::shared::types::collect;
 use crate::decode::Record;
 use crate::filter::paths::PathFilter;
@@ -87,10 +88,10 @@ fn flag(name: &str) -> std::result::Result<u32, String> {
 const FEXIT: Hook = Hook {
     name: "fexit do_sys_openat2 and openat2: io_uring's opens are not seen",
     probes: &[
-        Probe::new("on_openat2", At::Fexit(OPENAT2)),
+        Probe::events(programs::ON_OPENAT2, Point::Fexit(OPENAT2)),
         // Where there are 32-bit callers, on x86.
-        Probe::optional("on_openat2_32", At::Fexit("__ia32_sys_openat2")),
-        Probe::new("on_open", At::Fexit("do_sys_openat2")),
+        Probe::events(programs::ON_OPENAT2_32, Point::Fexit("__ia32_sys_openat2")).optional(),
+        Probe::events(programs::ON_OPEN, Point::Fexit("do_sys_openat2")),
     ],
 };
 /// The call may fail before it comes to the function that all go through.
@@ -100,16 +101,16 @@ const OPENAT2: &str =
 const KPROBE_MULTI: Hook = Hook {
     name: "kretprobe.multi do_sys_openat2 and openat2: io_uring's opens are not seen",
     probes: &[
-        Probe::new("on_openat2_multi", At::kprobe_multi(&[OPENAT2], true)),
-        Probe::optional("on_openat2_multi", At::kprobe_multi(&["__ia32_sys_openat2"], true)),
-        Probe::new("on_open_multi", At::kprobe_multi(&["do_sys_openat2"], true)),
+        Probe::events(programs::ON_OPENAT2_MULTI, Point::KretprobeMulti(&[OPENAT2])),
+        Probe::events(programs::ON_OPENAT2_MULTI, Point::KretprobeMulti(&["__ia32_sys_openat2"])).optional(),
+        Probe::events(programs::ON_OPEN_MULTI, Point::KretprobeMulti(&["do_sys_openat2"])),
     ],
 };
 
 /// The end of every system call.
 const SYS_EXIT: Hook = Hook {
     name: "tracepoint sys_exit: io_uring's opens are not seen",
-    probes: &[Probe::new("on_call_exit", At::Declared)],
+    probes: &[Probe::events(programs::ON_CALL_EXIT, Point::Declared)],
 };
 
 impl Tool for Opensnoop {
@@ -167,8 +168,8 @@ impl Tool for Opensnoop {
         let session = Session::start(Self::NAME, &self.options)?;
         let wants = self.paths.wants(columns);
         let mut storage = Storage::new();
-        let (skel, links) =
-            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, hooks, |open| {
+        let (skel, attached) =
+            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, Plan::new(hooks), |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
                     for &flag in &self.flag_filter {
@@ -180,7 +181,7 @@ impl Tool for Opensnoop {
                 }
             })?;
         session
-            .run(skel.object(), links, columns, |record| self.paths.let_through(|| place(record)))
+            .run(skel.object(), attached, columns, |record| self.paths.let_through(|| place(record)))
     }
 }
 

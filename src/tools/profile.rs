@@ -11,8 +11,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::prelude::*;
-use crate::attach::samplers::{Counter, Sampling};
+use crate::attach::samplers::{Counter, Samplers, Sampling};
 use crate::bpf::profile::{ProfileSkelBuilder, types};
+use crate::bpf::programs::profile::ON_SAMPLE;
 use crate::decode::{self, Header, Record, c_str};
 use crate::error::Error;
 use crate::output::{Lines, values};
@@ -192,9 +193,7 @@ fn percent<'a>(part: u64, all: u64) -> Value<'a> {
 
 const MAX_RATE: &str = "/proc/sys/kernel/perf_event_max_sample_rate";
 
-const PROGRAM: &str = "on_sample";
-const SAMPLES_OF_CPUS: Hook =
-    Hook { name: "samples of CPUs", probes: &[Probe::new(PROGRAM, At::Later)] };
+const SAMPLES_OF_CPUS: Hook = Hook { name: "samples of CPUs", probes: &[] };
 
 impl Tool for Profile {
     type Row = Row;
@@ -220,10 +219,18 @@ impl Tool for Profile {
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
         let wants = Wants { at_once: true, ..Wants::default() };
-        let (skel, links) = session.attach::<ProfileSkelBuilder>(
+        // A CPU that has nothing to do has no cycles.
+        let cycles = (!self.include_idle).then_some(Counter::Cycles);
+        let counters = cycles.into_iter().chain([Counter::Clock]).collect();
+        let (program, per_second) = (ON_SAMPLE, self.frequency);
+        let verbose = session.verbose();
+        let sampling = Sampling { tool: Self::NAME, program, per_second, verbose };
+        let samplers = Samplers::new(sampling, counters);
+        let missed_cpus = samplers.missed();
+        let (skel, attached) = session.attach::<ProfileSkelBuilder>(
             &mut storage,
             &wants,
-            &[&SAMPLES_OF_CPUS],
+            Plan::new(&[&SAMPLES_OF_CPUS]).and(samplers),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_kernel = (!self.user_stacks_only).into();
@@ -232,15 +239,7 @@ impl Tool for Profile {
                 }
             },
         )?;
-        // A CPU that has nothing to do has no cycles.
-        let cycles = (!self.include_idle).then_some(Counter::Cycles);
-        let counters = cycles.into_iter().chain([Counter::Clock]).collect::<Vec<_>>();
-        let (program, per_second) = (PROGRAM, self.frequency);
-        let verbose = session.verbose();
-        let sampling = Sampling { tool: Self::NAME, program, per_second, verbose };
-        let samplers = sampling.start(skel.object(), &counters)?;
-        let missed_cpus = samplers.missed();
-        session.run_consumer(skel.object(), (links, samplers), |report| {
+        session.run_consumer(skel.object(), attached, |report| {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
             let none: &[&Col] = &[];

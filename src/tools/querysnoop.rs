@@ -5,7 +5,9 @@ mod servers;
 use std::path::PathBuf;
 
 use super::prelude::*;
+use crate::attach::plan::Role;
 use crate::attach::uprobes::{Uprobe, Way, When};
+use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::decode::{Record, c_str};
 use servers::Servers;
@@ -57,42 +59,40 @@ fn title(text: &[u8]) -> Option<&[u8]> {
 }
 
 macro_rules! uprobes {
-    ($($program:literal $when:ident $name:literal),*) => {
-        &[$(Uprobe { program: $program, shared: None, name: $name, when: When::$when }),*]
+    ($($program:ident $role:ident $when:ident $name:literal),*) => {
+        &[$(Uprobe {
+            program: programs::$program,
+            role: Role::$role,
+            shared: None,
+            name: $name,
+            when: When::$when,
+        }),*]
     };
 }
 
 macro_rules! dispatch {
-    ($program:literal $name:literal) => {
-        uprobes!("on_dispatch_return" Return $name, $program Entry $name)
+    ($program:ident $name:literal) => {
+        uprobes!(ON_DISPATCH_RETURN Returns Return $name, $program Events Entry $name)
     };
 }
 
 /// The functions have C++ names, with the types of their arguments.
 const WAYS: &[Way] = &[
-    uprobes!("on_statement_status" Usdt "postgresql:statement__status"),
-    uprobes!("on_report_activity" Entry "pgstat_report_activity"),
-    uprobes!("on_query_done" Usdt "mysql:query__done", "on_query_start" Usdt "mysql:query__start"),
+    uprobes!(ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status"),
+    uprobes!(ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity"),
+    uprobes!(
+        ON_QUERY_DONE Returns Usdt "mysql:query__done",
+        ON_QUERY_START Events Usdt "mysql:query__start"
+    ),
     // MariaDB 10.6 and later, 10.2 and later, and before; MySQL 5.7 and later.
-    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcjb"),
-    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcjbb"),
-    dispatch!("on_dispatch_packet" "_Z16dispatch_command19enum_server_commandP3THDPcj"),
-    dispatch!("on_dispatch_data" "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"),
+    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjb"),
+    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjbb"),
+    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcj"),
+    dispatch!(ON_DISPATCH_DATA "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"),
 ];
 
-const QUERIES: Hook = Hook {
-    name: "USDT and uprobes",
-    probes: &[
-        Probe::new("on_statement_status", At::Later),
-        Probe::new("on_report_activity", At::Later),
-        Probe::new("on_query_start", At::Later),
-        Probe::new("on_query_done", At::Later),
-        Probe::new("on_dispatch_packet", At::Later),
-        Probe::new("on_dispatch_data", At::Later),
-        Probe::new("on_dispatch_return", At::Later),
-        Probe::new("on_thread_end", At::Declared),
-    ],
-};
+const QUERIES: Hook =
+    Hook { name: "USDT and uprobes", probes: &[Probe::ends(programs::ON_THREAD_END)] };
 
 impl Tool for Querysnoop {
     type Row = types::event;
@@ -158,17 +158,16 @@ impl Tool for Querysnoop {
 
     fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?;
-        let mut servers = Servers::new(self.server, WAYS, session.verbose())?;
+        let servers = Servers::new(self.server, WAYS, session.verbose())?;
         let mut storage = Storage::new();
         let wants = Wants::of(columns);
-        let (skel, links) =
-            session.attach::<QuerysnoopSkelBuilder>(&mut storage, &wants, &[&QUERIES], |open| {
+        let (skel, attached) =
+            session.attach::<QuerysnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&QUERIES]).and(servers), |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.slower_ns = self.slower;
                 }
             })?;
-        servers.attach_first(skel.object())?;
-        session.run(skel.object(), (servers, links), columns, |_| true)
+        session.run(skel.object(), attached, columns, |_| true)
     }
 }
 

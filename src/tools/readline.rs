@@ -5,7 +5,9 @@ mod shells;
 use std::path::PathBuf;
 
 use super::prelude::*;
+use crate::attach::plan::Role;
 use crate::attach::uprobes::{Uprobe, Way, When};
+use crate::bpf::programs::readline::ON_READLINE;
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
 use shells::{Shells, Which};
 
@@ -27,9 +29,15 @@ pub(crate) struct Readline {
 
 type Col = Column<types::event>;
 
-const LINES: Hook = Hook { name: "uretprobes", probes: &[Probe::new("on_readline", At::Later)] };
+const LINES: Hook = Hook { name: "uretprobes", probes: &[] };
 const FUNCTIONS: Way =
-    &[Uprobe { program: "on_readline", shared: None, name: "readline", when: When::Return }];
+    &[Uprobe {
+    program: ON_READLINE,
+    role: Role::Events,
+    shared: None,
+    name: "readline",
+    when: When::Return,
+}];
 
 impl Tool for Readline {
     type Row = types::event;
@@ -67,15 +75,14 @@ impl Tool for Readline {
             (None, true) => Which::AllPrograms,
             (None, false) => Which::AllShells,
         };
-        let mut shells = Shells::new(which, &[FUNCTIONS], session.verbose())?;
+        let shells = Shells::new(which, &[FUNCTIONS], session.verbose())?;
         let mut storage = Storage::new();
-        let (skel, links) = session.attach::<ReadlineSkelBuilder>(
+        let (skel, attached) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,
             &Wants::of(columns),
-            &[&LINES],
+            Plan::new(&[&LINES]).and(shells),
             |_| {},
         )?;
-        shells.attach_first(skel.object())?;
-        session.run(skel.object(), (shells, links), columns, |_| true)
+        session.run(skel.object(), attached, columns, |_| true)
     }
 }

@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
 use super::prelude::*;
-use crate::attach::hooks::{self, At, Hook, Probe};
+use crate::bpf::object;
+use crate::bpf::programs::syscount as programs;
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::Context as _;
@@ -150,10 +151,10 @@ type Col = Column<Row>;
 const CALLS_UNKNOWN: u64 = types::calls::CALLS_UNKNOWN.0 as u64;
 
 /// Every system call's end sees all of them, 32-bit calls too.
-const EXIT: Probe = Probe::new("on_exit", At::Declared);
-const ENTER: Probe = Probe::new("on_enter", At::Declared);
-const THREAD_END: Probe = Probe::new("on_thread_end", At::Declared);
-const THREAD_EXEC: Probe = Probe::new("on_thread_exec", At::Declared);
+const EXIT: Probe = Probe::events(programs::ON_EXIT, Point::Declared);
+const ENTER: Probe = Probe::events(programs::ON_ENTER, Point::Declared);
+const THREAD_END: Probe = Probe::ends(programs::ON_THREAD_END);
+const THREAD_EXEC: Probe = Probe::events(programs::ON_THREAD_EXEC, Point::Declared);
 const CALLS: Hook = Hook { name: "tracepoint sys_exit", probes: &[EXIT] };
 const CALLS_AND_TIMES: Hook = Hook {
     name: "tracepoint sys_enter and sys_exit",
@@ -254,8 +255,8 @@ impl Tool for Syscount {
         let wants = Wants { without, ..Wants::default() };
         let mut storage = Storage::new();
         let hook = if self.latency { CALLS_AND_TIMES } else { CALLS };
-        let (skel, links) =
-            session.attach::<SyscountSkelBuilder>(&mut storage, &wants, &[&hook], |open| {
+        let (skel, attached) =
+            session.attach::<SyscountSkelBuilder>(&mut storage, &wants, Plan::new(&[&hook]), |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
                     constants.with_latency = self.latency.into();
@@ -268,7 +269,7 @@ impl Tool for Syscount {
         } else {
             Source::Tables(Calls::of(skel.object(), "call_table")?)
         };
-        session.run_summary(skel.object(), links, columns, |rows, length| {
+        session.run_summary(skel.object(), attached, columns, |rows, length| {
             rows.cut_to(self.top.map_or(usize::MAX, NonZeroUsize::get));
             source.read(rows, &Row { by, by_time: self.latency, length, ..Row::default() })
         })
@@ -302,7 +303,7 @@ struct Counts<'o> {
 
 impl<'o> Counts<'o> {
     fn of(object: &'o Object) -> Result<Self> {
-        let map = hooks::map(object, "calls")?;
+        let map = object::map(object, "calls")?;
         let before = vec![(0, 0); map.max_entries() as usize];
         Ok(Self { map, before })
     }

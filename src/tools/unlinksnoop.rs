@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use super::prelude::*;
 use crate::bpf::shared::types::collect;
+use crate::bpf::programs::unlinksnoop as programs;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::Record;
 use crate::filter::paths::PathFilter;
@@ -56,33 +57,33 @@ macro_rules! ways {
             fexit: Hook {
                 name: concat!("fentry and fexit ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_unlink_fexit", At::Fexit($unlink)),
-                    Probe::new("on_rmdir_fexit", At::Fexit($rmdir)),
-                    Probe::new("on_unlink_fentry", At::Fentry($unlink)),
-                    Probe::new("on_rmdir_fentry", At::Fentry($rmdir)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_UNLINK_FEXIT, Point::Fexit($unlink)),
+                    Probe::returns(programs::ON_RMDIR_FEXIT, Point::Fexit($rmdir)),
+                    Probe::events(programs::ON_UNLINK_FENTRY, Point::Fentry($unlink)),
+                    Probe::events(programs::ON_RMDIR_FENTRY, Point::Fentry($rmdir)),
                 ],
             },
             fexit_with_renames: Hook {
                 name: concat!("fentry and fexit ", $unlink, ", ", $rmdir, " and ", $rename),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_unlink_fexit", At::Fexit($unlink)),
-                    Probe::new("on_rmdir_fexit", At::Fexit($rmdir)),
-                    Probe::new("on_rename_fexit", At::Fexit($rename)),
-                    Probe::new("on_unlink_fentry", At::Fentry($unlink)),
-                    Probe::new("on_rmdir_fentry", At::Fentry($rmdir)),
-                    Probe::new("on_vfs_rename_fentry", At::Fentry("vfs_rename")),
-                    Probe::new("on_rename_fentry", At::Fentry($rename)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_UNLINK_FEXIT, Point::Fexit($unlink)),
+                    Probe::returns(programs::ON_RMDIR_FEXIT, Point::Fexit($rmdir)),
+                    Probe::returns(programs::ON_RENAME_FEXIT, Point::Fexit($rename)),
+                    Probe::events(programs::ON_UNLINK_FENTRY, Point::Fentry($unlink)),
+                    Probe::events(programs::ON_RMDIR_FENTRY, Point::Fentry($rmdir)),
+                    Probe::events(programs::ON_VFS_RENAME_FENTRY, Point::Fentry("vfs_rename")),
+                    Probe::events(programs::ON_RENAME_FENTRY, Point::Fentry($rename)),
                 ],
             },
             kprobe_multi: Hook {
                 name: concat!("kprobe.multi and kretprobe.multi ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", At::kprobe_multi(&[$unlink, $rmdir], true)),
-                    Probe::new("on_unlink_entry", At::kprobe_multi(&[$unlink], false)),
-                    Probe::new("on_rmdir_entry", At::kprobe_multi(&[$rmdir], false)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_RETURN, Point::KretprobeMulti(&[$unlink, $rmdir])),
+                    Probe::events(programs::ON_UNLINK_ENTRY, Point::KprobeMulti(&[$unlink])),
+                    Probe::events(programs::ON_RMDIR_ENTRY, Point::KprobeMulti(&[$rmdir])),
                 ],
             },
             kprobe_multi_with_renames: Hook {
@@ -95,36 +96,36 @@ macro_rules! ways {
                     $rename
                 ),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", At::kprobe_multi(&[$unlink, $rmdir], true)),
-                    Probe::new("on_rename_return", At::kprobe_multi(&[$rename], true)),
-                    Probe::new("on_unlink_entry", At::kprobe_multi(&[$unlink], false)),
-                    Probe::new("on_rmdir_entry", At::kprobe_multi(&[$rmdir], false)),
-                    Probe::new("on_vfs_rename", At::kprobe_multi(&["vfs_rename"], false)),
-                    Probe::new("on_rename_entry", At::kprobe_multi(&[$rename], false)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_RETURN, Point::KretprobeMulti(&[$unlink, $rmdir])),
+                    Probe::returns(programs::ON_RENAME_RETURN, Point::KretprobeMulti(&[$rename])),
+                    Probe::events(programs::ON_UNLINK_ENTRY, Point::KprobeMulti(&[$unlink])),
+                    Probe::events(programs::ON_RMDIR_ENTRY, Point::KprobeMulti(&[$rmdir])),
+                    Probe::events(programs::ON_VFS_RENAME, Point::KprobeMulti(&["vfs_rename"])),
+                    Probe::events(programs::ON_RENAME_ENTRY, Point::KprobeMulti(&[$rename])),
                 ],
             },
             kprobe: Hook {
                 name: concat!("kprobes ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", At::Kretprobe($unlink)),
-                    Probe::new("on_return", At::Kretprobe($rmdir)),
-                    Probe::new("on_unlink_entry", At::Kprobe($unlink)),
-                    Probe::new("on_rmdir_entry", At::Kprobe($rmdir)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_RETURN, Point::Kretprobe($unlink)),
+                    Probe::returns(programs::ON_RETURN, Point::Kretprobe($rmdir)),
+                    Probe::events(programs::ON_UNLINK_ENTRY, Point::Kprobe($unlink)),
+                    Probe::events(programs::ON_RMDIR_ENTRY, Point::Kprobe($rmdir)),
                 ],
             },
             kprobe_with_renames: Hook {
                 name: concat!("kprobes ", $unlink, ", ", $rmdir, " and ", $rename),
                 probes: &[
-                    Probe::new("on_thread_end", At::Declared),
-                    Probe::new("on_return", At::Kretprobe($unlink)),
-                    Probe::new("on_return", At::Kretprobe($rmdir)),
-                    Probe::new("on_rename_return", At::Kretprobe($rename)),
-                    Probe::new("on_unlink_entry", At::Kprobe($unlink)),
-                    Probe::new("on_rmdir_entry", At::Kprobe($rmdir)),
-                    Probe::new("on_vfs_rename", At::Kprobe("vfs_rename")),
-                    Probe::new("on_rename_entry", At::Kprobe($rename)),
+                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::returns(programs::ON_RETURN, Point::Kretprobe($unlink)),
+                    Probe::returns(programs::ON_RETURN, Point::Kretprobe($rmdir)),
+                    Probe::returns(programs::ON_RENAME_RETURN, Point::Kretprobe($rename)),
+                    Probe::events(programs::ON_UNLINK_ENTRY, Point::Kprobe($unlink)),
+                    Probe::events(programs::ON_RMDIR_ENTRY, Point::Kprobe($rmdir)),
+                    Probe::events(programs::ON_VFS_RENAME, Point::Kprobe("vfs_rename")),
+                    Probe::events(programs::ON_RENAME_ENTRY, Point::Kprobe($rename)),
                 ],
             },
         }
@@ -146,7 +147,7 @@ const NEW: &Ways = &ways!("filename_unlinkat", "filename_rmdir", "filename_renam
 
 const SYS_EXIT: &Hook<'_> = &Hook {
     name: "tracepoint sys_exit: io_uring's deletes are not seen",
-    probes: &[Probe::new("on_call_exit", At::Declared)],
+    probes: &[Probe::events(programs::ON_CALL_EXIT, Point::Declared)],
 };
 
 impl Tool for Unlinksnoop {
@@ -202,15 +203,15 @@ impl Tool for Unlinksnoop {
         let wants = self.paths.wants(columns);
         let mut storage = Storage::new();
         let attached =
-            session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, &hooks, |open| {
+            session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, Plan::new(&hooks), |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
                     constants.with_renames = self.renames.into();
                 }
             });
-        let (skel, links) = attached?;
+        let (skel, attached) = attached?;
         session
-            .run(skel.object(), links, columns, |record| self.paths.let_through(|| names(record).0))
+            .run(skel.object(), attached, columns, |record| self.paths.let_through(|| names(record).0))
     }
 }
 

@@ -1,24 +1,22 @@
 //! xdpfilter: what an interface receives, and what of it is dropped.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use libbpf_rs::libbpf_sys::{XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use libbpf_rs::{MapCore as _, MapFlags, Object};
-use nix::errno::Errno;
 use nix::libc;
-use nix::net::if_::{if_nameindex, if_nametoindex};
 
 use super::prelude::*;
-use crate::attach::hooks::{self, Attached};
+use crate::attach::interface::{Interface, XdpMode};
+use crate::attach::plan::{Attachment, Role};
+use crate::bpf::object;
+use crate::bpf::programs::Program;
+use crate::bpf::programs::xdpfilter::ON_PACKET;
 use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
 use crate::decode::{self, Header, Record};
-use crate::error::{Context as _, Error};
-use crate::escape;
-use crate::output::messages::say;
+use crate::error::Context as _;
 use crate::run::options::{self, RunOptions};
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
@@ -239,7 +237,7 @@ fn address<'a>(record: &Record<'a, Row>, by: By) -> Value<'a> {
     }
 }
 
-const PACKETS: Hook = Hook { name: "XDP", probes: &[Probe::new("on_packet", At::Later)] };
+const PACKETS: Hook = Hook { name: "XDP", probes: &[] };
 
 impl Tool for Xdpfilter {
     type Row = Row;
@@ -277,22 +275,21 @@ impl Tool for Xdpfilter {
 
     fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval)?;
-        let interface = index_of(&self.interface)?;
+        let interface = Interface::named(&self.interface, Self::NAME, session.verbose())?;
+        let filter = Filter { tool: &self, interface };
         let mut storage = Storage::new();
-        let (skel, links) = session.attach::<XdpfilterSkelBuilder>(
+        let (skel, attached) = session.attach::<XdpfilterSkelBuilder>(
             &mut storage,
             &Wants::default(),
-            &[&PACKETS],
+            Plan::new(&[&PACKETS]).and(filter),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     self.configure(constants);
                 }
             },
         )?;
-        self.fill(skel.object())?;
-        let attached = self.attach(&session, skel.object(), interface)?;
         let mut tables = Packets::of(skel.object(), "packet_table")?;
-        session.run_summary(skel.object(), (links, attached), columns, |rows, _| {
+        session.run_summary(skel.object(), attached, columns, |rows, _| {
             tables.turn(|key, value| rows.row(Row::new(&key, self.by)).add(&value))
         })
     }
@@ -300,20 +297,25 @@ impl Tool for Xdpfilter {
 
 type Packets<'o> = Tables<'o, types::packet_key, types::packet_value>;
 
-/// Attached to an interface as long as it lives.
-struct Attachment {
-    _link: OwnedFd,
-    index: u32,
-    name: String,
+/// The rules, and the interface that they are for.
+struct Filter<'a> {
+    tool: &'a Xdpfilter,
+    interface: Interface,
 }
 
-impl Attached for Attachment {
+impl Attachment for Filter<'_> {
+    fn programs(&self) -> Vec<(Program, Role)> {
+        vec![(ON_PACKET, Role::Events)]
+    }
+
+    /// With its rules, from the first packet on.
+    fn attach(&mut self, object: &Object) -> Result<()> {
+        self.tool.fill(object)?;
+        self.interface.attach_xdp(object, ON_PACKET, self.tool.modes())
+    }
+
     fn refresh(&mut self, _: &Object) -> Result<()> {
-        // Its name may be another one now.
-        let interfaces = if_nameindex().doing("looking for the interface")?;
-        let is_there = interfaces.iter().any(|interface| interface.index() == self.index);
-        let gone = || Error::new("xdpfilter", format!("the interface {} is gone", self.name));
-        if is_there { Ok(()) } else { Err(gone()) }
+        self.interface.check()
     }
 }
 
@@ -346,7 +348,7 @@ impl Xdpfilter {
     /// Fills the maps of what is dropped.
     fn fill(&self, object: &Object) -> Result<()> {
         let update = |map: &str, key: &[u8]| {
-            hooks::map(object, map)?.update(key, &[1], MapFlags::ANY).doing("filling the rules")
+            object::map(object, map)?.update(key, &[1], MapFlags::ANY).doing("filling the rules")
         };
         for rule in &self.drop {
             match *rule {
@@ -367,43 +369,13 @@ impl Xdpfilter {
         Ok(())
     }
 
-    /// Attaches in the first mode that works, and says which.
-    fn attach(&self, session: &Session<'_>, object: &Object, interface: u32) -> Result<Attachment> {
-        let modes: &[(&str, u32)] = match self.mode {
-            Mode::Auto => &[("native", XDP_FLAGS_DRV_MODE), ("generic", XDP_FLAGS_SKB_MODE)],
-            Mode::Native => &[("native", XDP_FLAGS_DRV_MODE)],
-            Mode::Generic => &[("generic", XDP_FLAGS_SKB_MODE)],
-        };
-        let program = hooks::program(object, "on_packet")?;
-        let mut failure = None;
-        for (mode, flags) in modes {
-            match sys::attach_xdp(program.as_fd(), interface, *flags) {
-                Ok(attached) => {
-                    let name = escape::text(self.interface.as_bytes());
-                    say(format_args!("{}: {name}: {mode} mode", Self::NAME));
-                    let name = self.interface.clone();
-                    return Ok(Attachment { _link: attached, index: interface, name });
-                }
-                Err(error) => {
-                    session.note(format!("hook refused: {mode} mode: {error}"));
-                    failure = Some(error);
-                }
-            }
+    /// The first of these that works.
+    fn modes(&self) -> &'static [XdpMode] {
+        match self.mode {
+            Mode::Auto => &[XdpMode::Native, XdpMode::Generic],
+            Mode::Native => &[XdpMode::Native],
+            Mode::Generic => &[XdpMode::Generic],
         }
-        let busy = |error: &std::io::Error| {
-            let errno = error.raw_os_error().map(Errno::from_raw);
-            matches!(errno, Some(Errno::EBUSY | Errno::EEXIST))
-        };
-        let failure = failure.unwrap_or_else(|| Errno::EINVAL.into());
-        let is_busy = busy(&failure);
-        let error = Error::new(format!("attaching to {}", self.interface), failure);
-        Err(match is_busy {
-            true => error.hint(format!(
-                "another XDP program is there already: ip link show {}",
-                self.interface
-            )),
-            false => error.hint("-v shows what the kernel said of each mode"),
-        })
     }
 }
 
@@ -452,16 +424,6 @@ fn protocol(key: &types::packet_key) -> String {
         types::echo::ECHO_ANSWERS => name + "-echo-reply",
         _ => name,
     }
-}
-
-fn index_of(interface: &str) -> Result<u32> {
-    if let Ok(index) = if_nametoindex(interface) {
-        return Ok(index);
-    }
-    let all = if_nameindex().doing("listing network interfaces")?;
-    let names = all.iter().map(|one| one.name().to_string_lossy()).collect::<Vec<_>>();
-    Err(Error::new("xdpfilter", format!("there is no interface {interface}"))
-        .hint(format!("there are {}", names.join(", "))))
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::attach::hooks::Attached;
 use crate::attach::libraries;
+use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, mapped_libraries};
+use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 
 /// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
@@ -22,11 +23,17 @@ impl Resolvers {
     pub(crate) fn new(ways: &'static [Way], verbose: bool) -> Self {
         Self(Files::new("gethostlatency", ways, Some(LIBRARIES[0]), verbose))
     }
+}
+
+impl Attachment for Resolvers {
+    fn programs(&self) -> Vec<(Program, Role)> {
+        self.0.programs()
+    }
 
     /// # Errors
     ///
     /// When there is no C library at all.
-    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+    fn attach(&mut self, object: &Object) -> Result<()> {
         self.0.watch(&LIBRARIES);
         let mut failure = None;
         for file in installed() {
@@ -39,9 +46,7 @@ impl Resolvers {
             None => Err(Error::new("gethostlatency", "there is no C library in the usual places")),
         }
     }
-}
 
-impl Attached for Resolvers {
     fn refresh(&mut self, object: &Object) -> Result<()> {
         self.0.attach_to_processes(object, |pid, _| mapped_libraries(pid, &LIBRARIES));
         for file in installed() {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::attach::hooks::Attached;
+use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, executable};
+use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::say;
 
@@ -37,13 +38,19 @@ impl Servers {
         }
         Ok(Self { one, files })
     }
+}
+
+impl Attachment for Servers {
+    fn programs(&self) -> Vec<(Program, Role)> {
+        self.files.programs()
+    }
 
     /// Attaches to the servers that run; others may come.
     ///
     /// # Errors
     ///
     /// When the one program that is named cannot be attached to.
-    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+    fn attach(&mut self, object: &Object) -> Result<()> {
         if let Some(path) = &self.one {
             return self.files.attach(object, path);
         }
@@ -53,9 +60,7 @@ impl Servers {
         }
         Ok(())
     }
-}
 
-impl Attached for Servers {
     fn refresh(&mut self, object: &Object) -> Result<()> {
         if self.one.is_some() {
             return Ok(());

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
-use crate::attach::hooks::Attached;
 use crate::attach::libraries;
+use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, executable, mapped_libraries};
+use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 
 const LIBRARY: &str = "libreadline.so";
@@ -42,12 +43,31 @@ impl Shells {
         Ok(Self { which, files })
     }
 
+    /// What a shell that starts later would run here.
+    fn installed(&self) -> Vec<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let usual = ["/bin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
+        let dirs = usual.into_iter().chain(std::env::split_paths(&path));
+        let mut files = dirs.map(|dir| dir.join("bash")).collect::<Vec<_>>();
+        if matches!(self.which, Which::AllPrograms) {
+            files.extend(libraries::installed(LIBRARY));
+        }
+        files.retain(|file| file.is_file());
+        files
+    }
+}
+
+impl Attachment for Shells {
+    fn programs(&self) -> Vec<(Program, Role)> {
+        self.files.programs()
+    }
+
     /// Attaches to what there is: the files that new shells will run, and those that run.
     ///
     /// # Errors
     ///
     /// When there is nothing at all.
-    pub(crate) fn attach_first(&mut self, object: &Object) -> Result<()> {
+    fn attach(&mut self, object: &Object) -> Result<()> {
         if let Which::One(path) = &self.which {
             return self.files.attach(object, path);
         }
@@ -68,21 +88,6 @@ impl Shells {
         }
     }
 
-    /// What a shell that starts later would run here.
-    fn installed(&self) -> Vec<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let usual = ["/bin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from);
-        let dirs = usual.into_iter().chain(std::env::split_paths(&path));
-        let mut files = dirs.map(|dir| dir.join("bash")).collect::<Vec<_>>();
-        if matches!(self.which, Which::AllPrograms) {
-            files.extend(libraries::installed(LIBRARY));
-        }
-        files.retain(|file| file.is_file());
-        files
-    }
-}
-
-impl Attached for Shells {
     fn refresh(&mut self, object: &Object) -> Result<()> {
         if matches!(self.which, Which::One(_)) {
             return Ok(());
