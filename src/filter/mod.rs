@@ -2,3 +2,4 @@
 
 pub(crate) mod cgroups;
 pub(crate) mod paths;
+pub(crate) mod tasks;

@@ -8,9 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use glob::{Pattern, PatternError};
 
 use crate::bpf::shared::types::collect;
-use crate::output::Column;
 use crate::output::values::Place;
-use crate::run::session::Wants;
 
 /// The options of tools that show paths.
 #[derive(Args, Debug)]
@@ -26,13 +24,9 @@ pub(crate) struct PathFilter {
 }
 
 impl PathFilter {
-    /// What the columns want of the kernel side, and these options.
-    pub(crate) fn wants<E>(&self, columns: &[&Column<E>]) -> Wants {
-        let mut wants = Wants { prefix: self.prefix(), ..Wants::of(columns) };
-        if self.has_patterns() {
-            wants.collect |= collect::COLLECT_BASE.0 | collect::COLLECT_ROOT.0;
-        }
-        wants
+    /// What the kernel side has to collect for them: bits of `enum collect`.
+    pub(crate) fn collect(&self) -> u32 {
+        if self.has_patterns() { collect::COLLECT_BASE.0 | collect::COLLECT_ROOT.0 } else { 0 }
     }
 
     /// Is the path of an event wanted? It is put together only if that matters. One that is not
@@ -54,7 +48,7 @@ impl PathFilter {
 
     /// What every wanted path begins with, as far as there is such a thing: one --path up to its
     /// first wildcard.
-    fn prefix(&self) -> Vec<u8> {
+    pub(crate) fn prefix(&self) -> Vec<u8> {
         match &self.path[..] {
             [one] => bytes(one.as_str().split(['*', '?', '[']).next().unwrap_or_default()),
             _ => Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use libbpf_rs::Object;
+use libbpf_rs::{Object, OpenMapMut};
 
 use crate::bpf::shared::types::count_key;
 use crate::decode::c_str;
@@ -15,7 +15,17 @@ use crate::run::summary::{Sum, Summary};
 use crate::run::tables::Tables;
 
 /// The tables of count.bpf.h.
-pub(crate) const COUNT_TABLE: &str = "count_table";
+const COUNT_TABLE: &str = "count_table";
+
+/// Leaves its maps out where nothing `is_counted`. A start is faster then: the kernel waits until one is
+/// in the other.
+pub(crate) fn prepare(
+    name: &str,
+    map: &mut OpenMapMut<'_>,
+    is_counted: bool,
+) -> libbpf_rs::Result<()> {
+    if is_counted || !name.starts_with(COUNT_TABLE) { Ok(()) } else { map.set_autocreate(false) }
+}
 
 /// One line of a report.
 #[derive(Debug)]

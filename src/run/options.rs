@@ -2,15 +2,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use nix::unistd::User;
 
 use crate::bpf::shared::types::count_by;
 use crate::error::Result;
+use crate::filter::tasks::FilterOptions;
 use crate::output::Column;
 use crate::output::fields;
 
@@ -24,45 +22,6 @@ pub(crate) struct CommonOptions {
     #[command(flatten)]
     pub(crate) run: RunOptions,
 }
-
-/// Whose events.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Options of all tools")]
-pub(crate) struct FilterOptions {
-    /// Only these processes; may be repeated
-    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
-    pub(crate) pid: Vec<NonZeroU32>,
-
-    /// Only this user, by name or number; may be repeated
-    #[arg(short, long, value_name = "USER", value_parser = uid, value_delimiter = ',')]
-    pub(crate) user: Vec<u32>,
-
-    /// Only processes and threads whose name (COMM) contains NAME
-    #[arg(short, long, value_parser = comm)]
-    pub(crate) name: Option<OsString>,
-
-    /// With -p: their descendants too
-    #[arg(long, requires = "pid", conflicts_with = "command")]
-    pub(crate) follow: bool,
-
-    /// Only what is in this cgroup (v2) or below it; may be repeated
-    #[arg(long, value_name = "PATH")]
-    pub(crate) cgroup: Vec<PathBuf>,
-
-    /// Only what is in this container, by its id or the beginning of it; may be repeated
-    #[arg(long, value_name = "ID")]
-    pub(crate) container: Vec<String>,
-}
-
-/// Everybody's.
-pub(crate) static EVERYBODY: FilterOptions = FilterOptions {
-    pid: Vec::new(),
-    user: Vec::new(),
-    name: None,
-    follow: false,
-    cgroup: Vec::new(),
-    container: Vec::new(),
-};
 
 /// How rows are shown.
 #[derive(Args, Debug)]
@@ -200,32 +159,6 @@ impl From<CountBy> for count_by {
     }
 }
 
-fn uid(text: &str) -> std::result::Result<u32, String> {
-    if let Ok(number) = text.parse() {
-        return Ok(number);
-    }
-    match User::from_name(text) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err("there is no such user".into()),
-        Err(error) => Err(format!("looking the user up: {error}")),
-    }
-}
-
-/// The kernel keeps 15 bytes of a name: longer ones would never match.
-fn comm(text: &str) -> std::result::Result<OsString, String> {
-    match text.len() {
-        0 => Err("a name is needed".into()),
-        1..=15 => Ok(text.into()),
-        _ => {
-            let kept = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 15);
-            Err(format!(
-                "the kernel keeps 15 bytes of a name: use {:?}",
-                kept.map(|(_, c)| c).collect::<String>()
-            ))
-        }
-    }
-}
-
 pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
     match Duration::try_from_secs_f64(number) {
@@ -268,20 +201,5 @@ mod tests {
         for text in ["", "0", "-1", "nan", "inf", "1e99", "soon"] {
             assert!(seconds(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn reads_users() {
-        assert_eq!(uid("0"), Ok(0));
-        assert_eq!(uid("root"), Ok(0));
-        assert!(uid("no-such-user").is_err());
-    }
-
-    #[test]
-    fn refuses_names_that_cannot_match() {
-        assert!(comm("fifteen-bytes-x").is_ok());
-        let error = comm("sixteen-bytes-xy").unwrap_err();
-        assert!(error.contains("\"sixteen-bytes-x\""), "{error}");
-        assert!(comm("").is_err());
     }
 }

@@ -2,62 +2,35 @@
 
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{
-    MapCore as _, MapFlags, Object, OpenMapMut, OpenObject, PrintLevel, ProgramAttachType,
-    ProgramInput as Input,
-};
-use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use libbpf_rs::{Object, OpenMapMut, OpenObject, PrintLevel, ProgramAttachType};
 
-use crate::attach::links::Links;
 use crate::attach::plan::{self, Attached, Hook, Plan, Role};
-use crate::attach::points::Point;
 use crate::attach::tracepoints;
-use crate::bpf::object;
 use crate::bpf::programs::{Program, common};
-use crate::bpf::shared::types::{count_by, follow, limit, settings};
+use crate::bpf::shared::types::{count_by, settings};
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::escape;
-use crate::filter::cgroups;
+use crate::filter::paths::PathFilter;
+use crate::filter::tasks::TaskFilter;
 use crate::output::messages::say;
 use crate::output::{Column, Lines};
-use crate::run::counts::{self, COUNT_TABLE};
+use crate::run::counts;
 use crate::run::ending::Ending;
 use crate::run::lifecycle::{self, Counted};
-use crate::run::options::{
-    CommonOptions, CountBy, EVERYBODY, EventOptions, FilterOptions, IntervalOptions, RunOptions,
-};
+use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
 use crate::run::privileges::{self, Need, Rights};
 use crate::run::report::Report;
-use crate::run::stream::{Consumer, Reader, Ring, Rows};
+use crate::run::stream::{self, Consumer, LEAST_BUFFER, Reader, Ring, Rows};
 use crate::run::trace_pipe::{self, Message, Messages};
 use crate::system::kernel;
 use crate::system::kernel_types;
-use crate::system::processes;
 use crate::system::sys;
 
-/// Slots of scratch memory a CPU has.
-const SCRATCH_SLOTS: u32 = limit::SCRATCH_SLOTS.0;
-/// Cgroups that can be wanted.
-const CGROUPS_MAX: usize = limit::CGROUPS_MAX.0 as usize;
-/// The least `max_tail`, for which the programs' own `TAIL_MAX` has room: `PATH_MAX`.
-pub(crate) const LEAST_TAIL: u32 = 4096;
-/// Processes that can be followed at a time: as many as a kernel has by default.
-const FOLLOWED_MAX: u32 = 32768;
-
-/// Programs that every tool has: filter.bpf.h. A process that is not followed is lost.
-const FOLLOWERS: [(Program, Role); 3] = [
-    (common::FOLLOW_FORK, Role::Events),
-    (common::FOLLOW_EXEC, Role::Events),
-    (common::FOLLOW_EXIT, Role::Ends),
-];
 /// The most ways that a tool has to see its events.
 const WAYS_MAX: usize = 8;
 
@@ -78,7 +51,7 @@ pub(crate) type Loaded<'o, B> = <<B as SkelBuilder<'o>>::Output as OpenSkel<'o>>
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     tool: &'static str,
-    filter: &'a FilterOptions,
+    filter: TaskFilter<'a>,
     options: &'a RunOptions,
     /// Count events instead of showing them.
     count: Option<CountBy>,
@@ -86,7 +59,6 @@ pub(crate) struct Session<'a> {
     interval: Option<Duration>,
     /// Bytes of the ring.
     buffer: u32,
-    cgroups: Vec<cgroups::Wanted>,
     /// What `--count` tells apart.
     kinds: &'static [&'static str],
     rights: &'static Rights,
@@ -112,6 +84,11 @@ impl Wants {
     pub(crate) fn of<E>(columns: &[&Column<E>]) -> Self {
         let collect = columns.iter().fold(0, |bits, column| bits | column.collect);
         Self { collect, ..Self::default() }
+    }
+
+    /// And those of `--path` and `--not-path`.
+    pub(crate) fn and(self, paths: &PathFilter) -> Self {
+        Self { collect: self.collect | paths.collect(), prefix: paths.prefix(), ..self }
     }
 }
 
@@ -149,31 +126,17 @@ impl<'a> Session<'a> {
         options: &'a RunOptions,
         interval: Duration,
     ) -> Result<Self> {
-        Ok(Self { interval: Some(interval), ..Self::new(tool, &EVERYBODY, options)? })
+        Ok(Self { interval: Some(interval), ..Self::new(tool, options)? })
     }
 
     fn of_processes(tool: &'static str, options: &'a CommonOptions) -> Result<Self> {
         let CommonOptions { filter, run } = options;
-        let session = Self::new(tool, filter, run)?;
-        for pid in &filter.pid {
-            let number = i32::try_from(pid.get()).unwrap_or(i32::MAX);
-            if kill(Pid::from_raw(number), None) == Err(Errno::ESRCH) {
-                return Err(Error::new(tool, format!("there is no process {pid}")));
-            }
-            if let Some(process) = processes::of_thread(*pid) {
-                return Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
-                    .hint(format!("-p {process} -n NAME chooses threads by name")));
-            }
-        }
-        let cgroups = cgroups::wanted(&filter.cgroup, &filter.container)?;
-        if cgroups.len() > CGROUPS_MAX {
-            let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
-            return Err(Error::usage(tool, cause));
-        }
-        Ok(Self { cgroups, ..session })
+        let session = Self::new(tool, run)?;
+        let filter = TaskFilter::new(tool, filter, !run.command.is_empty())?;
+        Ok(Self { filter, ..session })
     }
 
-    fn new(tool: &'static str, filter: &'a FilterOptions, options: &'a RunOptions) -> Result<Self> {
+    fn new(tool: &'static str, options: &'a RunOptions) -> Result<Self> {
         let rights = privileges::check(tool, tool)?;
         let speak = |_: PrintLevel, text: String| {
             // It quotes what is in files.
@@ -182,8 +145,8 @@ impl<'a> Session<'a> {
             }
         };
         libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
-        let (count, interval, buffer, cgroups) = (None, None, 0, Vec::new());
-        Ok(Self { tool, filter, options, count, interval, buffer, cgroups, kinds: &[], rights })
+        let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
+        Ok(Self { tool, filter, options, count, interval, buffer, kinds: &[], rights })
     }
 
     /// The same, with a ring of this size.
@@ -236,8 +199,9 @@ impl<'a> Session<'a> {
         Loaded<'o, B>: Skel<'o>,
     {
         if !Path::new("/sys/kernel").exists() {
-            return Err(Error::new("preparing the BPF program", "/sys is not mounted")
-                .hint("mount -t sysfs sysfs /sys"));
+            return Err(
+                Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys")
+            );
         }
         let mut refusals = Vec::new();
         let mut refuse = |hook: &Hook<'_>, error: Error| {
@@ -251,7 +215,7 @@ impl<'a> Session<'a> {
                 refuse(group[0], error);
                 continue;
             }
-            let mut open = open::<B>(storage).doing("preparing the BPF program")?;
+            let mut open = open::<B>(storage).doing(PREPARING)?;
             self.configure(open.open_object_mut(), &programs, wants)?;
             // Not every kernel has the function, or tells its type.
             if let Err(error) = group[0].set_targets(open.open_object_mut()) {
@@ -266,7 +230,7 @@ impl<'a> Session<'a> {
                     continue;
                 }
             };
-            let mut links = self.fill(skel.object())?;
+            let mut links = self.filter.fill(skel.object())?;
             for hook in group {
                 match hook.attach(skel.object(), |text| self.note(text)) {
                     Ok(attached) => {
@@ -284,32 +248,7 @@ impl<'a> Session<'a> {
 
     /// All that are loaded.
     fn programs(&self, plan: &Plan<'_, '_>, hook: &Hook<'_>) -> Vec<(Program, Role)> {
-        let followers = FOLLOWERS.into_iter().filter(|_| self.follows());
-        plan.programs(hook).into_iter().chain(followers).collect()
-    }
-
-    /// Fills the maps of the filters, and attaches what keeps them up to date.
-    fn fill(&self, object: &Object) -> Result<Links> {
-        let mut links = Links::default();
-        // A tool of what no process does has none.
-        if object.maps().all(|map| map.name() != "wanted_pids") {
-            return Ok(links);
-        }
-        if self.follows() {
-            for (program, _) in FOLLOWERS {
-                links.join(Point::Declared.attach(object, program)?);
-            }
-        }
-        fill(object, "wanted_pids", self.filter.pid.iter().map(|pid| pid.get()))?;
-        fill(object, "wanted_uids", self.filter.user.iter().copied())?;
-        // Their children of now, whose numbers are those of our PID namespace too; those of later
-        // are seen already.
-        if self.filter.follow {
-            fill(object, "wanted_pids", processes::descendants(&self.filter.pid))?;
-        }
-        self.fill_cgroups(object)?;
-        identify_tracer(object)?;
-        Ok(links)
+        plan.programs(hook).into_iter().chain(self.filter.programs()).collect()
     }
 
     /// Shows the events that are `wanted`, or counts them, until an end is reached; then says what
@@ -397,43 +336,14 @@ impl<'a> Session<'a> {
         lifecycle::run(object, attached, self.interval, counts, report, self.begin(&[])?)
     }
 
-    fn follow(&self) -> follow {
-        if !self.options.command.is_empty() {
-            follow::FOLLOW_COMMAND
-        } else if self.filter.follow {
-            follow::FOLLOW_PIDS
-        } else {
-            follow::FOLLOW_NOBODY
-        }
-    }
-
     fn report(&self) -> Report {
         Report::new(self.tool, self.options.output.format(), self.buffer)
     }
 
-    fn follows(&self) -> bool {
-        self.follow() != follow::FOLLOW_NOBODY
-    }
-
-    fn fill_cgroups(&self, object: &Object) -> Result<()> {
-        let map = object::map(object, "wanted_cgroups")?;
-        for (index, cgroup) in (0u32..).zip(&self.cgroups) {
-            let doing = format!("using the cgroup {}", cgroup.path.display());
-            let fd = cgroup.dir.as_raw_fd().to_ne_bytes();
-            map.update(&index.to_ne_bytes(), &fd, MapFlags::ANY).doing(&doing)?;
-        }
-        Ok(())
-    }
-
     fn settings(&self, wants: &Wants) -> settings {
-        let filter = self.filter;
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
             wake_shift: if wants.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
-            by_pid: (!filter.pid.is_empty()).into(),
-            by_uid: (!filter.user.is_empty()).into(),
-            by_cgroup: u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX),
-            follow: u8::try_from(self.follow().0).unwrap_or(0),
             // Counts show none of it.
             collect: if self.count.is_some() { 0 } else { wants.collect },
             max_tail: wants.max_tail,
@@ -444,16 +354,7 @@ impl<'a> Session<'a> {
         settings.prefix_len = u32::try_from(len).unwrap_or(0);
         let by = self.count.map_or(count_by::COUNT_OFF, count_by::from);
         settings.count_by = u8::try_from(by.0).unwrap_or(0);
-        if let Some(namespace) = processes::own_pid_namespace() {
-            (settings.pidns_dev, settings.pidns_ino) = namespace;
-        }
-        if let Some(name) = &filter.name {
-            let name = name.as_encoded_bytes();
-            for (to, from) in settings.comm.iter_mut().zip(name) {
-                *to = *from;
-            }
-            settings.by_comm = u8::try_from(name.len()).unwrap_or(0);
-        }
+        self.filter.configure(&mut settings);
         settings
     }
 
@@ -470,47 +371,27 @@ impl<'a> Session<'a> {
         self.configure_maps(object, &settings, wants)
     }
 
+    /// Each part has its own maps.
     fn configure_maps(
         &self,
         object: &mut OpenObject,
         settings: &settings,
         wants: &Wants,
     ) -> Result<()> {
-        let doing = "preparing the BPF program";
-        let cpus = libbpf_rs::num_possible_cpus().doing(doing)?;
-        let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
+        let buffer = if self.count.is_some() { LEAST_BUFFER } else { self.buffer };
         for mut map in object.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            let entries = match name.as_str() {
-                ".rodata.settings" => {
-                    set_constant(&mut map, settings)?;
-                    continue;
-                }
-                name if wants.without.contains(&name) => {
-                    map.set_autocreate(false).doing(doing)?;
-                    continue;
-                }
-                // Without them a start is faster: the kernel waits until one is in the other.
-                name if name.starts_with(COUNT_TABLE) && self.count.is_none() => {
-                    map.set_autocreate(false).doing(doing)?;
-                    continue;
-                }
-                "events" if self.count.is_some() => 4096,
-                "events" => self.buffer,
-                "records" => {
-                    if let Some(more) = wants.max_tail.checked_sub(LEAST_TAIL) {
-                        map.set_value_size(map.value_size() + more).doing(doing)?;
-                    }
-                    map.max_entries() + (cpus - 1) * SCRATCH_SLOTS
-                }
-                "wanted_pids" if self.filter.follow => FOLLOWED_MAX,
-                "wanted_pids" => at_least_one(self.filter.pid.len()),
-                "wanted_cgroups" => at_least_one(self.cgroups.len()),
-                "wanted_uids" => at_least_one(self.filter.user.len()),
-                "followed" if self.follows() => FOLLOWED_MAX,
-                _ => continue,
+            if name == ".rodata.settings" {
+                set_constant(&mut map, settings)?;
+                continue;
+            }
+            let done = match wants.without.contains(&name.as_str()) {
+                true => map.set_autocreate(false),
+                false => counts::prepare(&name, &mut map, self.count.is_some())
+                    .and_then(|()| stream::prepare(&name, &mut map, buffer, wants.max_tail))
+                    .and_then(|()| self.filter.prepare(&name, &mut map)),
             };
-            map.set_max_entries(entries).doing(doing)?;
+            done.doing(PREPARING)?;
         }
         Ok(())
     }
@@ -540,38 +421,18 @@ where
     builder.open(storage)
 }
 
-fn at_least_one(len: usize) -> u32 {
-    u32::try_from(len.max(1)).unwrap_or(u32::MAX)
-}
-
 fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
-    let doing = "preparing the BPF program";
     let bytes = sys::bytes_of(value);
-    let place = map.initial_value_mut().ok_or_else(|| Error::new(doing, "no settings in it"))?;
+    let place =
+        map.initial_value_mut().ok_or_else(|| Error::new(PREPARING, "no settings in it"))?;
     if place.len() != bytes.len() {
-        return Err(Error::new(doing, "its settings have another size than expected"));
+        return Err(Error::new(PREPARING, "its settings have another size than expected"));
     }
     place.copy_from_slice(bytes);
     Ok(())
 }
 
-fn fill(object: &Object, name: &str, keys: impl IntoIterator<Item = u32>) -> Result<()> {
-    let map = object::map(object, name)?;
-    for key in keys {
-        let doing = format!("filling the map {name}");
-        map.update(&key.to_ne_bytes(), &[1], MapFlags::ANY).doing(doing)?;
-    }
-    Ok(())
-}
-
-/// Lets the kernel side find out who the tracer is: in a container it does not know its own number
-/// on the host.
-fn identify_tracer(object: &Object) -> Result<()> {
-    let program = object::program(object, common::IDENTIFY_TRACER)?;
-    program.test_run(Input::default()).doing("identifying this process")?;
-    Ok(())
-}
-
+const PREPARING: &str = "preparing the BPF program";
 const LOADING: &str = "loading the BPF program";
 
 /// Without types no program can be loaded.

@@ -6,12 +6,13 @@ use std::os::fd::AsFd as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use libbpf_rs::{ErrorKind, Map, Object, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{ErrorKind, Map, Object, OpenMapMut, RingBuffer, RingBufferBuilder};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use plain::Plain;
 
 use crate::bpf::object;
+use crate::bpf::shared::types::limit;
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups::Containers;
@@ -27,6 +28,34 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
 /// Under a flood the ring never gets empty: go back to the loop after so many events.
 const BATCH: u32 = 4096;
+
+/// Slots of scratch memory a CPU has.
+const SCRATCH_SLOTS: u32 = limit::SCRATCH_SLOTS.0;
+/// The least `max_tail`, for which the programs' own `TAIL_MAX` has room: `PATH_MAX`.
+pub(crate) const LEAST_TAIL: u32 = 4096;
+/// The smallest ring.
+pub(crate) const LEAST_BUFFER: u32 = 4096;
+
+/// Gives the ring, and the room that records are made in, their sizes: of records that have up to
+/// `max_tail` bytes of what has no limit of its own.
+pub(crate) fn prepare(
+    name: &str,
+    map: &mut OpenMapMut<'_>,
+    buffer: u32,
+    max_tail: u32,
+) -> libbpf_rs::Result<()> {
+    match name {
+        "events" => map.set_max_entries(buffer),
+        "records" => {
+            let cpus = u32::try_from(libbpf_rs::num_possible_cpus()?).unwrap_or(u32::MAX);
+            if let Some(more) = max_tail.checked_sub(LEAST_TAIL) {
+                map.set_value_size(map.value_size() + more)?;
+            }
+            map.set_max_entries(map.max_entries() + (cpus - 1) * SCRATCH_SLOTS)
+        }
+        _ => Ok(()),
+    }
+}
 
 /// What becomes of events.
 pub(crate) trait Consumer<E> {

@@ -8,7 +8,7 @@ use crate::decode::{self, Record};
 use crate::error::Error;
 use crate::output::values::{self, Ancestors, Place};
 use crate::run::options;
-use crate::run::session::LEAST_TAIL;
+use crate::run::stream::LEAST_TAIL;
 use crate::system::kernel;
 
 /// Show programs that start

@@ -166,7 +166,7 @@ impl Tool for Opensnoop {
             None => &[&FEXIT, &SYS_EXIT],
         };
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = self.paths.wants(columns);
+        let wants = Wants::of(columns).and(&self.paths);
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, Plan::new(hooks), |open| {

@@ -200,7 +200,7 @@ impl Tool for Unlinksnoop {
     fn run(self, columns: &[&Col]) -> Result<()> {
         let hooks = self.hooks();
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = self.paths.wants(columns);
+        let wants = Wants::of(columns).and(&self.paths);
         let mut storage = Storage::new();
         let attached =
             session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, Plan::new(&hooks), |open| {
