@@ -122,3 +122,67 @@ impl<'a> Value<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Clock;
+
+    fn shown(value: Value<'_>) -> (String, String) {
+        let clock = &Clock::new(0).in_utc();
+        let (mut text, mut line) = (Vec::new(), Vec::new());
+        value.text(&mut Cell { text: &mut text, clock });
+        value.json(&mut Entry { line: &mut line, clock, key: b"\"k\":", name: "k" });
+        (String::from_utf8(text).unwrap(), String::from_utf8(line).unwrap())
+    }
+
+    #[test]
+    fn each_has_its_text_and_its_json() {
+        let flags = Flags { first: "R", bits: 9, known: &[("A", 1)] };
+        let slots = &[0, 3, 0, 1];
+        let (args, bad) = (Args::new(b"a b\0\0", 2), Args::new(b"a\xff\0", 0));
+        let place = |state| Place::new(b"b\0a\0", state, b"c\"");
+        let address = [&2u32.to_ne_bytes()[..], &[127, 0, 0, 1], &[0; 12]].concat();
+        let ancestor = [&7u32.to_ne_bytes()[..], b"ba\x1bsh", &[0; 11]].concat();
+        for (value, text, json) in [
+            (Value::None, "-", ""),
+            (Value::Unreadable, "[?]", r#""k":null"#),
+            (Value::Time(5_000_000_007), "00:00:05", r#""k":"1970-01-01T00:00:05.000000007Z""#),
+            (Value::Uint(u64::MAX), "18446744073709551615", r#""k":18446744073709551615"#),
+            (Value::Int(-7), "-7", r#""k":-7"#),
+            (Value::Hex(255), "0xff", r#""k":"0xff""#),
+            (Value::Float(0.12345), "0.1", r#""k":0.123"#),
+            (Value::Duration(1_500), "1.50us", r#""k":1500"#),
+            (Value::Flags(flags), "R|A|0x8", r#""k":["R","A","0x8"]"#),
+            (Value::Bool(true), "yes", r#""k":true"#),
+            (Value::Word("pass"), "pass", r#""k":"pass""#),
+            (Value::Ret(-2), "ENOENT", r#""k":-2"#),
+            (Value::Ret(3), "3", r#""k":3"#),
+            (Value::Errno(-2), "ENOENT", r#""k":"ENOENT""#),
+            (Value::Errno(0), "0", ""),
+            (Value::Text(b""), "''", r#""k":"""#),
+            (Value::Text(b"a\n\"\\"), r#"a\n"\\"#, r#""k":"a\n\"\\""#),
+            (Value::Text(b"\xff"), r"\xff", "\"k\":\"\u{fffd}\",\"k_base64\":\"/w==\""),
+            (Value::CutText(b"a"), "a[...]", r#""k":"a","k_truncated":true"#),
+            (Value::EndOfFile, "[end of file]", r#""k":null"#),
+            (Value::Path(place(1)), "/a/b/c\"", r#""k":"/a/b/c\"""#),
+            (Value::Path(place(0)), "[?]/c\"", r#""k":"c\"","k_known":"relative""#),
+            (Value::Args(args, true), "'a b' [?][...]", r#""k":["a b",null],"k_truncated":true"#),
+            (Value::Args(bad, false), r"$'a\xff'", "\"k\":[\"a\u{fffd}\"],\"k_base64\":[\"Yf8=\"]"),
+            (Value::Indented(2, b"f"), "    f", r#""k":"f""#),
+            (
+                Value::Histogram(slots),
+                "2",
+                r#""k":[{"from":1,"below":2,"count":3},{"from":3,"below":4,"count":1}]"#,
+            ),
+            (Value::Addresses(Addresses::new(&address)), "127.0.0.1", r#""k":["127.0.0.1"]"#),
+            (
+                Value::Ancestors(Ancestors::new(&ancestor)),
+                r"ba\x1bsh(7)",
+                r#""k":[{"pid":7,"comm":"ba\u001bsh"}]"#,
+            ),
+        ] {
+            assert_eq!(shown(value), (text.into(), json.into()), "{value:?}");
+        }
+    }
+}
