@@ -51,11 +51,13 @@ fn version(clang: &Path) -> Option<u32> {
 /// The flags for one architecture, as the kernel's sources name it (`x86`, `arm64`).
 ///
 /// `-mcpu=v2`: all that Linux 5.10 knows; with v3, newer clangs turn atomic additions into
-/// instructions that came with 5.12. `-nostdinc` keeps the host's headers out. The verifier quotes
+/// instructions that came with 5.12. `-nostdinc` keeps the host's headers out. `-Wpadded`: what nobody
+/// fills between members is the kernel's memory, and keys of maps that differ by it are different; the
+/// headers of the kernel and of libbpf are system headers, which are not warned of. The verifier quotes
 /// names of source files from the objects: they begin at `root`, wherever that is.
 pub(crate) fn flags(arch: &str, root: &Path, libbpf: &Path) -> Vec<OsString> {
     let mut flags: Vec<OsString> =
-        ["-nostdinc", "-mcpu=v2", "-Wall", "-Werror"].map(OsString::from).into();
+        ["-nostdinc", "-mcpu=v2", "-Wall", "-Wpadded", "-Werror"].map(OsString::from).into();
     flags.push(format!("-D__TARGET_ARCH_{arch}").into());
     for (dir, name) in [(root, "."), (libbpf, "libbpf")] {
         flags.push(format!("-ffile-prefix-map={}={name}", dir.display()).into());
@@ -64,5 +66,6 @@ pub(crate) fn flags(arch: &str, root: &Path, libbpf: &Path) -> Vec<OsString> {
         flags.push("-I".into());
         flags.push(dir.into());
     }
+    flags.extend(["vmlinux.h", "bpf/"].map(|name| format!("--system-header-prefix={name}").into()));
     flags
 }

@@ -34,8 +34,8 @@ struct open_request {
 	int dfd;
 	__u32 flags;
 	__u64 path;
-	bool flags_unreadable;
-	bool in_root; /* dfd stands for the root */
+	__u32 flags_unreadable;
+	__u32 in_root; /* dfd stands for the root */
 };
 
 static __always_inline void opened(long ret, const struct open_request *asked)

@@ -89,7 +89,7 @@ static __always_inline bool is_user_address(const void *address)
 struct rename {
 	struct dentry *from;
 	struct dentry *to;
-	unsigned int flags;
+	unsigned long flags;
 };
 
 /* argument(n): argument n of vfs_rename, from 1. Only those that there are must be asked for. */

@@ -4,7 +4,8 @@
  * accounts. shared.bpf.c makes the Rust types from it.
  *
  * Integers and arrays of __u8 only, every byte named, so that user space may
- * read any bytes as these types and no padding carries kernel memory out.
+ * read any bytes as these types and no padding carries kernel memory out: the
+ * compiler refuses padding (-Wpadded).
  */
 #ifndef EBTOOLS_SHARED_H
 #define EBTOOLS_SHARED_H
@@ -73,14 +74,13 @@ struct settings {
 	__u8 reserved[1];
 	__u32 collect; /* enum collect */
 	__u32 max_tail; /* the most of what has no limit of its own, like arguments */
+	/* A path that does not begin with this is not wanted: --path up to its first wildcard. */
+	__u32 prefix_len;
 	/* The tracer's PID namespace, where that is not the host's: -p means its numbers. */
 	__u64 pidns_dev;
 	__u64 pidns_ino;
 	__u8 comm[COMM_LEN];
-	/* A path that does not begin with this is not wanted: --path up to its first wildcard. */
-	__u32 prefix_len;
 	__u8 prefix[PREFIX_MAX];
-	__u8 reserved2[4];
 };
 
 /* The start of every record: the task that did it. */
