@@ -40,10 +40,16 @@ struct {
 } calls SEC(".maps");
 
 struct call_key {
-	__u64 number; /* of the call, the process, the user or the cgroup */
+	__u64 number; /* of the process, the user or the cgroup */
 	__u8 comm[COMM_LEN]; /* of the process; all 0 when it is not counted by */
 	__u32 cpu; /* so that no two CPUs write to the same memory */
-	__u32 compat;
+	__u32 reserved;
+};
+
+/* By system call alone a short one will do, which is found in half the time. */
+struct time_key {
+	__u32 slot; /* as in calls */
+	__u32 cpu;
 };
 
 struct call_value {
@@ -54,10 +60,19 @@ struct call_value {
 };
 
 TABLES(call_table, struct call_key, struct call_value, ENTRIES_MAX);
+TABLES(time_table, struct time_key, struct call_value, ENTRIES_MAX);
+
+/* When a thread's call began; 0 when it is in none. It is gone with the thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} stored_starts SEC(".maps");
 
 /*
- * When a thread's call began. Threads leave it when they end (on_thread_end), and when they take
- * another number (on_thread_exec).
+ * The same where with_task_storage is 0. Threads leave it when they end (on_thread_end), and when
+ * they take another number (on_thread_exec).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -70,6 +85,7 @@ struct {
 static const struct call_value no_calls = {.histogram = NO_HISTOGRAM};
 
 struct call_key *export_call_key;
+struct time_key *export_time_key;
 struct call_value *export_call_value;
 struct call_count *export_call_count;
 enum by *export_by;
@@ -77,6 +93,7 @@ enum calls *export_calls;
 
 const volatile __u8 count_by = BY_CALL;
 const volatile __u8 with_latency = 0;
+const volatile __u8 with_task_storage = 0;
 /* -x, -e: only failures; only those with this number. */
 const volatile __u8 only_failed = 0;
 const volatile __u16 only_errno = 0;
@@ -84,27 +101,43 @@ const volatile __u16 only_errno = 0;
 /* Not what else the kernel has for itself. */
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
 
+static __always_inline __u64 *hashed_start(bool create)
+{
+	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 *start = bpf_map_lookup_elem(&starts, &tid), none = 0;
+
+	if (start || !create)
+		return start;
+	bpf_map_update_elem(&starts, &tid, &none, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&starts, &tid);
+}
+
+/* Where the beginning of the current thread's call is kept. */
+static __always_inline __u64 *start_of_call(bool create)
+{
+	if (with_task_storage)
+		return bpf_task_storage_get(&stored_starts, bpf_get_current_task_btf(), NULL,
+					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+	return hashed_start(create);
+}
+
 SEC("tracepoint/raw_syscalls/sys_enter")
 int on_enter(void *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 now, *start;
+	__u64 *start;
 
 	if (!task_wanted())
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	/* In place, where there is one: an update would take a new entry and free the old one. */
-	start = bpf_map_lookup_elem(&starts, &tid);
+	start = start_of_call(true);
 	if (start)
-		*start = now;
-	else if (bpf_map_update_elem(&starts, &tid, &now, BPF_ANY))
+		*start = bpf_ktime_get_boot_ns();
+	else
 		count_lost(LOST_MAP_FULL);
 	return 0;
 }
 
-static __always_inline void count_quickly(__u32 number, bool compat, bool error)
+static __always_inline void count_quickly(__u32 slot, bool error)
 {
-	__u32 slot = compat ? number + CALLS_MAX : number;
 	struct call_count *calls_of = bpf_map_lookup_elem(&calls, &slot);
 
 	if (!calls_of)
@@ -115,13 +148,10 @@ static __always_inline void count_quickly(__u32 number, bool compat, bool error)
 		calls_of->errors++;
 }
 
-static __always_inline void fill_key(struct call_key *key, long number, bool compat)
+static __always_inline void fill_key(struct call_key *key)
 {
 	key->cpu = bpf_get_smp_processor_id();
-	if (count_by == BY_CALL) {
-		key->number = number;
-		key->compat = compat;
-	} else if (count_by == BY_PID) {
+	if (count_by == BY_PID) {
 		key->number = bpf_get_current_pid_tgid() >> 32;
 		comm_of(key->comm, current_process());
 	} else if (count_by == BY_UID) {
@@ -133,29 +163,39 @@ static __always_inline void fill_key(struct call_key *key, long number, bool com
 		current_comm(key->comm);
 }
 
-static __noinline int count_by_key(long number, bool compat, bool error)
+static __always_inline struct call_value *value_of(__u32 slot)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
 	struct call_key key = {};
+
+	if (count_by == BY_CALL) {
+		struct time_key short_key = {.slot = slot, .cpu = bpf_get_smp_processor_id()};
+
+		return table_entry(&time_table, &short_key, &no_calls);
+	}
+	fill_key(&key);
+	return table_entry(&call_table, &key, &no_calls);
+}
+
+static __noinline int count_by_key(__u32 slot, bool error)
+{
 	struct call_value *value;
 	__u64 *start, ns = 0;
 
 	if (with_latency) {
-		start = bpf_map_lookup_elem(&starts, &tid);
+		start = start_of_call(false);
 		/* It began before tracing did. */
 		if (!start || !*start)
 			return 0;
 		ns = bpf_ktime_get_boot_ns() - *start;
 		*start = 0;
 	}
-	fill_key(&key, number, compat);
-	value = table_entry(&call_table, &key, &no_calls);
+	value = value_of(slot);
 	if (!value)
 		return 0;
 	value->count++;
 	if (error)
 		value->errors++;
-	count_submitted();
+	count_submitted_alone();
 	if (with_latency) {
 		value->total_ns += ns;
 		*hist_add(&value->histogram, ns) += 1;
@@ -168,6 +208,7 @@ int on_exit(__u64 *ctx)
 {
 	long number = call_number(syscall_regs(ctx)), ret = call_returned(syscall_ret(ctx));
 	bool compat;
+	__u32 slot;
 
 	if (only_failed && !IS_ERROR(ret))
 		return 0;
@@ -184,10 +225,11 @@ int on_exit(__u64 *ctx)
 	compat = is_compat_call();
 	if (is_return_in_child(number, compat, ret))
 		return 0;
+	slot = compat ? number + CALLS_MAX : number;
 	if (count_by == BY_CALL && !with_latency)
-		count_quickly(number, compat, IS_ERROR(ret));
+		count_quickly(slot, IS_ERROR(ret));
 	else
-		count_by_key(number, compat, IS_ERROR(ret));
+		count_by_key(slot, IS_ERROR(ret));
 	return 0;
 }
 

@@ -91,6 +91,13 @@ pub(crate) fn preempts_tracepoints() -> bool {
     !is_before(7, 0)
 }
 
+/// Can tracing programs keep something with a task, and always find it again? Since Linux 6.2
+/// (e8b02296a6b8): before, a look-up finds nothing while another task on that CPU has been preempted
+/// in one.
+pub(crate) fn has_task_storage() -> bool {
+    !is_before(6, 2)
+}
+
 /// Reads a map so that nobody loses events by that.
 pub(crate) fn undisturbed() -> Option<sys::Undisturbed> {
     preempts_tracepoints().then(sys::Undisturbed::begin).flatten()

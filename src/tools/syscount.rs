@@ -15,7 +15,7 @@ use crate::error::Context as _;
 use crate::output::hist::Histogram;
 use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
-use crate::system::syscalls;
+use crate::system::{kernel, syscalls};
 
 /// Count system calls: which, whose, how many fail, how long they take
 #[derive(Args, Debug)]
@@ -95,9 +95,10 @@ pub(crate) struct Row {
 
 impl decode::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
-        let (key, value) = tables::entry_of(bytes);
-        for by in By::value_variants() {
-            let mut row = Self { by: *by, ..Self::default() }.of(&key);
+        let (key, value) = tables::entry_of::<types::call_key, _>(bytes);
+        for &by in By::value_variants() {
+            let (number, comm, compat) = (key.number, key.comm, key.cpu & 1 != 0);
+            let mut row = Self { by, number, comm, compat, ..Self::default() };
             row.add(&value);
             show(&Record::made(&Header::default(), &row));
         }
@@ -121,10 +122,10 @@ impl Sum for Row {
 }
 
 impl Row {
-    /// The same, of this key.
-    fn of(&self, key: &types::call_key) -> Self {
-        let (number, comm, compat) = (key.number, key.comm, key.compat != 0);
-        Self { number, comm, compat, ..self.clone() }
+    /// The same, of the system call that a slot is for: those of 32-bit callers come after the others.
+    fn of_slot(&self, slot: u32) -> Self {
+        let half = types::calls::CALLS_MAX.0;
+        Self { number: u64::from(slot % half), compat: slot >= half, ..self.clone() }
     }
 
     fn add(&mut self, value: &types::call_value) {
@@ -156,10 +157,11 @@ const ENTER: Probe = Probe::events(programs::ON_ENTER, Point::Declared);
 const THREAD_END: Probe = Probe::ends(programs::ON_THREAD_END);
 const THREAD_EXEC: Probe = Probe::events(programs::ON_THREAD_EXEC, Point::Declared);
 const CALLS: Hook = Hook { name: "tracepoint sys_exit", probes: &[EXIT] };
-const CALLS_AND_TIMES: Hook = Hook {
-    name: "tracepoint sys_enter and sys_exit",
-    probes: &[EXIT, ENTER, THREAD_END, THREAD_EXEC],
-};
+const CALLS_AND_TIMES: Hook =
+    Hook { name: "tracepoint sys_enter and sys_exit", probes: &[EXIT, ENTER] };
+/// The same without task storage: threads have to leave the table when they end.
+const CALLS_AND_TIMES_IN_TABLE: Hook =
+    Hook { name: CALLS_AND_TIMES.name, probes: &[EXIT, ENTER, THREAD_END, THREAD_EXEC] };
 
 impl Tool for Syscount {
     type Row = Row;
@@ -247,27 +249,28 @@ impl Tool for Syscount {
         let session =
             Session::start_intervals(Self::NAME, &self.options, Some(Duration::from_secs(1)))?;
         let quick = by == By::Syscall && !self.latency;
-        let without: &[&str] = match (quick, self.latency) {
-            (true, _) => &["starts", "call_table", "call_table_a", "call_table_b"],
-            (false, false) => &["starts", "calls"],
-            (false, true) => &["calls"],
-        };
-        let wants = Wants { without, ..Wants::default() };
+        let stores = kernel::has_task_storage();
+        let wants = Wants { without: self.unused_maps(stores), ..Wants::default() };
         let mut storage = Storage::new();
-        let hook = if self.latency { CALLS_AND_TIMES } else { CALLS };
+        let hook = match (self.latency, stores) {
+            (false, _) => CALLS,
+            (true, true) => CALLS_AND_TIMES,
+            (true, false) => CALLS_AND_TIMES_IN_TABLE,
+        };
         let (skel, attached) =
             session.attach::<SyscountSkelBuilder>(&mut storage, &wants, Plan::new(&[&hook]), |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
                     constants.with_latency = self.latency.into();
+                    constants.with_task_storage = stores.into();
                     constants.only_failed = self.failed.into();
                     constants.only_errno = self.errno.unwrap_or(0);
                 }
             })?;
-        let mut source = if quick {
-            Source::Array(Counts::of(skel.object())?)
-        } else {
-            Source::Tables(Calls::of(skel.object(), "call_table")?)
+        let mut source = match by {
+            By::Syscall if quick => Source::Array(Counts::of(skel.object())?),
+            By::Syscall => Source::Times(Tables::of(skel.object(), "time_table")?),
+            _ => Source::Tables(Tables::of(skel.object(), "call_table")?),
         };
         session.run_summary(skel.object(), attached, columns, |rows, length| {
             rows.cut_to(self.top.map_or(usize::MAX, NonZeroUsize::get));
@@ -276,13 +279,36 @@ impl Tool for Syscount {
     }
 }
 
+impl Syscount {
+    /// Maps that are not needed.
+    #[rustfmt::skip]
+    fn unused_maps(&self, stores: bool) -> &'static [&'static str] {
+        match (self.by == By::Syscall, self.latency, stores) {
+            (true, false, _) => &[
+                "starts", "stored_starts", "call_table", "call_table_a", "call_table_b",
+                "time_table", "time_table_a", "time_table_b",
+            ],
+            (false, false, _) => &[
+                "starts", "stored_starts", "calls", "time_table", "time_table_a", "time_table_b",
+            ],
+            (true, true, true) => &["starts", "calls", "call_table", "call_table_a", "call_table_b"],
+            (true, true, false) => {
+                &["stored_starts", "calls", "call_table", "call_table_a", "call_table_b"]
+            }
+            (false, true, true) => &["starts", "calls", "time_table", "time_table_a", "time_table_b"],
+            (false, true, false) => {
+                &["stored_starts", "calls", "time_table", "time_table_a", "time_table_b"]
+            }
+        }
+    }
+}
+
 /// Where the kernel side counts.
 enum Source<'o> {
     Array(Counts<'o>),
-    Tables(Calls<'o>),
+    Times(Tables<'o, types::time_key, types::call_value>),
+    Tables(Tables<'o, types::call_key, types::call_value>),
 }
-
-type Calls<'o> = Tables<'o, types::call_key, types::call_value>;
 
 impl Source<'_> {
     /// What was counted since the last time, as far as it could be read. `none` is a row of it
@@ -290,7 +316,13 @@ impl Source<'_> {
     fn read(&mut self, rows: &mut Summary<Row>, none: &Row) -> Result<()> {
         match self {
             Self::Array(counts) => counts.read(rows, none),
-            Self::Tables(tables) => tables.turn(|key, value| rows.row(none.of(&key)).add(&value)),
+            Self::Times(tables) => {
+                tables.turn(|key, value| rows.row(none.of_slot(key.slot)).add(&value))
+            }
+            Self::Tables(tables) => tables.turn(|key, value| {
+                let (number, comm) = (key.number, key.comm);
+                rows.row(Row { number, comm, ..none.clone() }).add(&value);
+            }),
         }
     }
 }
@@ -310,12 +342,10 @@ impl<'o> Counts<'o> {
 
     fn read(&mut self, rows: &mut Summary<Row>, none: &Row) -> Result<()> {
         rows.is_not_counted();
-        let half = self.before.len() / 2;
-        for (slot, before) in self.before.iter_mut().enumerate() {
+        for (slot, before) in (0u32..).zip(&mut self.before) {
             let now = sum_of_cpus(&self.map, slot)?;
             if now.0 > before.0 {
-                let (number, compat) = ((slot % half) as u64, slot >= half);
-                let row = rows.row(Row { number, compat, ..none.clone() });
+                let row = rows.row(none.of_slot(slot));
                 row.count = now.0 - before.0;
                 // An error may be counted a moment after its call.
                 row.errors = now.1.saturating_sub(before.1);
@@ -327,8 +357,8 @@ impl<'o> Counts<'o> {
 }
 
 /// Calls and errors.
-fn sum_of_cpus(map: &libbpf_rs::Map<'_>, slot: usize) -> Result<(u64, u64)> {
-    let key = u32::try_from(slot).unwrap_or(0).to_ne_bytes();
+fn sum_of_cpus(map: &libbpf_rs::Map<'_>, slot: u32) -> Result<(u64, u64)> {
+    let key = slot.to_ne_bytes();
     let cpus = map.lookup_percpu(&key, MapFlags::ANY).doing("reading counts")?;
     let cpus = cpus.iter().flatten().map(|cpu| tables::typed::<types::call_count>(cpu));
     Ok(cpus.fold((0, 0), |sum, cpu| (sum.0 + cpu.count, sum.1 + cpu.errors)))

@@ -35,6 +35,16 @@ static __always_inline void count_submitted(void)
 		__sync_fetch_and_add(&c->submitted, 1);
 }
 
+/* The same, where what counts runs once at a time on a CPU: an atomic addition costs more. */
+static __always_inline void count_submitted_alone(void)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		c->submitted++;
+}
+
 /* step: 1 when a call begins, -1 when it ends. */
 static __always_inline void count_call(__s64 step)
 {

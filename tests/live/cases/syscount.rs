@@ -25,6 +25,31 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "syscount_latency_of_all_calls",
+        args: &["syscount", "-L", "-i", "90", "--json"],
+        command: GETPPIDS,
+        shows: &[
+            r#"{"syscall": "getppid", "abi": null, "count": 1000, "errors": 0}"#,
+            r#"{"syscall": "getpgid", "abi": null, "count": 500, "errors": 500}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "syscount_latency_of_32_bit_calls",
+        args: &["syscount", "-L", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Calls32],
+        shows: &[r#"{"syscall": "getppid", "abi": 32, "count": 1}"#],
+        ..CASE
+    },
+    Case {
+        name: "syscount_latency_by_uid",
+        args: &["syscount", "-L", "-i", "90", "--by", "uid", "-e", "ESRCH", "--json"],
+        command: GETPPIDS,
+        shows: &[r#"{"type": "interval", "uid": 0, "count": 500, "errors": 500}"#],
+        ..CASE
+    },
+    Case {
         name: "syscount_failures",
         args: &["syscount", "-i", "90", "-e", "ESRCH", "--json"],
         command: GETPPIDS,
