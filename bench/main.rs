@@ -6,6 +6,7 @@
 
 mod accounts;
 mod load;
+mod minimum;
 mod tracer;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ fn main() -> Result<()> {
     let args = args.iter().map(String::as_str).collect::<Vec<_>>();
     match args[..] {
         ["load", kind, count, dir] => return load::main(kind, count.parse()?, Path::new(dir)),
+        ["minimum", dir, ref programs @ ..] => return minimum::main(programs, Path::new(dir)),
         _ if !nix::unistd::geteuid().is_root() => {
             println!("skipped: the bench needs root");
             println!("bench: 0 passed, 0 failed, 1 skipped");
@@ -44,10 +46,11 @@ fn main() -> Result<()> {
         _ => return Err("usage: [--short | WORD]".into()),
     }
     let dir = scratch()?;
+    minimum::compile(&dir)?;
     machine();
     let stats = Stats::keep();
     let word = args.first().copied().unwrap_or_default();
-    for scene in scenes().iter().filter(|scene| scene.title.contains(word)) {
+    for scene in scenes(&dir)?.iter().filter(|scene| scene.title.contains(word)) {
         measure(scene, &dir)?;
     }
     if !word.is_empty() {
@@ -82,44 +85,87 @@ fn machine() {
     println!("{} x {}\n", models.len(), models.first().unwrap_or(&"unknown processor"));
 }
 
-fn scenes() -> Vec<Scene> {
-    let ours = |name, args: &[&str]| Tracer::new(name, &[&[ebtools()], args].concat());
-    let sbin = |name, file: &str| Tracer::new(name, &[&format!("/usr/sbin/{file}")]);
-    let peers = |tool: &str| {
-        [
-            sbin("libbpf-tools", tool),
-            sbin("bpftrace", &format!("{tool}.bt")),
-            sbin("bcc", &format!("{tool}-bpfcc")),
-        ]
-    };
-    let opens = || {
-        let ours =
-            [ours("ebtools", &["opensnoop"]), ours("ebtools --json", &["opensnoop", "--json"])];
-        ours.into_iter().chain(peers("opensnoop")).flatten().collect::<Vec<_>>()
-    };
-    let execs = [ours("ebtools", &["execsnoop"]), ours("ebtools --json", &["execsnoop", "--json"])];
-    let execs = execs.into_iter().chain(peers("execsnoop")).flatten().collect();
-    let deletes = [ours("ebtools", &["unlinksnoop"])].into_iter().flatten().collect();
-    let counts = || {
-        let ours = [ours("ebtools", &["syscount"])].into_iter();
-        let peers = [sbin("libbpf-tools", "syscount"), sbin("bpftrace", "syscount.bt")];
-        ours.chain(peers).flatten().collect()
-    };
-    let libbpf = Tracer::new("libbpf-tools", &["/usr/sbin/syscount", "-L"]);
-    let times = [ours("ebtools", &["syscount", "-L"]), libbpf].into_iter().flatten().collect();
+/// The row that the others are measured by.
+const MINIMUM: &str = "bare minimum";
+
+/// A scene's tracers: the minimum with these programs of it, ebtools, and its peers.
+fn tracers(
+    dir: &Path,
+    minimum: &[&str],
+    ours: &[(&'static str, &[&str])],
+    peers: &[(&'static str, &[&str])],
+) -> Result<Vec<Tracer>> {
+    let bench = std::env::current_exe()?;
+    let bench = [&*bench.to_string_lossy(), "minimum", &*dir.to_string_lossy()];
+    let least = Tracer::new(MINIMUM, &[&bench, minimum].concat());
+    let least = least.filter(|_| !minimum.is_empty()).into_iter();
+    let ours = ours.iter().map(|(name, args)| Tracer::new(name, &[&[ebtools()], *args].concat()));
+    let peers = peers.iter().map(|(name, command)| Tracer::new(name, command));
+    Ok(least.chain(ours.chain(peers).flatten()).collect())
+}
+
+/// Those that print what `tool` prints.
+fn snoops(dir: &Path, minimum: &str, tool: &str) -> Result<Vec<Tracer>> {
+    let ours: [(_, &[_]); 2] = [("ebtools", &[tool]), ("ebtools --json", &[tool, "--json"])];
+    let files = ["", ".bt", "-bpfcc"].map(|end| format!("/usr/sbin/{tool}{end}"));
+    let [libbpf, bpftrace, bcc] = files.each_ref().map(|file| [file.as_str()]);
+    let peers: [(_, &[_]); 3] = [("libbpf-tools", &libbpf), ("bpftrace", &bpftrace), ("bcc", &bcc)];
+    tracers(dir, &[minimum], &ours, &peers)
+}
+
+fn counts(dir: &Path) -> Result<Vec<Tracer>> {
+    let peers: [(_, &[_]); 2] =
+        [("libbpf-tools", &["/usr/sbin/syscount"]), ("bpftrace", &["/usr/sbin/syscount.bt"])];
+    tracers(dir, &["on_exit_empty"], &[("ebtools", &["syscount"])], &peers)
+}
+
+fn times(dir: &Path) -> Result<Vec<Tracer>> {
+    let ours: [(_, &[_]); 1] = [("ebtools", &["syscount", "-L"])];
+    let peers: [(_, &[_]); 1] = [("libbpf-tools", &["/usr/sbin/syscount", "-L"])];
+    tracers(dir, &["on_enter_empty", "on_exit_empty"], &ours, &peers)
+}
+
+fn scenes(dir: &Path) -> Result<Vec<Scene>> {
+    let deletes = tracers(dir, &[], &[("ebtools", &["unlinksnoop"])], &[])?;
+    let opens = || snoops(dir, "on_open", "opensnoop");
     let scene =
         |title, load, producers, count, tracers| Scene { title, load, producers, count, tracers };
-    vec![
-        scene("opens, one producer", "opens", 1, 500_000, opens()),
-        scene("opens, two producers", "opens", 2, 500_000, opens()),
-        scene("failed opens, one producer", "failed", 1, 500_000, opens()),
-        scene("execs, two producers", "execs", 2, 2_000, execs),
+    Ok(vec![
+        scene("opens, one producer", "opens", 1, 500_000, opens()?),
+        scene("opens, two producers", "opens", 2, 500_000, opens()?),
+        scene("failed opens, one producer", "failed", 1, 500_000, opens()?),
+        scene("execs, two producers", "execs", 2, 2_000, snoops(dir, "on_exec", "execsnoop")?),
         scene("deletes (with the file's making), one producer", "deletes", 1, 100_000, deletes),
-        scene("system calls counted by syscount, one producer", "others", 1, 5_000_000, counts()),
-        scene("system calls counted by syscount, two producers", "others", 2, 5_000_000, counts()),
-        scene("system calls timed by syscount -L, two producers", "others", 2, 5_000_000, times),
-        scene("a system call that opensnoop does not trace", "others", 1, 5_000_000, opens()),
-    ]
+        scene(
+            "system calls counted by syscount, one producer",
+            "others",
+            1,
+            5_000_000,
+            counts(dir)?,
+        ),
+        scene(
+            "system calls counted by syscount, two producers",
+            "others",
+            2,
+            5_000_000,
+            counts(dir)?,
+        ),
+        scene(
+            "system calls timed by syscount -L, one producer",
+            "others",
+            1,
+            5_000_000,
+            times(dir)?,
+        ),
+        scene(
+            "system calls timed by syscount -L, two producers",
+            "others",
+            2,
+            5_000_000,
+            times(dir)?,
+        ),
+        scene("a system call that opensnoop does not trace", "others", 1, 5_000_000, opens()?),
+    ])
 }
 
 /// What one run showed, by event.
@@ -127,6 +173,8 @@ fn scenes() -> Vec<Scene> {
 struct Sample {
     wall_ns: f64,
     kernel_ns: f64,
+    /// How many times as long as the minimum's in the same round; NaN without one.
+    of_minimum: f64,
     reader_ns: f64,
     rss_kib: u64,
     delivered: u64,
@@ -136,6 +184,7 @@ fn measure(scene: &Scene, dir: &Path) -> Result<()> {
     let done = scene.count * scene.producers as u64;
     println!("{}: {done} events", scene.title);
     let mut added = vec![Vec::new(); scene.tracers.len()];
+    let mut in_kernel = vec![Vec::new(); scene.tracers.len()];
     let mut samples = vec![Sample::default(); scene.tracers.len()];
     let mut bare = Vec::new();
     Stats::set(false);
@@ -149,31 +198,48 @@ fn measure(scene: &Scene, dir: &Path) -> Result<()> {
         }
     }
     Stats::set(true);
-    for (i, tracer) in scene.tracers.iter().enumerate() {
-        samples[i].kernel_ns = run(scene, tracer, dir)?.kernel_ns;
-        samples[i].wall_ns = median(&mut added[i]);
+    for _ in 0..ROUNDS {
+        for (i, tracer) in scene.tracers.iter().enumerate() {
+            in_kernel[i].push(run(scene, tracer, dir)?.kernel_ns);
+        }
     }
     Stats::set(false);
+    // By rounds: the speed of a machine that others use changes.
+    let minimum = scene.tracers.iter().position(|tracer| tracer.name == MINIMUM);
+    for (i, sample) in samples.iter_mut().enumerate() {
+        let pairs = minimum.map(|minimum| in_kernel[i].iter().zip(&in_kernel[minimum]));
+        let ratios = pairs.into_iter().flatten().map(|(own, least)| own / least);
+        sample.of_minimum = median(&mut ratios.collect::<Vec<_>>());
+        sample.kernel_ns = median(&mut in_kernel[i].clone());
+        sample.wall_ns = median(&mut added[i]);
+    }
     println!("  alone: {:.0} ns an event", median(&mut bare));
     println!(
-        "  {:<15} {:>13} {:>13} {:>13} {:>9} {:>12}",
-        "tracer", "in kernel ns", "added wall ns", "reader CPU ns", "RSS KiB", "delivered"
+        "  {:<15} {:>13} {:>10} {:>13} {:>13} {:>9} {:>12}",
+        "tracer",
+        "in kernel ns",
+        "of minimum",
+        "added wall ns",
+        "reader CPU ns",
+        "RSS KiB",
+        "delivered"
     );
     let peer = scene.tracers.iter().position(|tracer| tracer.name == "libbpf-tools");
     for (tracer, sample) in scene.tracers.iter().zip(&samples) {
         let ratio = |value: fn(&Sample) -> f64| {
             let other = peer.map_or(0.0, |peer| value(&samples[peer]));
             match value(sample) {
-                own if own > 0.0 && other > 0.0 && !tracer.name.starts_with("libbpf") => {
+                own if own > 0.0 && other > 0.0 && tracer.name.starts_with("ebtools") => {
                     format!("{own:.0} 1/{:.1}", other / own)
                 }
                 own => format!("{own:.0}"),
             }
         };
         println!(
-            "  {:<15} {:>13} {:>13} {:>13} {:>9} {:>12}",
+            "  {:<15} {:>13} {:>10} {:>13} {:>13} {:>9} {:>12}",
             tracer.name,
             ratio(|sample| sample.kernel_ns),
+            format!("{:.2}", sample.of_minimum),
             ratio(|sample| sample.wall_ns),
             ratio(|sample| sample.reader_ns),
             sample.rss_kib,
@@ -196,7 +262,7 @@ fn run(scene: &Scene, tracer: &Tracer, dir: &Path) -> Result<Sample> {
     let reader_ns = (running.cpu_ns() - cpu) as f64 / done;
     let rss_kib = running.peak_rss_kib();
     let delivered = running.end()?.events()?;
-    Ok(Sample { wall_ns, kernel_ns, reader_ns, rss_kib, delivered })
+    Ok(Sample { wall_ns, kernel_ns, of_minimum: f64::NAN, reader_ns, rss_kib, delivered })
 }
 
 /// Runs the producers together; how long an event took the slowest of them, in nanoseconds.
@@ -222,7 +288,7 @@ fn start_load(kind: &str, count: &str, dir: &Path) -> Result<std::process::Child
 /// From the start of the process to the first event it shows.
 fn start_to_attached(dir: &Path) -> Result<()> {
     println!("from the start to the first event that is seen, in ms (least, median of 5)");
-    for tracer in &scenes()[0].tracers {
+    for tracer in &scenes(dir)?[0].tracers {
         let mut times = Vec::new();
         for _ in 0..5 {
             let seconds = if tracer.name == "bpftrace" || tracer.name == "bcc" { 5 } else { 1 };
