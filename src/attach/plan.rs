@@ -143,6 +143,13 @@ impl<'h, 'a> Plan<'h, 'a> {
     }
 }
 
+/// Hooks and nothing else.
+impl<'h, const N: usize> From<&'h [&'h Hook<'h>; N]> for Plan<'h, '_> {
+    fn from(hooks: &'h [&'h Hook<'h>; N]) -> Self {
+        Self::new(hooks)
+    }
+}
+
 /// What is attached; dropped, it is detached.
 pub(crate) struct Attached<'a> {
     also: Option<Box<dyn Attachment + 'a>>,

@@ -79,13 +79,15 @@ pub(crate) struct Wants {
     pub(crate) without: &'static [&'static str],
 }
 
-impl Wants {
-    /// Those of the columns that are shown.
-    pub(crate) fn of<E>(columns: &[&Column<E>]) -> Self {
+impl<E> From<&[&Column<E>]> for Wants {
+    /// What these columns need to be shown.
+    fn from(columns: &[&Column<E>]) -> Self {
         let collect = columns.iter().fold(0, |bits, column| bits | column.collect);
         Self { collect, ..Self::default() }
     }
+}
 
+impl Wants {
     /// And those of `--path` and `--not-path`.
     pub(crate) fn and(self, paths: &PathFilter) -> Self {
         Self { collect: self.collect | paths.collect(), prefix: paths.prefix(), ..self }
@@ -187,11 +189,11 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// When none works: with the reason of each.
-    pub(crate) fn attach<'o, 'p, B>(
+    pub(crate) fn attach<'o, 'h, 'p, B>(
         &self,
         storage: &'o mut Storage,
-        wants: &Wants,
-        plan: Plan<'_, 'p>,
+        wants: impl Into<Wants>,
+        plan: impl Into<Plan<'h, 'p>>,
         constants: impl Fn(&mut B::Output),
     ) -> Result<(Loaded<'o, B>, Attached<'p>)>
     where
@@ -203,6 +205,7 @@ impl<'a> Session<'a> {
                 Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys")
             );
         }
+        let (wants, plan) = (wants.into(), plan.into());
         let mut refusals = Vec::new();
         let mut refuse = |hook: &Hook<'_>, error: Error| {
             self.note(format!("hook refused: {}: {}", hook.name, error.line()));
@@ -216,7 +219,7 @@ impl<'a> Session<'a> {
                 continue;
             }
             let mut open = open::<B>(storage).doing(PREPARING)?;
-            self.configure(open.open_object_mut(), &programs, wants)?;
+            self.configure(open.open_object_mut(), &programs, &wants)?;
             // Not every kernel has the function, or tells its type.
             if let Err(error) = group[0].set_targets(open.open_object_mut()) {
                 refuse(group[0], error);

@@ -5,7 +5,6 @@ use nix::libc;
 use super::prelude::*;
 use crate::bpf::clonesnoop::{ClonesnoopSkelBuilder, types};
 use crate::bpf::programs::clonesnoop::ON_CLONE;
-use crate::output::values::Flags;
 
 /// Show new processes and threads
 #[derive(Args, Debug)]
@@ -32,10 +31,8 @@ const KNOWN_FLAGS: &[(&str, u64)] = flags! {
     CLONE_NEWUSER CLONE_NEWPID CLONE_NEWNET CLONE_IO
 };
 
-const CLONES: Hook = Hook {
-    name: "tracepoint task_newtask",
-    probes: &[Probe::events(ON_CLONE, Point::Declared)],
-};
+const CLONES: Hook =
+    Hook { name: "tracepoint task_newtask", probes: &[Probe::events(ON_CLONE, Point::Declared)] };
 
 impl Tool for Clonesnoop {
     type Row = types::event;
@@ -64,21 +61,17 @@ impl Tool for Clonesnoop {
         Col::new("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
             Value::Uint(r.event.child_tid.into())
         }),
-        Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| match r
-            .event
-            .flags
-        {
-            0 => Value::None,
-            bits => Value::Flags(Flags { first: "", bits, known: KNOWN_FLAGS }),
+        Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| {
+            let flags = Flags { first: "", bits: r.event.flags, known: KNOWN_FLAGS };
+            if flags.bits == 0 { Value::None } else { Value::Flags(flags) }
         }),
     ];
 
     fn run(self, columns: &[&Col]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?.kinds(KINDS);
         let mut storage = Storage::new();
-        let wants = Wants::of(columns);
         let (skel, attached) =
-            session.attach::<ClonesnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&CLONES]), |_| {})?;
+            session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;
         session.run(skel.object(), attached, columns, |_| true)
     }
 }

@@ -132,12 +132,12 @@ impl Tool for Execsnoop {
         let max_tail = self.max_tail()?;
         let session = Session::start(Self::NAME, &self.options)?;
         let without: &[_] = if kernel::preempts_tracepoints() { &[] } else { &[PREPARED_MAP] };
-        let wants = Wants { max_tail, without, ..Wants::of(columns) };
+        let wants = Wants { max_tail, without, ..Wants::from(columns) };
         let mut storage = Storage::new();
         let probes = self.probes();
         let hook = Hook { name: self.hook_name(), probes: &probes };
         let (skel, attached) =
-            session.attach::<ExecsnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&hook]), |_| {})?;
+            session.attach::<ExecsnoopSkelBuilder>(&mut storage, wants, &[&hook], |_| {})?;
         session.run(skel.object(), attached, columns, |_| true)
     }
 }

@@ -250,7 +250,7 @@ impl Tool for Funclatency {
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<FunclatencySkelBuilder>(
             &mut storage,
-            &Wants::default(),
+            Wants::default(),
             Plan::new(&hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

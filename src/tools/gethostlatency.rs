@@ -153,7 +153,7 @@ impl Tool for Gethostlatency {
         let name = if multi { "uprobe.multi" } else { "uprobes and uretprobes" };
         let (skel, attached) = session.attach::<GethostlatencySkelBuilder>(
             &mut storage,
-            &Wants::of(columns),
+            columns,
             Plan::new(&[&Hook { name, probes: THREAD_END }]).and(resolvers),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

@@ -1,8 +1,7 @@
 //! hello: the smallest tool, and the one to read first.
 
 use super::prelude::*;
-use crate::bpf::hello::HelloSkelBuilder;
-use crate::bpf::programs::hello::ON_CLONE;
+use crate::bpf::{hello::HelloSkelBuilder, programs::hello::ON_CLONE};
 use crate::run::trace_pipe::Message;
 
 /// Say hello for each new process or thread
@@ -12,35 +11,27 @@ pub(crate) struct Hello {
     options: EventOptions,
 }
 
-type Col = Column<Message>;
-
-const CLONES: Hook = Hook {
-    name: "tracepoint task_newtask",
-    probes: &[Probe::events(ON_CLONE, Point::Declared)],
-};
+const CLONES: Hook =
+    Hook { name: "tracepoint task_newtask", probes: &[Probe::events(ON_CLONE, Point::Declared)] };
 
 impl Tool for Hello {
     type Row = Message;
     const EXAMPLES: &'static [(&'static str, &'static str)] =
         &[("-- sh -c 'date; date'", "what a command starts"), ("--count=uid", "clones by user")];
-    const COLUMNS: &'static [Col] = &[
-        Col::TIME_IF_ASKED,
-        Col::PID,
-        Col::UID,
-        Col::new("MESSAGE", "message", 0, "what the kernel side printed", |r| {
+    const COLUMNS: &'static [Column<Message>] = &[
+        Column::TIME_IF_ASKED,
+        Column::PID,
+        Column::UID,
+        Column::new("MESSAGE", "message", 0, "what the kernel side printed", |r| {
             Value::Text(r.event.0.as_bytes())
         }),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, columns: &[&Column<Message>]) -> Result<()> {
         let session = Session::start(Self::NAME, &self.options)?;
         let mut storage = Storage::new();
-        let (skel, attached) = session.attach::<HelloSkelBuilder>(
-            &mut storage,
-            &Wants::default(),
-            Plan::new(&[&CLONES]),
-            |_| {},
-        )?;
+        let (skel, attached) =
+            session.attach::<HelloSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;
         session.run_trace_pipe(skel.object(), attached, columns)
     }
 }

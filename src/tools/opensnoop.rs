@@ -9,7 +9,7 @@ use crate::bpf::programs::opensnoop as programs;
 use crate::bpf::shared::types::collect;
 use crate::decode::Record;
 use crate::filter::paths::PathFilter;
-use crate::output::values::{Flags, Place};
+use crate::output::values::Place;
 use crate::system::kernel;
 
 /// Show who opens which file
@@ -102,7 +102,8 @@ const KPROBE_MULTI: Hook = Hook {
     name: "kretprobe.multi do_sys_openat2 and openat2: io_uring's opens are not seen",
     probes: &[
         Probe::events(programs::ON_OPENAT2_MULTI, Point::KretprobeMulti(&[OPENAT2])),
-        Probe::events(programs::ON_OPENAT2_MULTI, Point::KretprobeMulti(&["__ia32_sys_openat2"])).optional(),
+        Probe::events(programs::ON_OPENAT2_MULTI, Point::KretprobeMulti(&["__ia32_sys_openat2"]))
+            .optional(),
         Probe::events(programs::ON_OPEN_MULTI, Point::KretprobeMulti(&["do_sys_openat2"])),
     ],
 };
@@ -166,10 +167,13 @@ impl Tool for Opensnoop {
             None => &[&FEXIT, &SYS_EXIT],
         };
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = Wants::of(columns).and(&self.paths);
+        let wants = Wants::from(columns).and(&self.paths);
         let mut storage = Storage::new();
-        let (skel, attached) =
-            session.attach::<OpensnoopSkelBuilder>(&mut storage, &wants, Plan::new(hooks), |open| {
+        let (skel, attached) = session.attach::<OpensnoopSkelBuilder>(
+            &mut storage,
+            wants,
+            Plan::new(hooks),
+            |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
                     for &flag in &self.flag_filter {
@@ -179,9 +183,11 @@ impl Tool for Opensnoop {
                         }
                     }
                 }
-            })?;
-        session
-            .run(skel.object(), attached, columns, |record| self.paths.let_through(|| place(record)))
+            },
+        )?;
+        session.run(skel.object(), attached, columns, |record| {
+            self.paths.let_through(|| place(record))
+        })
     }
 }
 

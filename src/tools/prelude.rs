@@ -6,6 +6,7 @@ pub(super) use libbpf_rs::skel::Skel as _;
 pub(super) use crate::attach::plan::{Hook, Plan, Probe};
 pub(super) use crate::attach::points::Point;
 pub(super) use crate::error::Result;
+pub(super) use crate::output::values::Flags;
 pub(super) use crate::output::{Column, Task, Value};
 pub(super) use crate::run::options::{EventOptions, IntervalOptions};
 pub(super) use crate::run::session::{Session, Storage, Wants};

@@ -229,7 +229,7 @@ impl Tool for Profile {
         let missed_cpus = samplers.missed();
         let (skel, attached) = session.attach::<ProfileSkelBuilder>(
             &mut storage,
-            &wants,
+            wants,
             Plan::new(&[&SAMPLES_OF_CPUS]).and(samplers),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

@@ -160,13 +160,16 @@ impl Tool for Querysnoop {
         let session = Session::start(Self::NAME, &self.options)?;
         let servers = Servers::new(self.server, WAYS, session.verbose())?;
         let mut storage = Storage::new();
-        let wants = Wants::of(columns);
-        let (skel, attached) =
-            session.attach::<QuerysnoopSkelBuilder>(&mut storage, &wants, Plan::new(&[&QUERIES]).and(servers), |open| {
+        let (skel, attached) = session.attach::<QuerysnoopSkelBuilder>(
+            &mut storage,
+            columns,
+            Plan::new(&[&QUERIES]).and(servers),
+            |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.slower_ns = self.slower;
                 }
-            })?;
+            },
+        )?;
         session.run(skel.object(), attached, columns, |_| true)
     }
 }

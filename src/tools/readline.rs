@@ -30,8 +30,7 @@ pub(crate) struct Readline {
 type Col = Column<types::event>;
 
 const LINES: Hook = Hook { name: "uretprobes", probes: &[] };
-const FUNCTIONS: Way =
-    &[Uprobe {
+const FUNCTIONS: Way = &[Uprobe {
     program: ON_READLINE,
     role: Role::Events,
     shared: None,
@@ -79,7 +78,7 @@ impl Tool for Readline {
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,
-            &Wants::of(columns),
+            columns,
             Plan::new(&[&LINES]).and(shells),
             |_| {},
         )?;

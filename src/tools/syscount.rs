@@ -258,7 +258,7 @@ impl Tool for Syscount {
             (true, false) => CALLS_AND_TIMES_IN_TABLE,
         };
         let (skel, attached) =
-            session.attach::<SyscountSkelBuilder>(&mut storage, &wants, Plan::new(&[&hook]), |open| {
+            session.attach::<SyscountSkelBuilder>(&mut storage, wants, &[&hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
                     constants.with_latency = self.latency.into();

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 
 use super::prelude::*;
-use crate::bpf::shared::types::collect;
 use crate::bpf::programs::unlinksnoop as programs;
+use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
 use crate::decode::Record;
 use crate::filter::paths::PathFilter;
@@ -200,18 +200,23 @@ impl Tool for Unlinksnoop {
     fn run(self, columns: &[&Col]) -> Result<()> {
         let hooks = self.hooks();
         let session = Session::start(Self::NAME, &self.options)?;
-        let wants = Wants::of(columns).and(&self.paths);
+        let wants = Wants::from(columns).and(&self.paths);
         let mut storage = Storage::new();
-        let attached =
-            session.attach::<UnlinksnoopSkelBuilder>(&mut storage, &wants, Plan::new(&hooks), |open| {
+        let attached = session.attach::<UnlinksnoopSkelBuilder>(
+            &mut storage,
+            wants,
+            Plan::new(&hooks),
+            |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
                     constants.with_renames = self.renames.into();
                 }
-            });
+            },
+        );
         let (skel, attached) = attached?;
-        session
-            .run(skel.object(), attached, columns, |record| self.paths.let_through(|| names(record).0))
+        session.run(skel.object(), attached, columns, |record| {
+            self.paths.let_through(|| names(record).0)
+        })
     }
 }
 

@@ -280,7 +280,7 @@ impl Tool for Xdpfilter {
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<XdpfilterSkelBuilder>(
             &mut storage,
-            &Wants::default(),
+            Wants::default(),
             Plan::new(&[&PACKETS]).and(filter),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
