@@ -1,15 +1,20 @@
 //! The command line: finds the tool that is asked for, and says what there is.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use nix::sys::signal::Signal;
 
-use crate::output::sink;
-use crate::run::ending;
+use crate::output::sink::Stream;
+use crate::run::host::Host;
 use crate::run::signals;
+use crate::system::stop::Stop;
 use crate::system::sys;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
@@ -88,13 +93,51 @@ fn tool_named(name: &str) -> Option<Entry> {
 }
 
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
-    sink::open_both();
+    let Ok(host) = Host::standard() else { return ExitCode::FAILURE };
     sys::refuse_huge_pages();
     sys::note_limits();
-    let done = signals::watch().map_or_else(|error| Ok(Err(error)), |()| tool.run(matches));
+    let done = match signals::watch(host.clone()) {
+        Ok(()) => tool.run(host.clone(), matches),
+        Err(error) => Ok(Err(error)),
+    };
     match done {
-        Ok(done) => ExitCode::from(ending::exit_code(done)),
+        Ok(done) => ExitCode::from(host.exit_code(done)),
         Err(error) => usage(&error),
+    }
+}
+
+/// A tool that runs in a thread of its own, beside others in this process.
+#[derive(Debug)]
+pub struct Beside {
+    thread: JoinHandle<u8>,
+    stop: Stop,
+}
+
+impl Beside {
+    /// Starts it with arguments like `["execsnoop", "--json"]`: its rows go to `out`, its messages to
+    /// `err`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tool, or no such option.
+    pub fn start(args: &[&str], out: OwnedFd, err: OwnedFd) -> Result<Self, Box<dyn Error>> {
+        let matches = command().no_binary_name(true).try_get_matches_from(args)?;
+        let (name, matches) = matches.subcommand().ok_or("no tool is named")?;
+        let (tool, matches) = (tool_named(name).ok_or("no such tool")?, matches.clone());
+        let stop = Stop::default();
+        let host =
+            Host::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop.clone());
+        let run = move || match tool.run(host.clone(), &matches) {
+            Ok(done) => host.exit_code(done),
+            Err(_) => 2,
+        };
+        Ok(Self { thread: thread::Builder::new().name(name.into()).spawn(run)?, stop })
+    }
+
+    /// Asks it to end, once it has attached, and waits for that: what a process would end with.
+    pub fn end(self) -> u8 {
+        self.stop.ask(Signal::SIGTERM);
+        self.thread.join().unwrap_or(1)
     }
 }
 

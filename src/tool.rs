@@ -8,6 +8,7 @@ use clap::{ArgMatches, Command, FromArgMatches as _};
 use crate::decode::Row;
 use crate::error::Result;
 use crate::output::{Column, page};
+use crate::run::host::Host;
 use crate::run::options::OutputOptions;
 
 /// What the table of tools knows of a tool.
@@ -32,7 +33,7 @@ pub(crate) trait Tool: Named + clap::Args {
     const OTHERS: &'static [(&'static str, &'static [Column<Self::Row>])] = &[];
 
     /// Does the work, until it is done or told to end: shows these columns.
-    fn run(self, columns: &[&Column<Self::Row>]) -> Result<()>;
+    fn run(self, host: &Host, columns: &[&Column<Self::Row>]) -> Result<()>;
 }
 
 /// A tool whose type is forgotten: what the table has.
@@ -40,7 +41,7 @@ pub(crate) trait Tool: Named + clap::Args {
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     command: fn(Command) -> Command,
-    run: fn(&ArgMatches) -> clap::error::Result<Result<()>>,
+    run: fn(Host, &ArgMatches) -> clap::error::Result<Result<()>>,
 }
 
 impl Entry {
@@ -54,8 +55,8 @@ impl Entry {
     }
 
     /// Runs it with the arguments that its command line read.
-    pub(crate) fn run(self, matches: &ArgMatches) -> clap::error::Result<Result<()>> {
-        (self.run)(matches)
+    pub(crate) fn run(self, host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {
+        (self.run)(host, matches)
     }
 }
 
@@ -69,12 +70,15 @@ fn command<T: Tool>(command: Command) -> Command {
     T::augment_args(command.after_help(examples).after_long_help(page))
 }
 
-fn run<T: Tool>(matches: &ArgMatches) -> clap::error::Result<Result<()>> {
+fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {
     let tool = T::from_arg_matches(matches)?;
     let output = OutputOptions::from_arg_matches(matches)?;
     let is_given = |option: &str| is_given(matches, option);
     Ok(match output.columns(&columns::<T>(is_given), is_given) {
-        Ok(Some(columns)) => tool.run(&columns),
+        Ok(Some(columns)) => {
+            let is_verbose = matches.try_get_one("verbose").ok().flatten() == Some(&true);
+            tool.run(&host.of_tool(T::NAME, is_verbose), &columns)
+        }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     })

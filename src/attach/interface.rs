@@ -13,7 +13,7 @@ use crate::bpf::object;
 use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::escape;
-use crate::output::messages::say;
+use crate::output::messages::Messages;
 use crate::system::sys;
 
 /// Where an XDP program runs.
@@ -46,8 +46,7 @@ impl Display for XdpMode {
 /// An interface. Dropped, nothing is attached to it any more.
 #[derive(Debug)]
 pub(crate) struct Interface {
-    tool: &'static str,
-    verbose: bool,
+    messages: Messages,
     name: String,
     index: u32,
     link: Option<OwnedFd>,
@@ -57,13 +56,13 @@ impl Interface {
     /// # Errors
     ///
     /// When there is none of this name: with the names of all.
-    pub(crate) fn named(name: &str, tool: &'static str, verbose: bool) -> Result<Self> {
+    pub(crate) fn named(name: &str, messages: &Messages) -> Result<Self> {
         if let Ok(index) = if_nametoindex(name) {
-            return Ok(Self { tool, verbose, name: name.into(), index, link: None });
+            return Ok(Self { messages: messages.clone(), name: name.into(), index, link: None });
         }
         let all = if_nameindex().doing("listing network interfaces")?;
         let names = all.iter().map(|one| one.name().to_string_lossy()).collect::<Vec<_>>();
-        Err(Error::new(tool, format!("there is no interface {name}"))
+        Err(Error::new("xdpfilter", format!("there is no interface {name}"))
             .hint(format!("there are {}", names.join(", "))))
     }
 
@@ -84,14 +83,12 @@ impl Interface {
             match sys::attach_xdp(program.as_fd(), self.index, mode.flags()) {
                 Ok(attached) => {
                     let name = escape::text(self.name.as_bytes());
-                    say(format_args!("{}: {name}: {mode} mode", self.tool));
+                    self.messages.say(format_args!("{name}: {mode} mode"));
                     self.link = Some(attached);
                     return Ok(());
                 }
                 Err(error) => {
-                    if self.verbose {
-                        say(format_args!("{}: hook refused: {mode} mode: {error}", self.tool));
-                    }
+                    self.messages.note(format!("hook refused: {mode} mode: {error}"));
                     failure = error;
                 }
             }
@@ -117,7 +114,7 @@ impl Interface {
     pub(crate) fn check(&self) -> Result<()> {
         let interfaces = if_nameindex().doing("looking for the interface")?;
         let is_there = interfaces.iter().any(|interface| interface.index() == self.index);
-        let gone = || Error::new(self.tool, format!("the interface {} is gone", self.name));
+        let gone = || Error::new("xdpfilter", format!("the interface {} is gone", self.name));
         if is_there { Ok(()) } else { Err(gone()) }
     }
 }

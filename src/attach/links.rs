@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use libbpf_rs::Link;
 
-use crate::run::signals;
+use crate::system::stop::Stop;
 
 /// What is attached to the kernel.
 #[derive(Debug, Default)]
@@ -46,17 +46,27 @@ impl Links {
     }
 }
 
+impl Links {
+    /// Detaches all, but does not wait longer than the end may take.
+    pub(crate) fn detach(mut self, stop: &Stop) {
+        detach(std::mem::take(&mut self.entries), stop);
+        detach(std::mem::take(&mut self.links), stop);
+    }
+}
+
 impl Drop for Links {
+    /// However long it takes.
     fn drop(&mut self) {
-        detach(std::mem::take(&mut self.entries));
-        detach(std::mem::take(&mut self.links));
+        let never = Stop::default();
+        detach(std::mem::take(&mut self.entries), &never);
+        detach(std::mem::take(&mut self.links), &never);
     }
 }
 
 /// Many at a time: for each uprobe the kernel waits until no CPU can be in it any more, which takes a
-/// tenth of a second. When a signal's time is over, the rest is left to the end of this process: see
+/// tenth of a second. When the end is overdue, the rest is left to the end of this process: see
 /// [`is_detaching`].
-fn detach(links: Vec<Link>) {
+fn detach(links: Vec<Link>, stop: &Stop) {
     let detachers = links.len().min(DETACHERS);
     let links = Arc::new(Mutex::new(links.into_iter()));
     let (running, has_ended) = mpsc::channel::<()>();
@@ -73,7 +83,7 @@ fn detach(links: Vec<Link>) {
     }
     drop(running);
     while has_ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-        if signals::are_overdue() {
+        if stop.is_overdue() {
             IS_DETACHING.store(true, Ordering::Relaxed);
             break;
         }

@@ -10,6 +10,7 @@ use crate::attach::links::Links;
 use crate::attach::points::{Point, cause};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
+use crate::system::stop::Stop;
 
 /// What a program is for: what it means that the kernel has skipped it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,6 +105,11 @@ pub(crate) trait Attachment {
     fn unattached(&self) -> u64 {
         0
     }
+
+    /// Gives what takes long to detach.
+    fn take_links(&mut self) -> Links {
+        Links::default()
+    }
 }
 
 /// What a tool attaches.
@@ -139,7 +145,7 @@ impl<'h, 'a> Plan<'h, 'a> {
     ) -> Result<Attached<'a>> {
         let mut also = self.also;
         also.as_mut().map_or(Ok(()), |also| also.attach(object))?;
-        Ok(Attached { also, _links: links, programs })
+        Ok(Attached { also, links, programs })
     }
 }
 
@@ -153,7 +159,7 @@ impl<'h, const N: usize> From<&'h [&'h Hook<'h>; N]> for Plan<'h, '_> {
 /// What is attached; dropped, it is detached.
 pub(crate) struct Attached<'a> {
     also: Option<Box<dyn Attachment + 'a>>,
-    _links: Links,
+    links: Links,
     programs: Vec<(Program, Role)>,
 }
 
@@ -172,6 +178,14 @@ impl Attached<'_> {
     /// See [`Attachment::unattached`].
     pub(crate) fn unattached(&self) -> u64 {
         self.also.as_ref().map_or(0, |also| also.unattached())
+    }
+
+    /// Detaches everything, but does not wait longer than the end may take.
+    pub(crate) fn detach(mut self, stop: &Stop) {
+        if let Some(mut also) = self.also.take() {
+            also.take_links().detach(stop);
+        }
+        self.links.detach(stop);
     }
 
     /// The programs that see events.

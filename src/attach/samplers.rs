@@ -21,7 +21,7 @@ use crate::attach::points::cause;
 use crate::bpf::object;
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
-use crate::output::messages::say;
+use crate::output::messages::Messages;
 use crate::system::kernel;
 
 /// What the kernel counts until the next sample.
@@ -43,13 +43,11 @@ impl Display for Counter {
 }
 
 /// A program that runs for each sample.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sampling {
-    pub(crate) tool: &'static str,
+    pub(crate) messages: Messages,
     pub(crate) program: Program,
     pub(crate) per_second: u64,
-    /// Say what is attached.
-    pub(crate) verbose: bool,
 }
 
 /// What is attached, by CPU.
@@ -80,7 +78,7 @@ pub(crate) struct Event {
 }
 
 impl Sampling {
-    fn all(self, object: &Object, of: Counter) -> Result<BTreeMap<u32, Sampler>> {
+    fn all(&self, object: &Object, of: Counter) -> Result<BTreeMap<u32, Sampler>> {
         let mut cpus = BTreeMap::new();
         for cpu in kernel::online_cpus()? {
             match self.one(object, of, cpu) {
@@ -93,7 +91,7 @@ impl Sampling {
         Ok(cpus)
     }
 
-    fn one(self, object: &Object, of: Counter, cpu: u32) -> std::result::Result<Sampler, Failure> {
+    fn one(&self, object: &Object, of: Counter, cpu: u32) -> std::result::Result<Sampler, Failure> {
         let other = |error: &dyn Display| Failure::Other(error.to_string());
         let program = object::program(object, self.program).map_err(|error| other(&error))?;
         let event = open(of, self.per_second, cpu).map_err(Failure::Open)?;
@@ -102,12 +100,6 @@ impl Sampling {
         let link = program.attach_perf_event(own.into_raw_fd());
         let link = link.map_err(|error| Failure::Other(cause(&error)))?;
         Ok(Sampler { _link: link, event: event.into() })
-    }
-
-    fn note(self, text: impl Display) {
-        if self.verbose {
-            say(format_args!("{}: {text}", self.tool));
-        }
     }
 }
 
@@ -151,19 +143,19 @@ impl Samplers {
     }
 
     fn attach_to(&mut self, object: &Object, cpu: u32) {
-        let Sampling { tool, .. } = self.sampling;
+        let messages = &self.sampling.messages;
         match self.sampling.one(object, self.counters[0], cpu) {
             Ok(sampler) => {
                 self.cpus.insert(cpu, sampler);
                 if self.refused.remove(&cpu) {
-                    say(format_args!("{tool}: CPU {cpu} is sampled again"));
+                    messages.say(format_args!("CPU {cpu} is sampled again"));
                 }
-                self.sampling.note(format_args!("CPU {cpu} came"));
+                messages.note(format!("CPU {cpu} came"));
             }
             // It has just gone.
             Err(Failure::Open(Errno::ENODEV)) => {}
             Err(failure) if self.refused.insert(cpu) => {
-                say(format_args!("{tool}: CPU {cpu} is not sampled: {failure}"));
+                messages.say(format_args!("CPU {cpu} is not sampled: {failure}"));
                 self.missed.set(self.missed.get() + 1);
             }
             Err(_) => {}
@@ -202,12 +194,12 @@ impl Attachment for Samplers {
         for &of in &self.counters {
             match self.sampling.all(object, of) {
                 Ok(cpus) => {
-                    self.sampling.note(format_args!("hook in use: {of}"));
+                    self.sampling.messages.note(format!("hook in use: {of}"));
                     (self.cpus, self.counters) = (cpus, vec![of]);
                     return Ok(());
                 }
                 Err(error) => {
-                    self.sampling.note(format_args!("hook refused: {}", error.line()));
+                    self.sampling.messages.note(format!("hook refused: {}", error.line()));
                     refusals.push(error);
                 }
             }
@@ -218,11 +210,11 @@ impl Attachment for Samplers {
 
     fn refresh(&mut self, object: &Object) -> Result<()> {
         let online = kernel::online_cpus()?;
-        let sampling = self.sampling;
+        let messages = &self.sampling.messages;
         self.cpus.retain(|cpu, sampler| {
             let stays = online.contains(cpu) && sampler.event.is_alive();
             if !stays {
-                sampling.note(format_args!("CPU {cpu} went"));
+                messages.note(format!("CPU {cpu} went"));
             }
             stays
         });

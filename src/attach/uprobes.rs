@@ -19,7 +19,7 @@ use crate::attach::points::{Point, UserFunctions};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::output::messages::say;
+use crate::output::messages::Messages;
 use crate::system::foreign::{ForeignFile, Identity, identity_at};
 use crate::system::kernel;
 use crate::system::processes;
@@ -67,12 +67,11 @@ pub(crate) type Way = &'static [Uprobe];
 /// The files, each with its probes.
 #[derive(Debug)]
 pub(crate) struct Files {
-    tool: &'static str,
+    messages: Messages,
     /// The first one of which a file has something, and that works, is used.
     ways: &'static [Way],
     /// How the library's name begins in which the functions may be, if there is one.
     library: Option<&'static str>,
-    verbose: bool,
     /// Files that were looked at.
     seen: HashMap<Identity, Seen>,
     /// Files that could not be looked at, or attached to.
@@ -189,17 +188,15 @@ const CAUSES_MAX: usize = 8;
 
 impl Files {
     pub(crate) fn new(
-        tool: &'static str,
+        messages: &Messages,
         ways: &'static [Way],
         library: Option<&'static str>,
-        verbose: bool,
     ) -> Self {
         sys::open_more_files();
         Self {
-            tool,
+            messages: messages.clone(),
             ways,
             library,
-            verbose,
             seen: HashMap::new(),
             failed: HashMap::new(),
             missed: 0,
@@ -227,6 +224,15 @@ impl Files {
         }
     }
 
+    /// The probes of all files: they are detached at once.
+    pub(crate) fn take_links(&mut self) -> Links {
+        let mut all = Links::default();
+        for seen in self.seen.values_mut() {
+            all.add(seen.links.take());
+        }
+        all
+    }
+
     /// The programs of all probes, and what they are for.
     pub(crate) fn programs(&self) -> Vec<(Program, Role)> {
         let probes = self.ways.iter().flat_map(|way| way.iter());
@@ -235,13 +241,7 @@ impl Files {
 
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: &str) {
-        if self.verbose {
-            self.say(text);
-        }
-    }
-
-    fn say(&self, text: &str) {
-        say(format_args!("{}: {}", self.tool, escape::text(text.as_bytes())));
+        self.messages.note(text);
     }
 
     /// Is anything attached?
@@ -332,8 +332,9 @@ impl Files {
         let failed = Failed { next: Instant::now() + wait, wait, stays };
         self.failed.insert(identity, failed);
         let is_new = self.causes.len() < CAUSES_MAX && self.causes.insert(error.cause().into());
-        if is_new || self.verbose {
-            self.say(&format!("cannot attach: {}; it will be tried again", error.line()));
+        if is_new || self.messages.are_verbose() {
+            let text = format!("cannot attach: {}; it will be tried again", error.line());
+            self.messages.say(escape::text(text.as_bytes()));
         }
     }
 
@@ -538,16 +539,6 @@ impl Files {
         });
         if !gone.is_empty() {
             self.note("hook let go: no process uses its file any more");
-        }
-    }
-}
-
-impl Drop for Files {
-    /// All files at once: see [`Links`].
-    fn drop(&mut self) {
-        let mut all = Links::default();
-        for seen in self.seen.values_mut() {
-            all.add(seen.links.take());
         }
     }
 }

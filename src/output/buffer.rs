@@ -1,14 +1,7 @@
-//! Standard output: written in large pieces, and the accounts of what got through.
+//! Rows: written in large pieces, and the accounts of what got through.
 
 use std::fmt::Debug;
 use std::io::{self, ErrorKind};
-use std::os::fd::AsFd as _;
-
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::fstat;
-use nix::unistd::{Whence, ftruncate, lseek};
-
-use crate::output::sink;
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
@@ -25,7 +18,7 @@ pub(crate) trait Taker: Debug {
     fn is_closed(&self) -> bool;
 }
 
-/// Collects lines and writes them to standard output.
+/// Collects lines and writes them.
 #[derive(Debug)]
 pub(crate) struct Output {
     taker: Box<dyn Taker>,
@@ -40,10 +33,6 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new() -> Self {
-        Self::to(Box::new(Standard))
-    }
-
     pub(crate) fn to(taker: Box<dyn Taker>) -> Self {
         let (lines, rows, delivered, unwritten, failure) = (Vec::new(), Vec::new(), 0, 0, None);
         Self { taker, lines, rows, delivered, unwritten, failure }
@@ -96,36 +85,5 @@ impl Output {
             self.failure = Some(ErrorKind::BrokenPipe.into());
         }
         self.failure.as_ref()
-    }
-}
-
-/// Standard output.
-#[derive(Debug)]
-struct Standard;
-
-impl Taker for Standard {
-    fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
-        sink::write_out(bytes)
-    }
-
-    /// No half a line stays at the end of a file on a full disk; where standard output is something
-    /// else, or somebody has written after it, it cannot be taken back.
-    fn take_back(&mut self, bytes: usize) {
-        let out = io::stdout();
-        let Ok(end) = lseek(out.as_fd(), 0, Whence::SeekCur) else { return };
-        let is_end = fstat(out.as_fd()).is_ok_and(|stat| stat.st_size == end);
-        if is_end && bytes > 0 {
-            let cut = end - i64::try_from(bytes).unwrap_or(0);
-            let back = |()| lseek(out.as_fd(), cut, Whence::SeekSet);
-            // What cannot be cut stays.
-            let _ = ftruncate(out.as_fd(), cut).and_then(back);
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        let out = io::stdout();
-        let mut fds = [PollFd::new(out.as_fd(), PollFlags::empty())];
-        poll(&mut fds, PollTimeout::ZERO).is_ok()
-            && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
 }

@@ -3,72 +3,102 @@
 
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
-use nix::unistd::write;
+use nix::unistd::{Whence, ftruncate, lseek, write};
 
-use crate::run::signals;
+use crate::output::buffer::Taker;
+use crate::system::stop::Stop;
 
 /// How often the end is looked for while there is no room, in milliseconds.
 const TICK_MS: u8 = 50;
 
-static OUT: OnceLock<Option<Sink>> = OnceLock::new();
-static ERR: OnceLock<Option<Sink>> = OnceLock::new();
-
-/// Opens both, while this process still may.
-pub(crate) fn open_both() {
-    OUT.get_or_init(|| Sink::of(io::stdout().as_fd()));
-    ERR.get_or_init(|| Sink::of(io::stderr().as_fd()));
-}
-
-/// Writes to standard output: says how many bytes it took, and why not more.
-pub(crate) fn write_out(bytes: &[u8]) -> (usize, Option<io::Error>) {
-    write_to(&OUT, io::stdout().as_fd(), bytes)
-}
-
-/// The same for standard error.
-pub(crate) fn write_err(bytes: &[u8]) -> (usize, Option<io::Error>) {
-    write_to(&ERR, io::stderr().as_fd(), bytes)
-}
-
-fn write_to(
-    sink: &OnceLock<Option<Sink>>,
-    standard: BorrowedFd<'_>,
-    bytes: &[u8],
-) -> (usize, Option<io::Error>) {
-    match sink.get_or_init(|| Sink::of(standard)) {
-        Some(Sink { own, may_wait }) => {
-            let fd = own.as_ref().map_or(standard, |own| own.as_fd());
-            write_all(fd, bytes, *may_wait)
-        }
-        None => write_all(standard, bytes, false),
-    }
-}
-
-/// A stream that may have no room.
+/// A stream that may have no room: standard output, standard error, or what stands for them.
 #[derive(Debug)]
-struct Sink {
+pub(crate) struct Stream {
+    fd: OwnedFd,
     /// The same pipe or terminal, opened another time so that writing to it does not wait: the flag
     /// belongs to all who have the first descriptor.
     own: Option<OwnedFd>,
     /// That was not to be had: writing waits where there is not enough room.
     may_wait: bool,
+    stop: Stop,
 }
 
-impl Sink {
-    /// `None` for what always has room: files, and devices that are no terminals.
-    fn of(standard: BorrowedFd<'_>) -> Option<Self> {
-        let stat = fstat(standard).ok()?;
+impl Stream {
+    /// Waits for a reader until `stop` is overdue.
+    pub(crate) fn new(fd: OwnedFd, stop: Stop) -> Self {
+        let Ok(stat) = fstat(&fd) else { return Self { fd, own: None, may_wait: false, stop } };
         let is = |kind: SFlag| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind;
-        let can_be_opened = is(SFlag::S_IFIFO) || is_terminal(standard, &stat);
-        let own = can_be_opened.then(|| open_again(standard, &stat)).flatten();
-        let may_wait = own.is_none();
-        (can_be_opened || is(SFlag::S_IFSOCK)).then_some(Self { own, may_wait })
+        // Files, and devices that are no terminals, always have room.
+        let can_be_opened = is(SFlag::S_IFIFO) || is_terminal(fd.as_fd(), &stat);
+        let own = can_be_opened.then(|| open_again(fd.as_fd(), &stat)).flatten();
+        let may_wait = own.is_none() && (can_be_opened || is(SFlag::S_IFSOCK));
+        Self { fd, own, may_wait, stop }
+    }
+
+    /// Says how many bytes it took, and why not more.
+    pub(crate) fn write(&self, bytes: &[u8]) -> (usize, Option<io::Error>) {
+        let fd = self.own.as_ref().unwrap_or(&self.fd).as_fd();
+        // What a pipe has room for, if it has any.
+        let piece = if self.may_wait { PIPE_BUF } else { usize::MAX };
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            if self.may_wait && !self.has_room(fd) {
+                return (written, Some(nobody_reads()));
+            }
+            match write(fd, &rest[..rest.len().min(piece)]) {
+                Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
+                Ok(len) => written += len,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.has_room(fd) => {}
+                Err(Errno::EAGAIN) => return (written, Some(nobody_reads())),
+                Err(error) => return (written, Some(error.into())),
+            }
+        }
+        (written, None)
+    }
+
+    /// Waits until there is room, or an error is; `false` when there was no more time for that.
+    fn has_room(&self, fd: BorrowedFd<'_>) -> bool {
+        loop {
+            let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
+            match poll(&mut fds, PollTimeout::from(TICK_MS)) {
+                Ok(0) | Err(Errno::EINTR) if self.stop.is_overdue() => return false,
+                Ok(0) | Err(Errno::EINTR) => {}
+                _ => return true,
+            }
+        }
+    }
+}
+
+impl Taker for Arc<Stream> {
+    fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
+        Stream::write(self, bytes)
+    }
+
+    /// No half a line stays at the end of a file on a full disk; where it is something else, or
+    /// somebody has written after it, it cannot be taken back.
+    fn take_back(&mut self, bytes: usize) {
+        let Ok(end) = lseek(&self.fd, 0, Whence::SeekCur) else { return };
+        let is_end = fstat(&self.fd).is_ok_and(|stat| stat.st_size == end);
+        if is_end && bytes > 0 {
+            let cut = end - i64::try_from(bytes).unwrap_or(0);
+            let back = |()| lseek(&self.fd, cut, Whence::SeekSet);
+            // What cannot be cut stays.
+            let _ = ftruncate(&self.fd, cut).and_then(back);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        poll(&mut fds, PollTimeout::ZERO).is_ok()
+            && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
 }
 
@@ -84,38 +114,6 @@ fn open_again(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<OwnedFd> {
     let own = open(path.as_str(), flags, Mode::empty()).ok()?;
     let again = fstat(&own).ok()?;
     ((again.st_dev, again.st_ino) == (stat.st_dev, stat.st_ino)).then_some(own)
-}
-
-fn write_all(fd: BorrowedFd<'_>, bytes: &[u8], may_wait: bool) -> (usize, Option<io::Error>) {
-    // What a pipe has room for, if it has any.
-    let piece = if may_wait { PIPE_BUF } else { usize::MAX };
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        if may_wait && !has_room(fd) {
-            return (written, Some(nobody_reads()));
-        }
-        match write(fd, &rest[..rest.len().min(piece)]) {
-            Ok(0) => return (written, Some(ErrorKind::WriteZero.into())),
-            Ok(len) => written += len,
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) if has_room(fd) => {}
-            Err(Errno::EAGAIN) => return (written, Some(nobody_reads())),
-            Err(error) => return (written, Some(error.into())),
-        }
-    }
-    (written, None)
-}
-
-/// Waits until there is room, or an error is; `false` when there was no more time for that.
-fn has_room(fd: BorrowedFd<'_>) -> bool {
-    loop {
-        let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
-        match poll(&mut fds, PollTimeout::from(TICK_MS)) {
-            Ok(0) | Err(Errno::EINTR) if signals::are_overdue() => return false,
-            Ok(0) | Err(Errno::EINTR) => {}
-            _ => return true,
-        }
-    }
 }
 
 fn nobody_reads() -> io::Error {

@@ -1,37 +1,14 @@
 //! When to end: a signal, `--duration`, or the command's end; and intervals until then.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::error::Result;
-use crate::output::messages::say;
 use crate::run::command::{self, Starter};
+use crate::run::host::Host;
 use crate::run::options::RunOptions;
 use crate::run::privileges::Kept;
-use crate::run::signals;
-use crate::system::sys;
-
-/// What this process ends with, if it does not fail.
-static EXIT_CODE: AtomicU8 = AtomicU8::new(0);
-
-/// Says what has failed, if anything has; what this process ends with.
-pub(crate) fn exit_code(done: Result<()>) -> u8 {
-    match done {
-        Ok(()) => EXIT_CODE.load(Ordering::Relaxed),
-        Err(error) => {
-            say(format_args!("ebtools: {error}"));
-            error.exit_code()
-        }
-    }
-}
-
-/// Ends this process where its parts cannot be taken down.
-pub(crate) fn leave(done: Result<()>) -> ! {
-    command::terminate();
-    sys::exit_at_once(exit_code(done).into())
-}
 
 /// What ended the run.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +23,7 @@ enum End {
 /// not to go on.
 #[derive(Debug)]
 pub(crate) struct Ending {
+    pub(crate) host: Host,
     /// When the run began: before the command did.
     pub(crate) began: Instant,
     deadline: Option<Instant>,
@@ -58,14 +36,15 @@ pub(crate) struct Ending {
 
 impl Ending {
     /// From now on this process has the rights that are `kept`; the command has those that it had.
-    pub(crate) fn new(options: &RunOptions, kept: &Kept) -> Result<Self> {
+    pub(crate) fn new(host: &Host, options: &RunOptions, kept: &Kept) -> Result<Self> {
         let has_command = !options.command.is_empty();
         let starter = has_command.then(|| Starter::new(&options.command, kept)).transpose()?;
         kept.settle()?;
-        signals::begin();
+        host.stop.begin();
         let began = Instant::now();
         starter.as_ref().map_or(Ok(()), Starter::start)?;
         Ok(Self {
+            host: host.clone(),
             began,
             deadline: options.duration.and_then(|duration| began.checked_add(duration)),
             has_command,
@@ -78,11 +57,11 @@ impl Ending {
     /// Is it time to end?
     pub(crate) fn reached(&mut self) -> bool {
         self.end = self.end.or_else(|| {
-            let signal = signals::first().map(End::Signal);
+            let signal = self.host.stop.asked().map(End::Signal);
             let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
             signal.or(command::ended().map(End::Command)).or(is_over.then_some(End::Duration))
         });
-        EXIT_CODE.store(self.code(), Ordering::Relaxed);
+        self.host.set_exit_code(self.code());
         self.end.is_some()
     }
 

@@ -10,7 +10,7 @@ use libbpf_rs::Object;
 use crate::attach::links;
 use crate::attach::plan::Attached;
 use crate::error::Result;
-use crate::run::ending::{self, Ending, Intervals};
+use crate::run::ending::{Ending, Intervals};
 use crate::run::loss::InKernel;
 use crate::run::report::Report;
 
@@ -65,13 +65,13 @@ pub(crate) fn run(
         }
     }
     report.borrow_mut().unattached(attached.unattached());
-    drop(attached);
+    attached.detach(&ending.host.stop);
     let kernel = InKernel::of(object, &seeing);
     let drained = source.drain(kernel.as_ref().map_or(0, |kernel| kernel.submitted));
     let shown = source.interval(intervals.rest());
     let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
     if links::is_detaching() {
-        ending::leave(done);
+        ending.host.leave(done);
     }
     done
 }

@@ -4,6 +4,7 @@ pub(crate) mod command;
 pub(crate) mod confinement;
 pub(crate) mod counts;
 pub(crate) mod ending;
+pub(crate) mod host;
 pub(crate) mod lifecycle;
 pub(crate) mod loss;
 pub(crate) mod options;

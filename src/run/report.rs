@@ -8,8 +8,9 @@ use nix::time::{ClockId, clock_gettime};
 use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
-use crate::output::messages::say;
+use crate::output::messages::Messages;
 use crate::output::{Clock, Column, Lines, is_zone_of_system, json};
+use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};
 use crate::run::options::Format;
 
@@ -17,6 +18,7 @@ use crate::run::options::Format;
 #[derive(Debug)]
 pub(crate) struct Report {
     tool: &'static str,
+    messages: Messages,
     format: Format,
     buffer: u32,
     clock: Clock,
@@ -37,13 +39,14 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(tool: &'static str, format: Format, buffer: u32) -> Self {
+    pub(crate) fn new(host: &Host, format: Format, buffer: u32) -> Self {
         Self {
-            tool,
+            tool: host.tool,
+            messages: host.messages.clone(),
             format,
             buffer,
-            clock: clock(tool, format),
-            output: Output::new(),
+            clock: clock(&host.messages, format),
+            output: host.output(),
             told: Accounts::default(),
             rejected: 0,
             rest: loss::UNACCOUNTED,
@@ -150,11 +153,7 @@ impl Report {
         for (reason, count) in accounts.lost_since(&self.told) {
             match self.format {
                 Format::Table => {
-                    say(format_args!(
-                        "{}: {}",
-                        self.tool,
-                        loss::advice(reason, count, self.buffer)
-                    ));
+                    self.messages.say(loss::advice(reason, count, self.buffer));
                 }
                 Format::Json => {
                     let (tool, clock) = (self.tool, &self.clock);
@@ -202,9 +201,9 @@ impl Report {
         if self.pipe_is_closed() {
             return done;
         }
-        say(format_args!("{}: {totals}", self.tool));
+        self.messages.say(totals);
         for line in &self.beside.0 {
-            say(format_args!("{}: {line}", self.tool));
+            self.messages.say(line);
         }
         done.and_then(|()| match self.output.failure() {
             // A pipe may be closed at any time, just now too.
@@ -231,13 +230,13 @@ impl Report {
     }
 }
 
-fn clock(tool: &str, format: Format) -> Clock {
+fn clock(messages: &Messages, format: Format) -> Clock {
     let clock = Clock::new(boot_ns());
     // JSON has no local time.
     if format == Format::Json || env::var("TZ").map_or(true, |tz| is_zone_of_system(&tz)) {
         return clock;
     }
-    say(format_args!("{tool}: TZ names no time zone of this system: times are in UTC"));
+    messages.say("TZ names no time zone of this system: times are in UTC");
     clock.in_utc()
 }
 
@@ -284,7 +283,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn report_to(disk: &Disk, format: Format) -> Report {
-        let mut report = Report::new("test", format, 0);
+        let mut report = Report::new(&Host::standard().unwrap(), format, 0);
         report.output = Output::to(Box::new(disk.clone()));
         report
     }

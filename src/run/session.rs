@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use libbpf_rs::{Object, OpenMapMut, OpenObject, PrintLevel, ProgramAttachType};
+use libbpf_rs::{Object, OpenMapMut, OpenObject, ProgramAttachType};
 
 use crate::attach::plan::{self, Attached, Hook, Plan, Role};
 use crate::attach::tracepoints;
@@ -14,13 +14,12 @@ use crate::bpf::programs::{Program, common};
 use crate::bpf::shared::types::{count_by, settings};
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
-use crate::escape;
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
-use crate::output::messages::say;
 use crate::output::{Column, Lines};
 use crate::run::counts;
 use crate::run::ending::Ending;
+use crate::run::host::Host;
 use crate::run::lifecycle::{self, Counted};
 use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
 use crate::run::privileges::{self, Need, Rights};
@@ -50,7 +49,7 @@ pub(crate) type Loaded<'o, B> = <<B as SkelBuilder<'o>>::Output as OpenSkel<'o>>
 /// A tool that runs with the options of all event tools.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
-    tool: &'static str,
+    host: &'a Host,
     filter: TaskFilter<'a>,
     options: &'a RunOptions,
     /// Count events instead of showing them.
@@ -101,21 +100,21 @@ impl<'a> Session<'a> {
     /// # Errors
     ///
     /// When a capability is missing, or a process that is to be traced.
-    pub(crate) fn start(tool: &'static str, options: &'a EventOptions) -> Result<Self> {
+    pub(crate) fn start(host: &'a Host, options: &'a EventOptions) -> Result<Self> {
         let EventOptions { count, interval, buffer, .. } = *options;
         let interval = Some(interval);
-        Ok(Self { count, interval, buffer, ..Self::of_processes(tool, &options.common)? })
+        Ok(Self { count, interval, buffer, ..Self::of_processes(host, &options.common)? })
     }
 
     /// The session of a tool that sums events up, and reports them each `interval` unless the user
     /// wants another one; the same otherwise.
     pub(crate) fn start_intervals(
-        tool: &'static str,
+        host: &'a Host,
         options: &'a IntervalOptions,
         interval: Option<Duration>,
     ) -> Result<Self> {
         let interval = options.interval.or(interval);
-        Ok(Self { interval, ..Self::of_processes(tool, &options.common)? })
+        Ok(Self { interval, ..Self::of_processes(host, &options.common)? })
     }
 
     /// The session of a tool that reports each interval what no process does.
@@ -124,31 +123,24 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing.
     pub(crate) fn start_of_no_process(
-        tool: &'static str,
+        host: &'a Host,
         options: &'a RunOptions,
         interval: Duration,
     ) -> Result<Self> {
-        Ok(Self { interval: Some(interval), ..Self::new(tool, options)? })
+        Ok(Self { interval: Some(interval), ..Self::new(host, options)? })
     }
 
-    fn of_processes(tool: &'static str, options: &'a CommonOptions) -> Result<Self> {
+    fn of_processes(host: &'a Host, options: &'a CommonOptions) -> Result<Self> {
         let CommonOptions { filter, run } = options;
-        let session = Self::new(tool, run)?;
-        let filter = TaskFilter::new(tool, filter, !run.command.is_empty())?;
+        let session = Self::new(host, run)?;
+        let filter = TaskFilter::new(host.tool, filter, !run.command.is_empty())?;
         Ok(Self { filter, ..session })
     }
 
-    fn new(tool: &'static str, options: &'a RunOptions) -> Result<Self> {
-        let rights = privileges::check(tool, tool)?;
-        let speak = |_: PrintLevel, text: String| {
-            // It quotes what is in files.
-            for line in text.lines() {
-                say(escape::text(line.as_bytes()));
-            }
-        };
-        libbpf_rs::set_print(options.verbose.then_some((PrintLevel::Info, speak)));
+    fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
+        let rights = privileges::check(host, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
-        Ok(Self { tool, filter, options, count, interval, buffer, kinds: &[], rights })
+        Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], rights })
     }
 
     /// The same, with a ring of this size.
@@ -162,7 +154,7 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing.
     pub(crate) fn needing(self, of: &str) -> Result<Self> {
-        Ok(Self { rights: privileges::check(self.tool, of)?, ..self })
+        Ok(Self { rights: privileges::check(self.host, of)?, ..self })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -172,14 +164,7 @@ impl<'a> Session<'a> {
 
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: impl AsRef<[u8]>) {
-        if self.options.verbose {
-            say(format_args!("{}: {}", self.tool, escape::text(text.as_ref())));
-        }
-    }
-
-    /// Was `-v` given?
-    pub(crate) fn verbose(&self) -> bool {
-        self.options.verbose
+        self.host.messages.note(text);
     }
 
     /// Loads the programs of the first hook of `plan` that works as a whole, attaches them, what
@@ -269,7 +254,7 @@ impl<'a> Session<'a> {
         }
         let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
         let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
-        let reader = Reader::new(rows, &report);
+        let reader = Reader::new(rows, &report, &self.host.stop);
         let ring = Ring::of(object, &reader)?;
         lifecycle::run(object, attached, None, ring, &report, self.begin(needs)?)
     }
@@ -282,7 +267,7 @@ impl<'a> Session<'a> {
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
         let report = RefCell::new(self.report());
-        let reader = Reader::new(consumer(&mut report.borrow_mut()), &report);
+        let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let ring = Ring::of(object, &reader)?;
         lifecycle::run(object, attached, self.interval, ring, &report, self.begin(&[])?)
     }
@@ -291,7 +276,7 @@ impl<'a> Session<'a> {
     fn begin(&self, needs: &[Need]) -> Result<Ending> {
         let command: &[_] = if self.options.command.is_empty() { &[] } else { &[Need::Command] };
         let kept = self.rights.kept(&[needs, command].concat());
-        let ending = Ending::new(self.options, &kept)?;
+        let ending = Ending::new(self.host, self.options, &kept)?;
         self.note("attached");
         Ok(ending)
     }
@@ -340,7 +325,7 @@ impl<'a> Session<'a> {
     }
 
     fn report(&self) -> Report {
-        Report::new(self.tool, self.options.output.format(), self.buffer)
+        Report::new(self.host, self.options.output.format(), self.buffer)
     }
 
     fn settings(&self, wants: &Wants) -> settings {

@@ -2,38 +2,32 @@
 //! one, and any before that, ends this process at once, whatever it is doing.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 
 use crate::error::{Context as _, Result};
-use crate::output::messages::say;
 use crate::run::command;
+use crate::run::host::Host;
 use crate::run::privileges::Kept;
 use crate::system::procfs;
+use crate::system::stop::GRACE;
 use crate::system::sys;
 
-/// How long after the first signal anything waits: for a reader of standard output, for events
-/// that are left, for the kernel to detach.
-const GRACE: Duration = Duration::from_secs(2);
 /// What takes longer than that is told of.
 const LATE: Duration = Duration::from_secs(1);
 /// What has not ended by then never will.
 const FORCE: Duration = Duration::from_secs(20);
 
-/// The first one, and when it came.
-static FIRST: OnceLock<(Signal, Instant)> = OnceLock::new();
 /// The signals that this process was started with as blocked.
 static OWN: OnceLock<SigSet> = OnceLock::new();
-static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// Takes signals from now on, by a thread of their own: no other one is ever interrupted, and none
 /// can keep them waiting. Blocked signals come to it even where they are ignored, as by the first
 /// process of a container; SIGHUP that is ignored is left alone, as nohup wants it.
-pub(crate) fn watch() -> Result<()> {
+pub(crate) fn watch(host: Host) -> Result<()> {
     let doing = "preparing for signals";
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGINT);
@@ -51,7 +45,7 @@ pub(crate) fn watch() -> Result<()> {
         let _ = tell.send(Kept::default().give_up());
         loop {
             if let Ok(signal) = signals.wait() {
-                take(signal, &signals);
+                take(signal, &signals, &host);
             }
         }
     };
@@ -64,36 +58,21 @@ pub(crate) fn own_mask() -> SigSet {
     OWN.get().copied().unwrap_or_else(SigSet::empty)
 }
 
-/// Tracing begins: there is something to be told at the end.
-pub(crate) fn begin() {
-    HAS_BEGUN.store(true, Ordering::Relaxed);
-}
-
-/// The signal that asked for the end, if one did.
-pub(crate) fn first() -> Option<Signal> {
-    FIRST.get().map(|(signal, _)| *signal)
-}
-
-/// Was the end asked for so long ago that nothing must wait any more?
-pub(crate) fn are_overdue() -> bool {
-    FIRST.get().is_some_and(|(_, at)| at.elapsed() >= GRACE)
-}
-
-fn take(signal: Signal, signals: &SigSet) {
-    let is_first = HAS_BEGUN.load(Ordering::Relaxed) && FIRST.set((signal, Instant::now())).is_ok();
-    if !is_first {
+fn take(signal: Signal, signals: &SigSet, host: &Host) {
+    if !host.stop.ask(signal) {
         command::terminate();
         // As if nobody had taken it: shells want to know that it was a signal.
         let _ = signals.thread_unblock().and_then(|()| raise(signal));
         // It is ignored.
         sys::exit_at_once(128 + signal as i32);
     }
-    let force = || {
+    let messages = host.messages.clone();
+    let force = move || {
         thread::sleep(GRACE + LATE);
-        say("ebtools: something keeps the end waiting; a second signal ends it at once");
+        messages.say("something keeps the end waiting; a second signal ends it at once");
         thread::sleep(FORCE);
         command::terminate();
-        say("ebtools: it did not end: what was not written is lost");
+        messages.say("it did not end: what was not written is lost");
         sys::exit_at_once(1);
     };
     // Without it, a second signal ends what hangs.

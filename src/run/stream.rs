@@ -20,7 +20,7 @@ use crate::output::{Column, Lines};
 use crate::run::lifecycle::Source;
 use crate::run::loss;
 use crate::run::report::Report;
-use crate::run::signals;
+use crate::system::stop::Stop;
 
 const READING: &str = "reading events";
 /// How long a record at the end may take to be finished, and how often it is looked for.
@@ -101,6 +101,7 @@ pub(crate) struct Ring<'r, E, C> {
     ring: RingBuffer<'r>,
     filled: Filled,
     reader: &'r RefCell<Reader<'r, E, C>>,
+    stop: Stop,
 }
 
 impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
@@ -109,7 +110,8 @@ impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
         let mut builder = RingBufferBuilder::new();
         builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing(READING)?;
         let ring = builder.build().doing(READING)?;
-        Ok(Self { ring, filled: Filled::new(&map)?, reader })
+        let stop = reader.borrow().stop.clone();
+        Ok(Self { ring, filled: Filled::new(&map)?, reader, stop })
     }
 
     /// Takes what is there, or as much as is enough at once; how many events that were.
@@ -141,7 +143,7 @@ impl<E: Plain, C: Consumer<E>> Source for Ring<'_, E, C> {
         let report = self.reader.borrow().report;
         let mut patience = Instant::now() + PATIENCE;
         while !report.borrow_mut().has_failed() {
-            if signals::are_overdue() {
+            if self.stop.is_overdue() {
                 report.borrow_mut().lost_on_the_way(loss::OUT_OF_TIME);
                 break;
             }
@@ -191,6 +193,7 @@ impl Filled {
 pub(crate) struct Reader<'r, E, C> {
     consumer: C,
     report: &'r RefCell<Report>,
+    stop: Stop,
     /// Records that came.
     taken: u64,
     /// How many of them since the loop was there.
@@ -200,9 +203,9 @@ pub(crate) struct Reader<'r, E, C> {
 }
 
 impl<'r, E: Plain, C: Consumer<E>> Reader<'r, E, C> {
-    pub(crate) fn new(consumer: C, report: &'r RefCell<Report>) -> RefCell<Self> {
-        let (taken, batch, broken, event) = (0, 0, None, PhantomData);
-        RefCell::new(Self { consumer, report, taken, batch, broken, event })
+    pub(crate) fn new(consumer: C, report: &'r RefCell<Report>, stop: &Stop) -> RefCell<Self> {
+        let (stop, taken, batch, broken, event) = (stop.clone(), 0, 0, None, PhantomData);
+        RefCell::new(Self { consumer, report, stop, taken, batch, broken, event })
     }
 
     /// Returns 0, or -EINTR to go back to the loop.
@@ -216,7 +219,7 @@ impl<'r, E: Plain, C: Consumer<E>> Reader<'r, E, C> {
         }
         self.taken += 1;
         self.batch += 1;
-        let is_enough = self.batch >= BATCH || signals::first().is_some();
+        let is_enough = self.batch >= BATCH || self.stop.asked().is_some();
         if is_enough { -(Errno::EINTR as i32) } else { 0 }
     }
 }

@@ -67,8 +67,8 @@ impl Tool for Clonesnoop {
         }),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
-        let session = Session::start(Self::NAME, &self.options)?.kinds(KINDS);
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let session = Session::start(host, &self.options)?.kinds(KINDS);
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;

@@ -128,9 +128,9 @@ impl Tool for Execsnoop {
         .json_only(),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let max_tail = self.max_tail()?;
-        let session = Session::start(Self::NAME, &self.options)?;
+        let session = Session::start(host, &self.options)?;
         let without: &[_] = if kernel::preempts_tracepoints() { &[] } else { &[PREPARED_MAP] };
         let wants = Wants { max_tail, without, ..Wants::from(columns) };
         let mut storage = Storage::new();

@@ -230,9 +230,9 @@ impl Tool for Funclatency {
         .json_only(),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let target = self.target()?;
-        let mut session = Session::start_intervals(Self::NAME, &self.options, None)?;
+        let mut session = Session::start_intervals(host, &self.options, None)?;
         if matches!(target, Target::User(..)) {
             session = session.needing(FUNCLATENCY_OF_PROGRAMS)?;
         }

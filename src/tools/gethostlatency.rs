@@ -143,10 +143,10 @@ impl Tool for Gethostlatency {
         .added_by("--addresses"),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let with_addresses = columns.iter().any(|column| column.key == "addresses");
-        let session = Session::start(Self::NAME, &self.options)?;
-        let resolvers = Resolvers::new(&[FUNCTIONS], session.verbose());
+        let session = Session::start(host, &self.options)?;
+        let resolvers = Resolvers::new(&[FUNCTIONS], &host.messages);
         let mut storage = Storage::new();
         // With uprobe.multi a file has two links and not ten.
         let multi = kernel::has_uprobe_multi();

@@ -27,8 +27,8 @@ impl Tool for Hello {
         }),
     ];
 
-    fn run(self, columns: &[&Column<Message>]) -> Result<()> {
-        let session = Session::start(Self::NAME, &self.options)?;
+    fn run(self, host: &Host, columns: &[&Column<Message>]) -> Result<()> {
+        let session = Session::start(host, &self.options)?;
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<HelloSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;

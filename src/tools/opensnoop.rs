@@ -158,7 +158,7 @@ impl Tool for Opensnoop {
         .collect(collect::COLLECT_BASE),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let hooks: &[&Hook<'_>] = match self.hook {
             Some(Way::Fexit) => &[&FEXIT],
             Some(Way::KprobeMulti) => &[&KPROBE_MULTI],
@@ -166,7 +166,7 @@ impl Tool for Opensnoop {
             None if kernel::prefers_kprobe_multi() => &[&KPROBE_MULTI, &FEXIT, &SYS_EXIT],
             None => &[&FEXIT, &SYS_EXIT],
         };
-        let session = Session::start(Self::NAME, &self.options)?;
+        let session = Session::start(host, &self.options)?;
         let wants = Wants::from(columns).and(&self.paths);
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<OpensnoopSkelBuilder>(

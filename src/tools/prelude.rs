@@ -8,6 +8,7 @@ pub(super) use crate::attach::points::Point;
 pub(super) use crate::error::Result;
 pub(super) use crate::output::values::Flags;
 pub(super) use crate::output::{Column, Task, Value};
+pub(super) use crate::run::host::Host;
 pub(super) use crate::run::options::{EventOptions, IntervalOptions};
 pub(super) use crate::run::session::{Session, Storage, Wants};
 pub(super) use crate::tool::{Named as _, Tool};

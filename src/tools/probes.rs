@@ -10,8 +10,6 @@ use crate::attach::elf;
 use crate::attach::libraries;
 use crate::decode::{Header, Record, Row};
 use crate::error::{Context as _, Error};
-use crate::output::buffer::Output;
-use crate::output::messages::say;
 use crate::output::{Clock, Lines};
 use crate::run::options::{Format, OutputOptions};
 use crate::run::privileges;
@@ -84,13 +82,13 @@ impl Tool for Probes {
         .user(),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         privileges::give_up(Self::NAME)?;
         let (of, pattern) = self.asked();
         let wanted = Wanted::new(pattern);
         let (found, alike) = match of {
-            Of::Kernel => of_kernel(&wanted)?,
-            Of::Process(pid) => of_process(pid, &wanted)?,
+            Of::Kernel => of_kernel(host, &wanted)?,
+            Of::Process(pid) => of_process(host, pid, &wanted)?,
             Of::File(name) => {
                 let path = libraries::named(name)?;
                 of_file(&elf::open(&path)?, &path.to_string_lossy(), &wanted)?
@@ -105,7 +103,7 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(&found, columns, self.output.format())
+        print(host, &found, columns, self.output.format())
     }
 }
 
@@ -141,7 +139,7 @@ impl Probes {
     }
 }
 
-fn of_kernel<'w>(wanted: &Wanted<'w>) -> Result<Answer<'w>> {
+fn of_kernel<'w>(host: &Host, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
     let functions = kernel::functions()?.into_iter().map(|function| Found {
         kind: "kernel",
         address: function.address,
@@ -157,7 +155,7 @@ fn of_kernel<'w>(wanted: &Wanted<'w>) -> Result<Answer<'w>> {
             name,
         })),
         // Functions alone are better than nothing.
-        Err(error) => say(format_args!("probes: {error}")),
+        Err(error) => host.messages.say(error),
     }
     let mut alike = Alike::new(wanted.text());
     if !found.iter().any(|found| wanted.matches(&found.name)) {
@@ -184,7 +182,7 @@ fn of_file<'w>(file: &ForeignFile, shown: &str, wanted: &Wanted<'w>) -> Result<A
 }
 
 /// All files that a process has mapped to run them.
-fn of_process<'w>(pid: u32, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
+fn of_process<'w>(host: &Host, pid: u32, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
     let doing = || format!("reading process {pid}");
     let maps = BufReader::new(File::open(format!("/proc/{pid}/maps")).doing(doing())?);
     let mut files = BTreeMap::new();
@@ -207,7 +205,7 @@ fn of_process<'w>(pid: u32, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
                 found.extend(places);
                 alike.merge(others);
             }
-            Err(error) => say(format_args!("probes: {}", error.line())),
+            Err(error) => host.messages.say(error.line()),
         }
     }
     Ok((found, alike))
@@ -226,12 +224,12 @@ fn shown(pid: u32, file: &ForeignFile, path: &[u8]) -> String {
     [path, there].into_iter().find(leads_there).unwrap_or_else(|| file.to_string())
 }
 
-fn print(found: &[Found], columns: &[&Col], format: Format) -> Result<()> {
+fn print(host: &Host, found: &[Found], columns: &[&Col], format: Format) -> Result<()> {
     let lines = match format {
         Format::Json => Lines::json("probe", Probes::NAME, columns),
         Format::Table => Lines::table(columns),
     };
-    let mut output = Output::new();
+    let mut output = host.output();
     output.lines(0, |out| lines.header(out));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {

@@ -209,10 +209,10 @@ impl Tool for Profile {
     const OTHERS: &'static [(&'static str, &'static [Col])] =
         &[("--folded", STACKS), ("--tree", TREE)];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let run = &self.options.common.run;
         let session =
-            Session::start_intervals(Self::NAME, &self.options, None)?.buffer(self.buffer);
+            Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
         #[cfg(feature = "svg")]
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
@@ -223,8 +223,7 @@ impl Tool for Profile {
         let cycles = (!self.include_idle).then_some(Counter::Cycles);
         let counters = cycles.into_iter().chain([Counter::Clock]).collect();
         let (program, per_second) = (ON_SAMPLE, self.frequency);
-        let verbose = session.verbose();
-        let sampling = Sampling { tool: Self::NAME, program, per_second, verbose };
+        let sampling = Sampling { messages: host.messages.clone(), program, per_second };
         let samplers = Samplers::new(sampling, counters);
         let missed_cpus = samplers.missed();
         let (skel, attached) = session.attach::<ProfileSkelBuilder>(

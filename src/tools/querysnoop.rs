@@ -156,9 +156,9 @@ impl Tool for Querysnoop {
         .user(),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
-        let session = Session::start(Self::NAME, &self.options)?;
-        let servers = Servers::new(self.server, WAYS, session.verbose())?;
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let session = Session::start(host, &self.options)?;
+        let servers = Servers::new(self.server, WAYS, &host.messages)?;
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<QuerysnoopSkelBuilder>(
             &mut storage,

@@ -67,14 +67,14 @@ impl Tool for Readline {
         .json_only(),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
-        let session = Session::start(Self::NAME, &self.options)?;
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let session = Session::start(host, &self.options)?;
         let which = match (self.shared, self.all) {
             (Some(path), _) => Which::One(path),
             (None, true) => Which::AllPrograms,
             (None, false) => Which::AllShells,
         };
-        let shells = Shells::new(which, &[FUNCTIONS], session.verbose())?;
+        let shells = Shells::new(which, &[FUNCTIONS], &host.messages)?;
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<ReadlineSkelBuilder>(
             &mut storage,

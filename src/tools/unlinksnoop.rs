@@ -197,9 +197,9 @@ impl Tool for Unlinksnoop {
         .collect(collect::COLLECT_BASE),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let hooks = self.hooks();
-        let session = Session::start(Self::NAME, &self.options)?;
+        let session = Session::start(host, &self.options)?;
         let wants = Wants::from(columns).and(&self.paths);
         let mut storage = Storage::new();
         let attached = session.attach::<UnlinksnoopSkelBuilder>(

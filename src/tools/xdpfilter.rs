@@ -273,9 +273,9 @@ impl Tool for Xdpfilter {
         }),
     ];
 
-    fn run(self, columns: &[&Col]) -> Result<()> {
-        let session = Session::start_of_no_process(Self::NAME, &self.run, self.interval)?;
-        let interface = Interface::named(&self.interface, Self::NAME, session.verbose())?;
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let session = Session::start_of_no_process(host, &self.run, self.interval)?;
+        let interface = Interface::named(&self.interface, &host.messages)?;
         let filter = Filter { tool: &self, interface };
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<XdpfilterSkelBuilder>(

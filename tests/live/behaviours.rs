@@ -43,6 +43,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("filter_by_container", filter_by_container),
     ("in_a_pid_namespace", in_a_pid_namespace),
     ("follow_in_a_pid_namespace", follow_in_a_pid_namespace),
+    ("two_tools_in_one_process", two_tools_in_one_process),
     ("readline_finds_shells_that_come", readline_finds_shells_that_come),
     ("no_memory_leaks_through_records", no_memory_leaks_through_records),
 ];
@@ -522,6 +523,38 @@ fn in_a_pid_namespace() -> Result<(), String> {
     check(lines.iter().any(|line| ns_pid(&line)), || {
         format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
     })
+}
+
+/// Each shows its own events, and all of them.
+fn two_tools_in_one_process() -> Result<(), String> {
+    let dir = scratch_dir("two");
+    let mut command = Command::new(this_program());
+    let output = command.args(["helper", "between-two-tools"]).arg(&dir).output().map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    check(output.status.success(), || said.to_string())?;
+    let lines = |tool: &str| {
+        let shown = std::fs::read_to_string(dir.join(tool)).map_err(text)?;
+        let lines = shown.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
+        lines.map_err(text)
+    };
+    let (execs, opens) = (lines("execsnoop")?, lines("opensnoop")?);
+    let count = |lines: &[serde_json::Value], wanted: fn(&serde_json::Value) -> bool| {
+        lines.iter().filter(|line| wanted(line)).count()
+    };
+    let true_runs = count(&execs, |line| line["args"][0] == "/bin/true");
+    let libraries = count(&opens, |line| {
+        line["comm"] == "true"
+            && line["path"].as_str().is_some_and(|path| path.ends_with("/libc.so.6"))
+            && line["fd"] != -1
+    });
+    let whole = |lines: &[serde_json::Value], tool: &str| {
+        let all_its_own = lines.iter().all(|line| line["tool"] == tool);
+        let summary = lines.last().ok_or("nothing is shown")?;
+        check(all_its_own && summary["lost"] == serde_json::json!({}), || format!("{summary}"))
+    };
+    whole(&execs, "execsnoop")?;
+    whole(&opens, "opensnoop")?;
+    check(true_runs == 50 && libraries == 50, || format!("{true_runs} execs, {libraries} opens"))
 }
 
 /// What descends from a process already, and what that starts, where processes have other numbers.

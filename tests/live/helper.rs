@@ -1,11 +1,14 @@
 //! What workloads need and the usual programs do not do: `live helper WORD ARGS...`.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use caps::{CapSet, CapsHashSet};
+use ebtools::cli::Beside;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::personality::{self, Persona};
@@ -48,6 +51,9 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),
         // Runs a command that finds nothing in a directory, or in a file.
         ["without", path, ref command @ ..] => without(Path::new(path), command),
+        // Starts programs while two tools trace this process and what it starts, in threads of it:
+        // prints what they show.
+        ["between-two-tools", dir] => between_two_tools(Path::new(dir)),
         _ => Err(format!("helper: unknown: {args:?}").into()),
     };
     match done {
@@ -258,4 +264,34 @@ pub(crate) fn mount_tracefs() {
     if let Err(error) = mounted {
         println!("note: tracefs cannot be mounted: {error}");
     }
+}
+
+fn between_two_tools(dir: &Path) -> Done {
+    let own = std::process::id().to_string();
+    let mut running = Vec::new();
+    for tool in ["execsnoop", "opensnoop"] {
+        let (said, err) = nix::unistd::pipe()?;
+        let out = File::create(dir.join(tool))?;
+        let args = [tool, "--json", "-v", "-p", &own, "--follow", "-d", "100"];
+        let tool = Beside::start(&args, out.into(), err)?;
+        let mut said = BufReader::new(File::from(said));
+        let mut line = String::new();
+        while !line.contains(": attached") {
+            line.clear();
+            if said.read_line(&mut line)? == 0 {
+                return Err("it did not attach".into());
+            }
+        }
+        running.push((tool, said));
+    }
+    for _ in 0..50 {
+        Command::new("/bin/true").arg(dir).status()?;
+    }
+    for (tool, _said) in running {
+        let code = tool.end();
+        if code != 0 {
+            return Err(format!("exit code {code}").into());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

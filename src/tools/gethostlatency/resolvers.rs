@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use libbpf_rs::Object;
 
 use crate::attach::libraries;
+use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, mapped_libraries};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
+use crate::output::messages::Messages;
 
 /// How the files' names begin: glibc, and before 2.34 with its version; musl, which is its own
 /// loader.
@@ -20,8 +22,8 @@ const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
 pub(crate) struct Resolvers(Files);
 
 impl Resolvers {
-    pub(crate) fn new(ways: &'static [Way], verbose: bool) -> Self {
-        Self(Files::new("gethostlatency", ways, Some(LIBRARIES[0]), verbose))
+    pub(crate) fn new(ways: &'static [Way], messages: &Messages) -> Self {
+        Self(Files::new(messages, ways, Some(LIBRARIES[0])))
     }
 }
 
@@ -59,6 +61,10 @@ impl Attachment for Resolvers {
 
     fn unattached(&self) -> u64 {
         self.0.unattached()
+    }
+
+    fn take_links(&mut self) -> Links {
+        self.0.take_links()
     }
 }
 

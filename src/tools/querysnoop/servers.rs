@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use libbpf_rs::Object;
 
+use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, executable};
 use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
-use crate::output::messages::say;
+use crate::output::messages::Messages;
 
 /// How servers' programs are called.
 const PROGRAMS: [&str; 3] = ["postgres", "mysqld", "mariadbd"];
@@ -20,14 +21,15 @@ pub(crate) struct Servers {
     /// Only this program.
     one: Option<PathBuf>,
     files: Files,
+    messages: Messages,
 }
 
 impl Servers {
     /// # Errors
     ///
     /// When one program is named, and it is none that can be traced.
-    pub(crate) fn new(one: Option<PathBuf>, ways: &'static [Way], verbose: bool) -> Result<Self> {
-        let files = Files::new("querysnoop", ways, None, verbose);
+    pub(crate) fn new(one: Option<PathBuf>, ways: &'static [Way], messages: &Messages) -> Result<Self> {
+        let files = Files::new(messages, ways, None);
         if let Some(path) = &one {
             let doing = || format!("looking for queries in {}", path.display());
             path.metadata().doing(doing())?;
@@ -36,7 +38,7 @@ impl Servers {
                 return Err(Error::new(doing(), cause));
             }
         }
-        Ok(Self { one, files })
+        Ok(Self { one, files, messages: messages.clone() })
     }
 }
 
@@ -56,7 +58,7 @@ impl Attachment for Servers {
         }
         self.refresh(object)?;
         if self.files.is_empty() {
-            say("querysnoop: no server runs yet: waiting for one");
+            self.messages.say("no server runs yet: waiting for one");
         }
         Ok(())
     }
@@ -73,5 +75,9 @@ impl Attachment for Servers {
 
     fn unattached(&self) -> u64 {
         self.files.unattached()
+    }
+
+    fn take_links(&mut self) -> Links {
+        self.files.take_links()
     }
 }

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use libbpf_rs::Object;
 
 use crate::attach::libraries;
+use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
 use crate::attach::uprobes::{Files, Way, executable, mapped_libraries};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
+use crate::output::messages::Messages;
 
 const LIBRARY: &str = "libreadline.so";
 
@@ -35,8 +37,8 @@ impl Shells {
     /// # Errors
     ///
     /// When one file is named, and it is none that can be traced.
-    pub(crate) fn new(which: Which, ways: &'static [Way], verbose: bool) -> Result<Self> {
-        let files = Files::new("readline", ways, Some(LIBRARY), verbose);
+    pub(crate) fn new(which: Which, ways: &'static [Way], messages: &Messages) -> Result<Self> {
+        let files = Files::new(messages, ways, Some(LIBRARY));
         if let Which::One(path) = &which {
             files.check(path)?;
         }
@@ -111,5 +113,9 @@ impl Attachment for Shells {
 
     fn unattached(&self) -> u64 {
         self.files.unattached()
+    }
+
+    fn take_links(&mut self) -> Links {
+        self.files.take_links()
     }
 }

@@ -1,0 +1,108 @@
+//! What a run is given: all that belongs to the process, so that several runs may be in one.
+
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Once};
+
+use libbpf_rs::PrintLevel;
+
+use crate::error::{Context as _, Result};
+use crate::escape;
+use crate::output::buffer::Output;
+use crate::output::messages::Messages;
+use crate::output::sink::Stream;
+use crate::run::command;
+use crate::system::stop::Stop;
+use crate::system::sys;
+
+/// Where rows and messages of a run go, and what ends it.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    /// Whose run it is.
+    pub(crate) tool: &'static str,
+    /// To people.
+    pub(crate) messages: Messages,
+    /// Asked for by others.
+    pub(crate) stop: Stop,
+    out: Arc<Stream>,
+    err: Arc<Stream>,
+    exit_code: Arc<AtomicU8>,
+}
+
+impl Host {
+    /// Standard output, standard error: opened while this process still may.
+    pub(crate) fn standard() -> Result<Self> {
+        let doing = "opening standard output";
+        let stop = Stop::default();
+        let out = io::stdout().as_fd().try_clone_to_owned().doing(doing)?;
+        let err = io::stderr().as_fd().try_clone_to_owned().doing(doing)?;
+        Ok(Self::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop))
+    }
+
+    /// Others, which may wait for their readers until `stop` is overdue.
+    pub(crate) fn new(out: Stream, err: Stream, stop: Stop) -> Self {
+        // It says much by itself.
+        static SILENCE: Once = Once::new();
+        SILENCE.call_once(|| {
+            libbpf_rs::set_print(None);
+        });
+        let (out, err) = (Arc::new(out), Arc::new(err));
+        let messages = Messages::new("ebtools", false, err.clone());
+        Self { tool: "ebtools", messages, stop, out, err, exit_code: Arc::default() }
+    }
+
+    /// The same for a tool; `is_verbose` with `-v`. What libbpf says of what this thread does is said
+    /// then too.
+    pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool) -> Self {
+        let messages = Messages::new(tool, is_verbose, self.err.clone());
+        if is_verbose {
+            LIBBPF.with_borrow_mut(|of_thread| *of_thread = Some(self.err.clone()));
+            libbpf_rs::set_print(Some((PrintLevel::Info, speak)));
+        }
+        Self { tool, messages, ..self }
+    }
+
+    /// Where rows go.
+    pub(crate) fn output(&self) -> Output {
+        Output::to(Box::new(self.out.clone()))
+    }
+
+    /// What the process is to end with, if nothing fails.
+    pub(crate) fn set_exit_code(&self, code: u8) {
+        self.exit_code.store(code, Ordering::Relaxed);
+    }
+
+    /// Says what has failed, if anything has; what the process is to end with.
+    pub(crate) fn exit_code(&self, done: Result<()>) -> u8 {
+        match done {
+            Ok(()) => self.exit_code.load(Ordering::Relaxed),
+            Err(error) => {
+                Messages::new("ebtools", false, self.err.clone()).say(&error);
+                error.exit_code()
+            }
+        }
+    }
+
+    /// Ends the process where its parts cannot be taken down.
+    pub(crate) fn leave(&self, done: Result<()>) -> ! {
+        command::terminate();
+        sys::exit_at_once(self.exit_code(done).into())
+    }
+}
+
+thread_local! {
+    /// libbpf has one function for all that it says: here is where it goes.
+    static LIBBPF: RefCell<Option<Arc<Stream>>> = const { RefCell::new(None) };
+}
+
+fn speak(_: PrintLevel, text: String) {
+    LIBBPF.with_borrow(|to| {
+        let Some(to) = to else { return };
+        // It quotes what is in files.
+        for line in text.lines() {
+            let _ = to.write(format!("{}\n", escape::text(line.as_bytes())).as_bytes());
+        }
+    });
+}
