@@ -241,21 +241,11 @@ impl Tool for Profile {
         session.run_consumer(skel.object(), attached, |report| {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
-            let none: &[&Col] = &[];
+            let lines = report.lines("interval", if is_folded { &[] } else { columns });
             Samples {
-                tool: &self,
-                lines: report.lines("interval", if is_folded { none } else { columns }),
-                is_folded,
-                time_ns: 0,
-                symbols: Symbols::new(),
-                stacks: HashMap::new(),
-                calls: 0,
-                of_programs: 0,
-                broken: 0,
-                depth_max: depth_max(),
-                missed_cpus,
                 #[cfg(feature = "svg")]
                 svg,
+                ..Samples::new(&self, lines, is_folded, missed_cpus)
             }
         })
     }
@@ -338,7 +328,30 @@ impl Consumer<types::event> for Samples<'_> {
     }
 }
 
-impl Samples<'_> {
+impl<'a> Samples<'a> {
+    fn new(
+        tool: &'a Profile,
+        lines: Lines<'a, Row>,
+        is_folded: bool,
+        missed_cpus: Rc<Cell<u64>>,
+    ) -> Self {
+        Self {
+            tool,
+            lines,
+            is_folded,
+            time_ns: 0,
+            symbols: Symbols::new(),
+            stacks: HashMap::new(),
+            calls: 0,
+            of_programs: 0,
+            broken: 0,
+            depth_max: depth_max(),
+            missed_cpus,
+            #[cfg(feature = "svg")]
+            svg: None,
+        }
+    }
+
     /// From the first call to the last: the program's, then the kernel's. The program's are looked
     /// up first: it may end any time.
     fn stack(&mut self, record: &Record<'_, types::event>) -> Vec<u32> {
