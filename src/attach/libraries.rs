@@ -1,10 +1,12 @@
 //! Libraries and programs of this system, by their names.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
 use crate::error::{Error, Result};
-use crate::run::command;
 use crate::system::foreign::ForeignFile;
 
 /// Files in the usual places whose name begins with `library`.
@@ -43,7 +45,7 @@ pub(crate) fn named(name: &str) -> Result<PathBuf> {
         return Ok(name.into());
     }
     let short = name.trim_start_matches("lib");
-    let program = || command::find(name.as_ref());
+    let program = || program(name.as_ref());
     library(&format!("lib{short}.so")).or_else(program).ok_or_else(|| {
         let cause = format!("there is no library lib{short}.so and no program of that name");
         Error::new(format!("looking for '{name}'"), cause)
@@ -56,4 +58,14 @@ fn dirs() -> impl Iterator<Item = PathBuf> {
     let triplet = format!("{}-linux-gnu", std::env::consts::ARCH);
     let dirs = ["/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64"];
     dirs.into_iter().flat_map(move |dir| [Path::new(dir).join(&triplet), dir.into()])
+}
+
+/// Where a program without a slash is, as a shell would find it.
+pub(crate) fn program(name: &OsStr) -> Option<PathBuf> {
+    if name.as_encoded_bytes().contains(&b'/') {
+        return None;
+    }
+    let path = std::env::var_os("PATH")?;
+    let is_program = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(is_program)
 }

@@ -1,18 +1,18 @@
 //! `-- COMMAND`: the command that is run to be traced.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{AccessFlags, Pid, access};
+use nix::unistd::Pid;
 
+use crate::attach::libraries;
 use crate::error::{Context as _, Error, Result};
 use crate::run::privileges::Kept;
 use crate::run::signals;
@@ -70,7 +70,7 @@ fn start(command: &[OsString]) -> Result<()> {
     let doing = || format!("running {}", program.to_string_lossy());
     let stdout = io::stderr().as_fd().try_clone_to_owned().doing(doing())?;
     // With its path: failed attempts of a search along `$PATH` would be taken for its own.
-    let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
+    let mut command = Command::new(libraries::program(program).unwrap_or_else(|| program.into()));
     command.arg0(program).args(args).stdout(Stdio::from(stdout));
     sys::give_own_limits(&mut command);
     sys::give_huge_pages(&mut command);
@@ -104,14 +104,4 @@ pub(crate) fn terminate() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
     }
-}
-
-/// Where a program without a slash is, as a shell would find it.
-pub(crate) fn find(program: &OsStr) -> Option<PathBuf> {
-    if program.as_encoded_bytes().contains(&b'/') {
-        return None;
-    }
-    let path = std::env::var_os("PATH")?;
-    let is_program = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(is_program)
 }

@@ -324,6 +324,41 @@ pub(crate) mod tests {
         Flush,
     }
 
+    /// How many events each of them befell.
+    #[derive(Default)]
+    struct Happened {
+        submitted: u64,
+        left_out: u64,
+        rejected: u64,
+        vanished: u64,
+    }
+
+    impl Happened {
+        fn add(&mut self, fate: Fate, report: &mut Report) {
+            let (of, events) = match fate {
+                // A line that says how many events it stands for.
+                Fate::Row(events, len) => {
+                    let line = format!("{events} {:len$}\n", "");
+                    report.output.lines(events, |out| out.extend_from_slice(line.as_bytes()));
+                    self.submitted += events;
+                    return;
+                }
+                Fate::Flush => return report.flush(),
+                Fate::LeftOut(events) => {
+                    report.left_out(events);
+                    (&mut self.left_out, events)
+                }
+                Fate::Rejected(events) => {
+                    report.reject(events);
+                    (&mut self.rejected, events)
+                }
+                Fate::Vanished(events) => (&mut self.vanished, events),
+            };
+            *of += events;
+            self.submitted += events;
+        }
+    }
+
     fn fates() -> impl Strategy<Value = Vec<Fate>> {
         let fate = prop_oneof![
             (0..9u64, 0..9_000usize).prop_map(|(events, len)| Fate::Row(events, len)),
@@ -346,28 +381,11 @@ pub(crate) mod tests {
         ) {
             let disk = Disk::with_room(room);
             let mut report = report_to(&disk, format);
-            let (mut submitted, mut left_out, mut rejected, mut vanished) = (0, 0, 0, 0);
+            let mut all = Happened::default();
             for fate in fates {
-                match fate {
-                    // A line that says how many events it stands for.
-                    Fate::Row(events, len) => report.output.lines(events, |out| {
-                        submitted += events;
-                        out.extend_from_slice(format!("{events} {:len$}\n", "").as_bytes());
-                    }),
-                    Fate::LeftOut(events) => {
-                        (submitted, left_out) = (submitted + events, left_out + events);
-                        report.left_out(events);
-                    }
-                    Fate::Rejected(events) => {
-                        (submitted, rejected) = (submitted + events, rejected + events);
-                        report.reject(events);
-                    }
-                    Fate::Vanished(events) => {
-                        (submitted, vanished) = (submitted + events, vanished + events);
-                    }
-                    Fate::Flush => report.flush(),
-                }
+                all.add(fate, &mut report);
             }
+            let Happened { submitted, left_out, rejected, vanished } = all;
             report.flush();
             let has_failed = report.has_failed();
             let kernel = InKernel::made(submitted, calls, map_full);

@@ -199,22 +199,10 @@ impl<'a> Session<'a> {
         let groups = plan.hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
         for (group, storage) in groups.zip(&mut storage.0) {
             let programs = self.programs(&plan, group[0]);
-            if let Some(error) = group[0].impossible() {
-                refuse(group[0], error);
-                continue;
-            }
-            let mut open = open::<B>(storage).doing(PREPARING)?;
-            self.configure(open.open_object_mut(), &programs, &wants)?;
-            // Not every kernel has the function, or tells its type.
-            if let Err(error) = group[0].set_targets(open.open_object_mut()) {
-                refuse(group[0], error);
-                continue;
-            }
-            constants(&mut open);
-            let skel = match open.load() {
+            let skel = match self.load::<B>(storage, group[0], &programs, &wants, &constants)? {
                 Ok(skel) => skel,
-                Err(error) => {
-                    refuse(group[0], explain_load(&error));
+                Err(refusal) => {
+                    refuse(group[0], refusal);
                     continue;
                 }
             };
@@ -232,6 +220,31 @@ impl<'a> Session<'a> {
             }
         }
         Err(plan::refused(plan.hooks, refusals))
+    }
+
+    /// Loads the programs of a hook, or says why they cannot be used here.
+    fn load<'o, B>(
+        &self,
+        storage: &'o mut MaybeUninit<OpenObject>,
+        hook: &Hook<'_>,
+        programs: &[(Program, Role)],
+        wants: &Wants,
+        constants: &impl Fn(&mut B::Output),
+    ) -> Result<std::result::Result<Loaded<'o, B>, Error>>
+    where
+        B: SkelBuilder<'o> + Default,
+    {
+        if let Some(error) = hook.impossible() {
+            return Ok(Err(error));
+        }
+        let mut open = open::<B>(storage).doing(PREPARING)?;
+        self.configure(open.open_object_mut(), programs, wants)?;
+        // Not every kernel has the function, or tells its type.
+        if let Err(error) = hook.set_targets(open.open_object_mut()) {
+            return Ok(Err(error));
+        }
+        constants(&mut open);
+        Ok(open.load().map_err(|error| explain_load(&error)))
     }
 
     /// All that are loaded.
