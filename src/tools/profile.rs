@@ -211,8 +211,7 @@ impl Tool for Profile {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let run = &self.options.common.run;
-        let session =
-            Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
+        let session = Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
         #[cfg(feature = "svg")]
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;

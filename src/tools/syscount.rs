@@ -246,8 +246,7 @@ impl Tool for Syscount {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let by = self.by;
-        let session =
-            Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
+        let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
         let quick = by == By::Syscall && !self.latency;
         let stores = kernel::has_task_storage();
         let wants = Wants { without: self.unused_maps(stores), ..Wants::default() };

@@ -28,7 +28,11 @@ impl Servers {
     /// # Errors
     ///
     /// When one program is named, and it is none that can be traced.
-    pub(crate) fn new(one: Option<PathBuf>, ways: &'static [Way], messages: &Messages) -> Result<Self> {
+    pub(crate) fn new(
+        one: Option<PathBuf>,
+        ways: &'static [Way],
+        messages: &Messages,
+    ) -> Result<Self> {
         let files = Files::new(messages, ways, None);
         if let Some(path) = &one {
             let doing = || format!("looking for queries in {}", path.display());
