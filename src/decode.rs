@@ -30,7 +30,7 @@ impl Header {
 
 impl<'a, E> Record<'a, E> {
     /// A row that user space made.
-    pub fn made(header: &'a Header, event: &'a E) -> Self {
+    pub fn of(header: &'a Header, event: &'a E) -> Self {
         Self { header, event, tail: &[], container: "" }
     }
 }

@@ -110,7 +110,7 @@ pub fn search<R: Read + Seek>(
     Ok(found)
 }
 
-/// A USDT probe may be in many places. As many are told apart in the kernel: `BPF_USDT_MAX_SPEC_CNT`
+/// A USDT probe may be in many places. The kernel tells so many apart: `BPF_USDT_MAX_SPEC_CNT`
 /// of usdt.bpf.h.
 const PROBE_PLACES_MAX: usize = 256;
 

@@ -96,7 +96,7 @@ fn open(cpu: u32) -> Result<(Event, PerfRing)> {
 
 /// Reads records: who has mapped a file whose name is `wanted`. Were some lost?
 ///
-/// `struct perf_event_header` of linux/perf_event.h: the kind, and behind another number the size of all.
+/// `struct perf_event_header` of linux/perf_event.h: the kind, and after another number the size of all.
 /// Of a mapping: pid, tid, address, length, offset, and the path with a NUL.
 fn read(mut records: &[u8], wanted: impl Fn(&[u8]) -> bool, pids: &mut HashSet<u32>) -> bool {
     const HEAD: usize = 8;

@@ -246,7 +246,7 @@ impl UserFunctions<'_> {
     }
 }
 
-/// The system's own reason, without libbpf-rs's words before it and the number behind.
+/// The system's own reason, without libbpf-rs's words before it and the number after it.
 pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {

@@ -62,14 +62,14 @@ impl Uprobe {
 }
 
 /// Probes that go together. A file need not have them all.
-pub(crate) type Way = &'static [Uprobe];
+pub(crate) type ProbeSet = &'static [Uprobe];
 
 /// The files, each with its probes.
 #[derive(Debug)]
 pub(crate) struct Files {
     messages: Messages,
     /// The first one of which a file has something, and that works, is used.
-    ways: &'static [Way],
+    sets: &'static [ProbeSet],
     /// How the library's name begins in which the functions may be, if there is one.
     library: Option<&'static str>,
     /// Files that were looked at.
@@ -145,9 +145,9 @@ struct Group {
 }
 
 impl Group {
-    fn of(way: Way, offsets: &[Option<u64>], is_shared: bool) -> Vec<Self> {
+    fn of(set: ProbeSet, offsets: &[Option<u64>], is_shared: bool) -> Vec<Self> {
         let mut groups = Vec::<Self>::new();
-        for (probe, offset) in way.iter().zip(offsets) {
+        for (probe, offset) in set.iter().zip(offsets) {
             let Some(offset) = *offset else { continue };
             let shared = probe.shared.filter(|_| is_shared);
             let program = shared.map_or(probe.program, |(program, _)| program);
@@ -189,13 +189,13 @@ const CAUSES_MAX: usize = 8;
 impl Files {
     pub(crate) fn new(
         messages: &Messages,
-        ways: &'static [Way],
+        sets: &'static [ProbeSet],
         library: Option<&'static str>,
     ) -> Self {
         sys::open_more_files();
         Self {
             messages: messages.clone(),
-            ways,
+            sets,
             library,
             seen: HashMap::new(),
             failed: HashMap::new(),
@@ -235,7 +235,7 @@ impl Files {
 
     /// The programs of all probes, and what they are for.
     pub(crate) fn programs(&self) -> Vec<(Program, Role)> {
-        let probes = self.ways.iter().flat_map(|way| way.iter());
+        let probes = self.sets.iter().flat_map(|set| set.iter());
         probes.map(|probe| (probe.program(), probe.role)).collect()
     }
 
@@ -254,9 +254,9 @@ impl Files {
         self.failed.len() as u64 + self.missed
     }
 
-    /// Where the functions are, those of all ways in their order.
+    /// Where the functions are, those of all sets in their order.
     fn find(&self, file: &ForeignFile) -> Result<Search> {
-        let probes = self.ways.iter().flat_map(|way| way.iter());
+        let probes = self.sets.iter().flat_map(|set| set.iter());
         let names = probes.map(|probe| probe.name).collect::<Vec<_>>();
         elf::find(file, &names, self.library)
     }
@@ -269,7 +269,7 @@ impl Files {
         }
     }
 
-    /// Attaches to what a file has, or the library that it is linked to, in the first way that
+    /// Attaches to what a file has, or the library that it is linked to, in the first set that
     /// works, for as long as this lives; a file that was looked at before is left alone.
     pub(crate) fn attach(&mut self, object: &Object, path: &Path) -> Result<()> {
         let Ok(identity) = identity_at(path) else { return Ok(()) };
@@ -356,7 +356,7 @@ impl Files {
         let holder = match self.holder_of(target) {
             Some(holder) => holder,
             None => {
-                let links = self.attach_ways(object, target, &offsets).map_err(Failure::Failed)?;
+                let links = self.attach_sets(object, target, &offsets).map_err(Failure::Failed)?;
                 let seen = self.seen.entry(target.identity()).or_default();
                 (seen.links, seen.place) = (links, target.place());
                 target.identity()
@@ -378,21 +378,21 @@ impl Files {
         held.find(|(identity, seen)| same(identity, seen)).map(|(identity, _)| *identity)
     }
 
-    /// Attaches in the first way of which the file has something, and that works.
-    fn attach_ways(
+    /// Attaches in the first set of which the file has something, and that works.
+    fn attach_sets(
         &self,
         object: &Object,
         file: &ForeignFile,
         mut offsets: &[Option<u64>],
     ) -> Result<Links> {
         let mut failure = None;
-        for way in self.ways {
-            let (own, rest) = offsets.split_at(way.len());
+        for set in self.sets {
+            let (own, rest) = offsets.split_at(set.len());
             offsets = rest;
             if own.iter().all(Option::is_none) {
                 continue;
             }
-            match self.attach_way(object, way, file, own) {
+            match self.attach_set(object, set, file, own) {
                 Ok(links) => return Ok(links),
                 Err(error) => {
                     self.note(&format!("hook refused: {}", error.line()));
@@ -403,15 +403,15 @@ impl Files {
         Err(failure.unwrap_or_else(|| Error::new("attaching", "there is nothing")))
     }
 
-    fn attach_way(
+    fn attach_set(
         &self,
         object: &Object,
-        way: Way,
+        set: ProbeSet,
         file: &ForeignFile,
         offsets: &[Option<u64>],
     ) -> Result<Links> {
         let mut links = Links::default();
-        for group in Group::of(way, offsets, kernel::has_uprobe_multi()) {
+        for group in Group::of(set, offsets, kernel::has_uprobe_multi()) {
             let Group { program, when, names, offsets, cookies } = group;
             let (offsets, cookies, pids) = (&offsets[..], &cookies[..], &[][..]);
             let functions = UserFunctions { file, offsets, cookies, pids };

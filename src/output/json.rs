@@ -52,7 +52,7 @@ pub fn lost(out: &mut Vec<u8>, tool: &str, clock: &Clock, time_ns: u64, reason: 
     ];
     let header = Header::at(time_ns);
     let lost = (reason, count);
-    let record = Record::made(&header, &lost);
+    let record = Record::of(&header, &lost);
     row(out, &Keys::new("lost", tool, &columns), &columns, clock, &record);
 }
 

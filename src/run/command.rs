@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 use crate::attach::libraries;
 use crate::error::{Context as _, Error, Result};
-use crate::run::privileges::Kept;
+use crate::run::capabilities::Kept;
 use crate::run::signals;
 use crate::system::sys;
 

@@ -10,9 +10,10 @@ use libbpf_rs::Object;
 use crate::attach::links;
 use crate::attach::plan::Attached;
 use crate::error::Result;
-use crate::run::ending::{Ending, Intervals};
+use crate::run::intervals::Intervals;
 use crate::run::loss::InKernel;
 use crate::run::report::Report;
+use crate::run::stop_condition::StopCondition;
 
 /// How long an event may wait for its reader, and the end of the command, or a signal, go unnoticed.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -44,13 +45,13 @@ pub(crate) fn run(
     interval: Option<Duration>,
     mut source: impl Source,
     report: &RefCell<Report>,
-    mut ending: Ending,
+    mut condition: StopCondition,
 ) -> Result<()> {
     let seeing = attached.seeing();
-    let mut intervals = Intervals::new(ending.began, interval);
+    let mut intervals = Intervals::new(condition.began, interval);
     let mut second = Instant::now() + SECOND;
     let mut done = Ok(());
-    while done.is_ok() && !ending.reached() && !report.borrow_mut().has_failed() {
+    while done.is_ok() && !condition.reached() && !report.borrow_mut().has_failed() {
         done = source.read(intervals.wait(TICK));
         if let Some(length) = intervals.ended() {
             done = done.and_then(|()| source.interval(length));
@@ -65,13 +66,13 @@ pub(crate) fn run(
         }
     }
     report.borrow_mut().unattached(attached.unattached());
-    attached.detach(&ending.host.stop);
+    attached.detach(&condition.host.stop);
     let kernel = InKernel::of(object, &seeing);
     let drained = source.drain(kernel.as_ref().map_or(0, |kernel| kernel.submitted));
     let shown = source.interval(intervals.rest());
     let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
     if links::is_detaching() {
-        ending.host.leave(done);
+        condition.host.leave(done);
     }
     done
 }

@@ -186,7 +186,7 @@ fn counters_of(object: &Object) -> Result<counters> {
 #[cfg(test)]
 impl InKernel {
     /// As if the kernel side had counted this.
-    pub(crate) fn made(submitted: u64, calls: u64, map_full: u64) -> Self {
+    pub(crate) fn with(submitted: u64, calls: u64, map_full: u64) -> Self {
         Self { submitted, calls, lost: BTreeMap::from([(REASONS[1], map_full)]) }
     }
 }

@@ -388,7 +388,7 @@ pub(crate) mod tests {
             let Happened { submitted, left_out, rejected, vanished } = all;
             report.flush();
             let has_failed = report.has_failed();
-            let kernel = InKernel::made(submitted, calls, map_full);
+            let kernel = InKernel::with(submitted, calls, map_full);
             let Accounts { produced, delivered, lost } = report.accounts(kernel);
             let lost_for = |reason| lost.get(reason).copied().unwrap_or(0);
 

@@ -17,29 +17,29 @@ use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
 use crate::output::{Column, Lines};
+use crate::run::capabilities::{self, Need, Rights};
 use crate::run::counts;
-use crate::run::ending::Ending;
 use crate::run::host::Host;
 use crate::run::lifecycle::{self, Counted};
 use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
-use crate::run::privileges::{self, Need, Rights};
 use crate::run::report::Report;
+use crate::run::stop_condition::StopCondition;
 use crate::run::stream::{self, Consumer, LEAST_BUFFER, Reader, Ring, Rows};
 use crate::run::trace_pipe::{self, Message, Messages};
 use crate::system::kernel;
 use crate::system::kernel_types;
 use crate::system::sys;
 
-/// The most ways that a tool has to see its events.
-const WAYS_MAX: usize = 8;
+/// The most hooks that a tool has.
+const HOOKS_MAX: usize = 8;
 
-/// Where a tool's program lives, for each way that is tried.
+/// Where a tool's program lives, for each hook that is tried.
 #[derive(Debug)]
-pub(crate) struct Storage([MaybeUninit<OpenObject>; WAYS_MAX]);
+pub(crate) struct Storage([MaybeUninit<OpenObject>; HOOKS_MAX]);
 
 impl Storage {
     pub(crate) const fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; WAYS_MAX])
+        Self([const { MaybeUninit::uninit() }; HOOKS_MAX])
     }
 }
 
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
     }
 
     fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
-        let rights = privileges::check(host, host.tool)?;
+        let rights = capabilities::check(host, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
         Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], rights })
     }
@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing.
     pub(crate) fn needing(self, of: &str) -> Result<Self> {
-        Ok(Self { rights: privileges::check(self.host, of)?, ..self })
+        Ok(Self { rights: capabilities::check(self.host, of)?, ..self })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -286,12 +286,12 @@ impl<'a> Session<'a> {
     }
 
     /// The run begins now, with the rights that it needs and no more.
-    fn begin(&self, needs: &[Need]) -> Result<Ending> {
+    fn begin(&self, needs: &[Need]) -> Result<StopCondition> {
         let command: &[_] = if self.options.command.is_empty() { &[] } else { &[Need::Command] };
         let kept = self.rights.kept(&[needs, command].concat());
-        let ending = Ending::new(self.host, self.options, &kept)?;
+        let condition = StopCondition::new(self.host, self.options, &kept)?;
         self.note("attached");
-        Ok(ending)
+        Ok(condition)
     }
 
     /// The same for a tool whose kernel side prints to trace_pipe.

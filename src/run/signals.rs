@@ -9,9 +9,9 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 
 use crate::error::{Context as _, Result};
+use crate::run::capabilities::Kept;
 use crate::run::command;
 use crate::run::host::Host;
-use crate::run::privileges::Kept;
 use crate::system::procfs;
 use crate::system::stop::GRACE;
 use crate::system::sys;

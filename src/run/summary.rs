@@ -70,7 +70,7 @@ impl<R: Sum> Summary<R> {
         let (shown, rest) = rows.split_at(self.top.min(rows.len()));
         let header = Header::at(boottime_ns());
         for row in shown {
-            report.row(lines, &Record::made(&header, row), row.events());
+            report.row(lines, &Record::of(&header, row), row.events());
             report.text(0, |out| row.draw(out));
         }
         report.left_out(rest.iter().map(R::events).sum());

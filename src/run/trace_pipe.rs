@@ -29,7 +29,7 @@ pub(crate) struct Message(pub(crate) String);
 impl Row for Message {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let message = Message(String::from_utf8_lossy(bytes).into_owned());
-        show(&Record::made(&Header::default(), &message));
+        show(&Record::of(&Header::default(), &message));
     }
 }
 
@@ -83,7 +83,7 @@ impl<'r> Messages<'r> {
         for line in lines {
             let Some((header, message)) = parse(&String::from_utf8_lossy(line)) else { continue };
             if header.time_ns >= self.start_ns {
-                let record = Record::made(&header, &message);
+                let record = Record::of(&header, &message);
                 self.report.borrow_mut().row(&self.lines, &record, 1);
             }
         }

@@ -13,7 +13,7 @@ pub fn parent(stat: &[u8]) -> Option<u32> {
     rest.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// The value behind `key` in /proc/PID/status.
+/// The value after `key` in /proc/PID/status.
 pub fn status<'s>(status: &'s [u8], key: &str) -> Option<&'s str> {
     let value = |line: &'s [u8]| line.strip_prefix(key.as_bytes())?.strip_prefix(b":");
     let found = status.split(|&byte| byte == b'\n').find_map(value)?;

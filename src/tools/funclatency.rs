@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::output::hist::Histogram;
 use crate::output::histogram;
 use crate::output::values::duration_into;
-use crate::run::privileges::FUNCLATENCY_OF_PROGRAMS;
+use crate::run::capabilities::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
 use crate::system::foreign::ForeignFile;
@@ -46,13 +46,13 @@ pub(crate) struct Funclatency {
 
     /// Use this hook for functions of the kernel, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
-    hook: Option<Way>,
+    hook: Option<HookChoice>,
 
     #[command(flatten)]
     options: IntervalOptions,
 }
 
-/// What calls are told apart by.
+/// What calls are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum By {
     Pid,
@@ -60,7 +60,7 @@ enum By {
 
 /// How calls of the kernel's functions are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Way {
+enum HookChoice {
     /// fentry and fexit: for up to 8 functions
     Fexit,
     /// kprobe.multi and kretprobe.multi
@@ -108,7 +108,7 @@ impl decode::Row for Row {
         let (key, value) = tables::entry_of::<types::latency_key, _>(bytes);
         let mut row = Self::new(key.pid, bytes.len() % 2 == 0);
         row.add(&value);
-        show(&Record::made(&Header::default(), &row));
+        show(&Record::of(&Header::default(), &row));
     }
 }
 
@@ -237,7 +237,7 @@ impl Tool for Funclatency {
             session = session.needing(FUNCLATENCY_OF_PROGRAMS)?;
         }
         let arguments = match self.arguments(&target) {
-            Err(error) if self.hook != Some(Way::Fexit) => {
+            Err(error) if self.hook != Some(HookChoice::Fexit) => {
                 session.note(format!("hook refused: fentry and fexit: {}", error.line()));
                 None
             }
@@ -268,10 +268,10 @@ impl Tool for Funclatency {
     }
 }
 
-impl Way {
+impl HookChoice {
     fn probes<'f>(self, functions: &'f [&'f str]) -> (&'static str, Vec<Probe<'f>>) {
         let (name, mut probes) = match self {
-            Way::Fexit => {
+            HookChoice::Fexit => {
                 let pairs = PAIRS.iter().zip(functions).flat_map(|((entry, exit), function)| {
                     // Returns first: a call whose entry is seen must not lose its return.
                     [
@@ -281,14 +281,14 @@ impl Way {
                 });
                 ("fentry and fexit", pairs.collect())
             }
-            Way::KprobeMulti => {
+            HookChoice::KprobeMulti => {
                 let probes = vec![
                     Probe::returns(programs::ON_RETURN_MULTI, Point::KretprobeMulti(functions)),
                     Probe::events(programs::ON_ENTRY_MULTI, Point::KprobeMulti(functions)),
                 ];
                 ("kprobe.multi and kretprobe.multi", probes)
             }
-            Way::Kprobe => {
+            HookChoice::Kprobe => {
                 let pairs = Point::KprobePairs { functions, entry: programs::ON_ENTRY };
                 ("kprobes and kretprobes", vec![Probe::returns(programs::ON_RETURN, pairs)])
             }
@@ -335,7 +335,7 @@ impl Funclatency {
         }
     }
 
-    /// The ways to see the target, the first choice first.
+    /// The hooks for the target, the first choice first.
     fn probes<'t>(
         &self,
         target: &'t Target,
@@ -358,24 +358,24 @@ impl Funclatency {
             Target::Kernel(_) => {}
         }
         let few = functions.len() <= PAIRS.len();
-        let ways = match self.hook {
-            Some(Way::Fexit) if !few => {
+        let choices = match self.hook {
+            Some(HookChoice::Fexit) if !few => {
                 let cause = format!("--hook fexit is for up to {} functions", PAIRS.len());
                 return Err(Error::usage("funclatency", cause));
             }
-            Some(way) => vec![way],
+            Some(choice) => vec![choice],
             // kprobe.multi has room for few pending returns of all functions together.
             None if few && !kernel::has_room_for_returns() => {
-                vec![Way::Fexit, Way::Kprobe, Way::KprobeMulti]
+                vec![HookChoice::Fexit, HookChoice::Kprobe, HookChoice::KprobeMulti]
             }
             None if few && !kernel::prefers_kprobe_multi() => {
-                vec![Way::Fexit, Way::KprobeMulti, Way::Kprobe]
+                vec![HookChoice::Fexit, HookChoice::KprobeMulti, HookChoice::Kprobe]
             }
-            None if few => vec![Way::KprobeMulti, Way::Fexit, Way::Kprobe],
-            None => vec![Way::KprobeMulti, Way::Kprobe],
+            None if few => vec![HookChoice::KprobeMulti, HookChoice::Fexit, HookChoice::Kprobe],
+            None => vec![HookChoice::KprobeMulti, HookChoice::Kprobe],
         };
-        let ways = ways.into_iter().filter(|way| fexit || *way != Way::Fexit);
-        Ok(ways.map(|way| way.probes(functions)).collect())
+        let choices = choices.into_iter().filter(|one| fexit || *one != HookChoice::Fexit);
+        Ok(choices.map(|choice| choice.probes(functions)).collect())
     }
 }
 

@@ -4,7 +4,7 @@ mod resolvers;
 
 use super::prelude::*;
 use crate::attach::plan::Role;
-use crate::attach::uprobes::{Uprobe, Way, When};
+use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::bpf::programs::gethostlatency as programs;
 use crate::decode::{self, Record};
@@ -61,7 +61,7 @@ fn result(function: types::function, ret: i32) -> &'static str {
 
 macro_rules! functions {
     ($($name:literal $number:ident $entry:ident $return:ident),*) => {
-        const FUNCTIONS: Way = &[
+        const FUNCTIONS: ProbeSet = &[
             // Returns first: a call whose entry is seen must not lose its return.
             $(Uprobe {
                 program: programs::$return,

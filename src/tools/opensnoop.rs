@@ -33,7 +33,7 @@ pub(crate) struct Opensnoop {
 
     /// Use this hook, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
-    hook: Option<Way>,
+    hook: Option<HookChoice>,
 
     #[command(flatten)]
     paths: PathFilter,
@@ -44,7 +44,7 @@ pub(crate) struct Opensnoop {
 
 /// How opens are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Way {
+enum HookChoice {
     /// fexit of the kernel's functions
     Fexit,
     /// kretprobe.multi of the same
@@ -160,9 +160,9 @@ impl Tool for Opensnoop {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let hooks: &[&Hook<'_>] = match self.hook {
-            Some(Way::Fexit) => &[&FEXIT],
-            Some(Way::KprobeMulti) => &[&KPROBE_MULTI],
-            Some(Way::SysExit) => &[&SYS_EXIT],
+            Some(HookChoice::Fexit) => &[&FEXIT],
+            Some(HookChoice::KprobeMulti) => &[&KPROBE_MULTI],
+            Some(HookChoice::SysExit) => &[&SYS_EXIT],
             None if kernel::prefers_kprobe_multi() => &[&KPROBE_MULTI, &FEXIT, &SYS_EXIT],
             None => &[&FEXIT, &SYS_EXIT],
         };

@@ -11,8 +11,8 @@ use crate::attach::libraries;
 use crate::decode::{Header, Record, Row};
 use crate::error::{Context as _, Error};
 use crate::output::{Clock, Lines};
+use crate::run::capabilities;
 use crate::run::options::{Format, OutputOptions};
-use crate::run::privileges;
 use crate::system::foreign::{ForeignFile, identity_at};
 use crate::system::kernel::{self, Alike};
 use crate::system::names::{self, Wanted};
@@ -49,7 +49,7 @@ impl Row for Found {
         let name = String::from_utf8_lossy(bytes).into_owned();
         let spec = names::shown(&name);
         let found = Self { kind: "function", address: bytes.len() as u64, name, spec };
-        show(&Record::made(&Header::default(), &found));
+        show(&Record::of(&Header::default(), &found));
     }
 }
 
@@ -83,7 +83,7 @@ impl Tool for Probes {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        privileges::give_up(Self::NAME)?;
+        capabilities::give_up(Self::NAME)?;
         let (of, pattern) = self.asked();
         let wanted = Wanted::new(pattern);
         let (found, alike) = match of {
@@ -233,7 +233,7 @@ fn print(host: &Host, found: &[Found], columns: &[&Col], format: Format) -> Resu
     output.lines(0, |out| lines.header(out));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {
-        let record = Record::made(&header, found);
+        let record = Record::of(&header, found);
         output.lines(1, |out| lines.row(out, &clock, &record));
     }
     output.flush();

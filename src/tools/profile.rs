@@ -114,7 +114,7 @@ impl decode::Row for Row {
         let [function, module, comm, stack] = [(); 4].map(|()| bytes.to_vec());
         let (depth, count, total, all) = (bytes.len(), 1, 2, 3);
         let row = Self { comm, function, module, stack, depth, count, total, all };
-        show(&Record::made(&Header::default(), &row));
+        show(&Record::of(&Header::default(), &row));
     }
 }
 
@@ -416,7 +416,7 @@ impl<'a> Samples<'a> {
 
     fn row(&self, report: &mut Report, row: &Row, events: u64) {
         let header = Header::at(self.time_ns);
-        let record = Record::made(&header, row);
+        let record = Record::of(&header, row);
         report.row(&self.lines, &record, events);
     }
 

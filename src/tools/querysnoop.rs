@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::prelude::*;
 use crate::attach::plan::Role;
-use crate::attach::uprobes::{Uprobe, Way, When};
+use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::decode::{Record, c_str};
@@ -77,7 +77,7 @@ macro_rules! dispatch {
 }
 
 /// The functions have C++ names, with the types of their arguments.
-const WAYS: &[Way] = &[
+const PROBE_SETS: &[ProbeSet] = &[
     uprobes!(ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status"),
     uprobes!(ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity"),
     uprobes!(
@@ -158,7 +158,7 @@ impl Tool for Querysnoop {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let session = Session::start(host, &self.options)?;
-        let servers = Servers::new(self.server, WAYS, &host.messages)?;
+        let servers = Servers::new(self.server, PROBE_SETS, &host.messages)?;
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<QuerysnoopSkelBuilder>(
             &mut storage,

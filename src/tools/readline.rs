@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::prelude::*;
 use crate::attach::plan::Role;
-use crate::attach::uprobes::{Uprobe, Way, When};
+use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::readline::ON_READLINE;
 use crate::bpf::readline::{ReadlineSkelBuilder, types};
 use shells::{Shells, Which};
@@ -30,7 +30,7 @@ pub(crate) struct Readline {
 type Col = Column<types::event>;
 
 const LINES: Hook = Hook { name: "uretprobes", probes: &[] };
-const FUNCTIONS: Way = &[Uprobe {
+const FUNCTIONS: ProbeSet = &[Uprobe {
     program: ON_READLINE,
     role: Role::Events,
     shared: None,

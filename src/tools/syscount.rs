@@ -100,7 +100,7 @@ impl decode::Row for Row {
             let (number, comm, compat) = (key.number, key.comm, key.cpu & 1 != 0);
             let mut row = Self { by, number, comm, compat, ..Self::default() };
             row.add(&value);
-            show(&Record::made(&Header::default(), &row));
+            show(&Record::of(&Header::default(), &row));
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Unlinksnoop {
 
     /// Use this hook, not the first that the kernel allows
     #[arg(long, value_name = "HOOK")]
-    hook: Option<Way>,
+    hook: Option<HookChoice>,
 
     #[command(flatten)]
     options: EventOptions,
@@ -35,7 +35,7 @@ pub(crate) struct Unlinksnoop {
 
 /// How deletes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum Way {
+enum HookChoice {
     /// fentry and fexit of the kernel's functions
     Fexit,
     /// kprobe.multi and kretprobe.multi of the same
@@ -51,9 +51,9 @@ type Col = Column<types::event>;
 
 /// The functions that every delete goes through, whatever call it came by; renamed in Linux 7.0.
 /// Returns are attached to first: a call whose entry is seen must not lose its return.
-macro_rules! ways {
+macro_rules! hooks {
     ($unlink:literal, $rmdir:literal, $rename:literal) => {
-        Ways {
+        KernelHooks {
             fexit: Hook {
                 name: concat!("fentry and fexit ", $unlink, " and ", $rmdir),
                 probes: &[
@@ -132,8 +132,8 @@ macro_rules! ways {
     };
 }
 
-/// The ways to see the functions of one kernel.
-struct Ways {
+/// The hooks of one kernel, whose functions have other names than those of others.
+struct KernelHooks {
     fexit: Hook<'static>,
     fexit_with_renames: Hook<'static>,
     kprobe_multi: Hook<'static>,
@@ -142,8 +142,8 @@ struct Ways {
     kprobe_with_renames: Hook<'static>,
 }
 
-const OLD: &Ways = &ways!("do_unlinkat", "do_rmdir", "do_renameat2");
-const NEW: &Ways = &ways!("filename_unlinkat", "filename_rmdir", "filename_renameat2");
+const OLD: &KernelHooks = &hooks!("do_unlinkat", "do_rmdir", "do_renameat2");
+const NEW: &KernelHooks = &hooks!("filename_unlinkat", "filename_rmdir", "filename_renameat2");
 
 const SYS_EXIT: &Hook<'_> = &Hook {
     name: "tracepoint sys_exit: io_uring's deletes are not seen",
@@ -222,25 +222,30 @@ impl Tool for Unlinksnoop {
 
 impl Unlinksnoop {
     fn hooks(&self) -> Vec<&'static Hook<'static>> {
-        let both = |way: fn(&'static Ways) -> &'static Hook<'static>| [way(OLD), way(NEW)];
+        let both =
+            |hook: fn(&'static KernelHooks) -> &'static Hook<'static>| [hook(OLD), hook(NEW)];
         let (fexit, multi, kprobe) = if self.renames {
             (
-                both(|ways| &ways.fexit_with_renames),
-                both(|ways| &ways.kprobe_multi_with_renames),
-                both(|ways| &ways.kprobe_with_renames),
+                both(|hooks| &hooks.fexit_with_renames),
+                both(|hooks| &hooks.kprobe_multi_with_renames),
+                both(|hooks| &hooks.kprobe_with_renames),
             )
         } else {
-            (both(|ways| &ways.fexit), both(|ways| &ways.kprobe_multi), both(|ways| &ways.kprobe))
+            (
+                both(|hooks| &hooks.fexit),
+                both(|hooks| &hooks.kprobe_multi),
+                both(|hooks| &hooks.kprobe),
+            )
         };
         let functions = match kernel::prefers_kprobe_multi() {
             true => [multi, fexit, kprobe].concat(),
             false => [fexit, kprobe].concat(),
         };
         match self.hook {
-            Some(Way::Fexit) => fexit.to_vec(),
-            Some(Way::KprobeMulti) => multi.to_vec(),
-            Some(Way::Kprobe) => kprobe.to_vec(),
-            Some(Way::SysExit) => vec![SYS_EXIT],
+            Some(HookChoice::Fexit) => fexit.to_vec(),
+            Some(HookChoice::KprobeMulti) => multi.to_vec(),
+            Some(HookChoice::Kprobe) => kprobe.to_vec(),
+            Some(HookChoice::SysExit) => vec![SYS_EXIT],
             None => [&functions[..], &[SYS_EXIT]].concat(),
         }
     }

@@ -193,7 +193,7 @@ impl decode::Row for Row {
         for by in [None, Some(By::Src), Some(By::Dst), Some(By::Port)] {
             let mut row = Self::new(&key, by);
             row.add(&value);
-            show(&Record::made(&Header::default(), &row));
+            show(&Record::of(&Header::default(), &row));
         }
     }
 }

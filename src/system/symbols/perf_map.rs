@@ -13,7 +13,7 @@ use crate::system::procfs;
 
 /// The most that is read of it.
 const BYTES_MAX: u64 = 32 << 20;
-/// The most functions of it; those behind are left out.
+/// The most functions of it; those after them are left out.
 const FUNCTIONS_MAX: usize = 1 << 19;
 
 /// What it says, and the functions in it by where they begin.

@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::attach::libraries;
 use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
-use crate::attach::uprobes::{Files, Way, mapped_libraries};
+use crate::attach::uprobes::{Files, ProbeSet, mapped_libraries};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::output::messages::Messages;
@@ -22,8 +22,8 @@ const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
 pub(crate) struct Resolvers(Files);
 
 impl Resolvers {
-    pub(crate) fn new(ways: &'static [Way], messages: &Messages) -> Self {
-        Self(Files::new(messages, ways, Some(LIBRARIES[0])))
+    pub(crate) fn new(sets: &'static [ProbeSet], messages: &Messages) -> Self {
+        Self(Files::new(messages, sets, Some(LIBRARIES[0])))
     }
 }
 

@@ -7,7 +7,7 @@ use libbpf_rs::Object;
 
 use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
-use crate::attach::uprobes::{Files, Way, executable};
+use crate::attach::uprobes::{Files, ProbeSet, executable};
 use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::Messages;
@@ -30,10 +30,10 @@ impl Servers {
     /// When one program is named, and it is none that can be traced.
     pub(crate) fn new(
         one: Option<PathBuf>,
-        ways: &'static [Way],
+        sets: &'static [ProbeSet],
         messages: &Messages,
     ) -> Result<Self> {
-        let files = Files::new(messages, ways, None);
+        let files = Files::new(messages, sets, None);
         if let Some(path) = &one {
             let doing = || format!("looking for queries in {}", path.display());
             path.metadata().doing(doing())?;

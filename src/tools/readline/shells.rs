@@ -8,7 +8,7 @@ use libbpf_rs::Object;
 use crate::attach::libraries;
 use crate::attach::links::Links;
 use crate::attach::plan::{Attachment, Role};
-use crate::attach::uprobes::{Files, Way, executable, mapped_libraries};
+use crate::attach::uprobes::{Files, ProbeSet, executable, mapped_libraries};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::output::messages::Messages;
@@ -37,8 +37,12 @@ impl Shells {
     /// # Errors
     ///
     /// When one file is named, and it is none that can be traced.
-    pub(crate) fn new(which: Which, ways: &'static [Way], messages: &Messages) -> Result<Self> {
-        let files = Files::new(messages, ways, Some(LIBRARY));
+    pub(crate) fn new(
+        which: Which,
+        sets: &'static [ProbeSet],
+        messages: &Messages,
+    ) -> Result<Self> {
+        let files = Files::new(messages, sets, Some(LIBRARY));
         if let Which::One(path) = &which {
             files.check(path)?;
         }
