@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::time::SystemTime;
 
@@ -19,6 +19,9 @@ mod clang;
 
 /// The first libbpf that has all that is called: `bpf_program__attach_uprobe_multi` is of 1.3.
 const OLDEST_LIBBPF: (u32, u32) = (1, 3);
+
+/// A program that the live tests load.
+const TESTED: &str = "tests/live/owners.bpf.c";
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<()> {
-    for input in ["src/bpf", "vmlinux", "build", "build.rs"] {
+    for input in ["src/bpf", "vmlinux", "build", "build.rs", TESTED] {
         println!("cargo::rerun-if-changed={input}");
     }
     println!("cargo::rerun-if-env-changed=CLANG");
@@ -58,6 +61,7 @@ fn build() -> Result<()> {
         .chain([root.join("build.rs")]);
     let newest_common = common.map(|path| modified(&path)).max().flatten();
     build.all(&sources, newest_common)?;
+    build.tested()?;
     write_modules(&build.out, &sources)?;
     write_programs(&build.out, &sources)?;
     write_types(&build.out, &sources)
@@ -122,6 +126,19 @@ impl Build {
             // The innermost cause is what clang printed.
             .map_err(|error| format!("compiling {}:\n{}", source.display(), error.root_cause()))?;
         compress(&object, &skeleton)
+    }
+
+    fn tested(&self) -> Result<()> {
+        let output = Command::new(&self.clang)
+            .args(clang::flags(self.arch, &self.root, &self.libbpf))
+            .args(["-g", "-O2", "-target", "bpf", "-c"])
+            .arg(self.root.join(TESTED))
+            .arg("-o")
+            .arg(self.out.join("owners.o"))
+            .output()
+            .map_err(|error| format!("{}: {error}", self.clang.display()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() { Ok(()) } else { Err(format!("compiling {TESTED}:\n{said}")) }
     }
 
     fn describe(&self) -> String {

@@ -4,6 +4,7 @@
 #include "uprobe.bpf.h"
 #include "filter.bpf.h"
 #include "hist.bpf.h"
+#include "in_flight.bpf.h"
 #include "tables.bpf.h"
 
 /* Calls within calls that a thread may have; a power of two. */
@@ -26,12 +27,7 @@ struct thread {
 };
 
 /* By the task's address. Threads leave it when they are gone: on_thread_end. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u64);
-	__type(value, struct thread);
-	__uint(max_entries, THREADS_MAX);
-} threads SEC(".maps");
+IN_FLIGHT(threads, struct thread, THREADS_MAX);
 
 /* How many are in it. */
 __u64 threads_known = 0;
@@ -72,15 +68,15 @@ static __always_inline void count_missed(__u64 calls)
 
 static __always_inline struct thread *thread_of(__u64 task, bool in_kernel)
 {
-	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct thread *thread = in_flight_find(&threads, task);
 
 	if (thread)
 		return thread;
-	if (bpf_map_update_elem(&threads, &task, &no_thread, BPF_NOEXIST))
+	thread = in_flight_entry(&threads, task, &no_thread);
+	if (!thread)
 		return NULL;
 	__sync_fetch_and_add(&threads_known, 1);
-	thread = bpf_map_lookup_elem(&threads, &task);
-	if (thread && in_kernel)
+	if (in_kernel)
 		thread->base = (__u64)BPF_CORE_READ((struct task_struct *)task, stack);
 	return thread;
 }
@@ -99,7 +95,7 @@ static __always_inline bool is_on(__u64 base, __u64 place)
  */
 __noinline int order(__u64 task, __u32 at, __u64 here, __u32 function)
 {
-	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct thread *thread = in_flight_find(&threads, task);
 	__u64 place;
 
 	if (!thread)
@@ -143,10 +139,8 @@ static __noinline int entered(__u64 here, __u32 function, bool in_kernel)
 	if (!task_wanted())
 		return 0;
 	thread = thread_of(task, in_kernel);
-	if (!thread) {
-		count_lost(LOST_MAP_FULL);
+	if (!thread)
 		return 0;
-	}
 	depth = going_on(task, thread->depth, here, function);
 	count_missed(thread->depth - depth);
 	if (depth >= DEPTH_MAX) {
@@ -181,7 +175,7 @@ static __always_inline bool is_error(__s64 ret)
 /* Is it the call that returns? 2: at its place; 1: of its function, where that is known; 0: no. */
 __noinline int match(__u64 task, __u32 at, __u64 here, __u32 function)
 {
-	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct thread *thread = in_flight_find(&threads, task);
 
 	at &= DEPTH_MAX - 1;
 	if (!thread || (function && thread->functions[at] != function))
@@ -233,7 +227,7 @@ static __always_inline void forget(__u64 task)
 static __noinline int returned(__s64 ret, __u64 here, __u32 function)
 {
 	__u64 task = bpf_get_current_task();
-	struct thread *thread = bpf_map_lookup_elem(&threads, &task);
+	struct thread *thread = in_flight_find(&threads, task);
 	__u64 now = bpf_ktime_get_ns(), found;
 
 	if (!thread)
@@ -251,15 +245,6 @@ static __noinline int returned(__s64 ret, __u64 here, __u32 function)
 	    (!thread->base || is_on(thread->base, here)))
 		forget(task);
 	return 0;
-}
-
-/* A pointer that the verifier knows for one, as a number. */
-static __always_inline __u64 number_of(const void *pointer)
-{
-	__u64 number = 0;
-
-	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
-	return number;
 }
 
 /*
@@ -373,7 +358,7 @@ SEC("tp_btf/sched_process_free")
 int BPF_PROG(on_thread_end, struct task_struct *task)
 {
 	__u64 key = number_of(task);
-	struct thread *thread = bpf_map_lookup_elem(&threads, &key);
+	struct thread *thread = in_flight_find(&threads, key);
 
 	if (!thread)
 		return 0;

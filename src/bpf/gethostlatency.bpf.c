@@ -40,6 +40,7 @@ struct event {
 };
 
 #include "event.bpf.h"
+#include "in_flight.bpf.h"
 
 enum function *export_function;
 enum no_result *export_no_result;
@@ -64,7 +65,10 @@ struct call {
 	__u8 kept[KEPT_MAX];
 };
 
-#include "waiting.bpf.h"
+IN_FLIGHT(calls, struct call, 16384);
+
+/* A new one: large for the stack. */
+static const struct call no_call;
 
 static __always_inline void begun(struct call *call, __u32 function, __u64 host, __u64 result)
 {
@@ -85,7 +89,7 @@ static __always_inline int begin(__u32 function, const char *host, const void *r
 
 	if (!task_wanted())
 		return 0;
-	call = call_find();
+	call = in_flight_find(&calls, thread_key());
 	/* One of them uses another to do its work: a look-up is one call. */
 	if (call && call->function != function &&
 	    bpf_ktime_get_boot_ns() - call->time_ns < STALE_NS)
@@ -93,7 +97,7 @@ static __always_inline int begin(__u32 function, const char *host, const void *r
 	if (call)
 		count_lost(LOST_RETURN_MISSED);
 	else
-		call = call_add();
+		call = in_flight_begin(&calls, thread_key(), &no_call);
 	if (call)
 		begun(call, function, (__u64)host, (__u64)result);
 	return 0;
@@ -227,13 +231,13 @@ static __always_inline int finish(struct call *call, __s32 ret, __u64 result)
 
 	if (!count_only())
 		submit(call, latency_ns, ret, result);
-	call_remove();
+	in_flight_end(&calls, thread_key());
 	return 0;
 }
 
 static __always_inline int end(__u32 function, __u64 ret)
 {
-	struct call *call = call_find();
+	struct call *call = in_flight_find(&calls, thread_key());
 
 	if (!call || call->function != function)
 		return 0;
@@ -245,7 +249,7 @@ static __always_inline int end(__u32 function, __u64 ret)
 SEC("tracepoint/sched/sched_process_exit")
 int on_thread_end(void *ctx)
 {
-	struct call *call = call_find();
+	struct call *call = in_flight_find(&calls, thread_key());
 
 	return call ? finish(call, THREAD_ENDED, 0) : 0;
 }

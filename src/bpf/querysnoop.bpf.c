@@ -8,9 +8,8 @@
 #define TAIL_MAX 65536
 /* What is kept of each query that waits; a power of two. */
 #define KEPT_MAX 512
-/* Those that are longer need a slot of event.bpf.h, or are cut. */
+/* Those that are longer need a slot of calls.bpf.h, or are cut. */
 #define CALLS_MAX 128
-#define CALL_TRIES 8
 #define USER_MAX 96
 /* Servers name their threads by what they do. */
 #define COMM_OF_PROCESS
@@ -47,6 +46,7 @@ struct event {
 };
 
 #include "event.bpf.h"
+#include "calls.bpf.h"
 
 enum server *export_server;
 enum command *export_command;
@@ -63,7 +63,15 @@ struct call {
 	__u8 kept[KEPT_MAX]; /* its tail */
 };
 
-#include "waiting.bpf.h"
+IN_FLIGHT(calls, struct call, 16384);
+
+/* A new one: large for the stack. */
+static const struct call no_call;
+
+static __always_inline struct call *own_call(void)
+{
+	return in_flight_find(&calls, thread_key());
+}
 
 /* The slot that has the whole query; NULL where .kept has it. */
 static __always_inline struct record *slot_of(struct call *call)
@@ -71,48 +79,40 @@ static __always_inline struct record *slot_of(struct call *call)
 	return call->slot ? record_at(call->slot - 1) : NULL;
 }
 
-static __always_inline struct record *slot_claim(struct call *call)
+static __always_inline struct record *whole_claim(struct call *call)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	int i;
+	struct record *record = slot_claim(thread_key());
 
-	for (i = 0; i < CALL_TRIES; i++) {
-		__u32 slot = (tid + i) % CALLS_MAX;
-		struct record *record = record_at(slot);
-
-		if (record && record_claim(record)) {
-			call->slot = slot + 1;
-			return record;
-		}
-	}
-	return NULL;
+	if (record)
+		call->slot = record->slot + 1;
+	return record;
 }
 
-static __always_inline void slot_release(struct call *call)
+static __always_inline void whole_release(struct call *call)
 {
 	struct record *record = slot_of(call);
 
 	call->slot = 0;
 	if (record)
-		record_release(record);
+		slot_release(record);
 }
 
-static __always_inline void call_done(struct call *call)
+static __always_inline void call_end(struct call *call)
 {
-	slot_release(call);
-	call_remove();
+	whole_release(call);
+	in_flight_end(&calls, thread_key());
 }
 
 /* A call of the current thread's, its header filled; NULL when there is no room, which is counted. */
-static __always_inline struct call *call_begin(void)
+static __always_inline struct call *call_start(void)
 {
-	struct call *call = call_find();
+	struct call *call = own_call();
 
 	if (call) {
 		count_lost(LOST_RETURN_MISSED);
-		slot_release(call);
+		whole_release(call);
 	} else {
-		call = call_add();
+		call = in_flight_begin(&calls, thread_key(), &no_call);
 	}
 	if (call)
 		fill_header(&call->event.header);
@@ -141,13 +141,13 @@ static __always_inline int finish(struct call *call)
 	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
 	if (call->event.latency_ns >= slower_ns && !count_only())
 		call_output(call);
-	call_done(call);
+	call_end(call);
 	return 0;
 }
 
 static __always_inline int finish_own(void)
 {
-	struct call *call = call_find();
+	struct call *call = own_call();
 
 	return call ? finish(call) : 0;
 }
@@ -158,7 +158,7 @@ static __always_inline struct call *begin(__u32 server, __u32 command)
 
 	if (!task_wanted())
 		return NULL;
-	call = call_begin();
+	call = call_start();
 	if (!call)
 		return NULL;
 	call->event.server = server;
@@ -190,14 +190,14 @@ static __always_inline void read_string(struct call *call, const char *query)
 	read_so_far(call, bpf_probe_read_user_str(call->kept, KEPT_MAX, query), KEPT_MAX);
 	if (call->event.text != TEXT_CUT)
 		return;
-	record = slot_claim(call);
+	record = whole_claim(call);
 	if (record)
 		read_so_far(call, bpf_probe_read_user_str(record->tail, TAIL_MAX, query), TAIL_MAX);
 }
 
 static __always_inline void read_bytes(struct call *call, const char *query, __u64 len)
 {
-	struct record *record = len > KEPT_MAX ? slot_claim(call) : NULL;
+	struct record *record = len > KEPT_MAX ? whole_claim(call) : NULL;
 	__u64 max = record ? TAIL_MAX : KEPT_MAX;
 	long failed;
 
@@ -292,7 +292,7 @@ static __always_inline bool is_worker(const __u8 *title)
 static __always_inline int status(const char *query)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct call *call = call_find();
+	struct call *call = own_call();
 
 	if (call) {
 		if (query && is_same(call, query))
@@ -307,7 +307,7 @@ static __always_inline int status(const char *query)
 	bpf_probe_read_user(call->event.user, USER_MAX - 1,
 			    (void *)BPF_CORE_READ(task, mm, arg_start));
 	if (is_worker(call->event.user))
-		call_done(call);
+		call_end(call);
 	else
 		read_string(call, query);
 	return 0;

@@ -3,6 +3,7 @@
 #include "ebtools.bpf.h"
 #include "filter.bpf.h"
 #include "hist.bpf.h"
+#include "in_flight.bpf.h"
 #include "tables.bpf.h"
 
 #define ENTRIES_MAX 4096
@@ -74,12 +75,7 @@ struct {
  * The same where with_task_storage is 0. Threads leave it when they end (on_thread_end), and when
  * they take another number (on_thread_exec).
  */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, __u32);
-	__type(value, __u64);
-	__uint(max_entries, 32768);
-} starts SEC(".maps");
+IN_FLIGHT(starts, __u64, 32768);
 
 /* A new entry: too large for the stack. */
 static const struct call_value no_calls = {.histogram = NO_HISTOGRAM};
@@ -101,24 +97,28 @@ const volatile __u16 only_errno = 0;
 /* Not what else the kernel has for itself. */
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
 
-static __always_inline __u64 *hashed_start(bool create)
+static __always_inline __u64 *stored_start(__u64 flags)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
-	__u64 *start = bpf_map_lookup_elem(&starts, &tid), none = 0;
-
-	if (start || !create)
-		return start;
-	bpf_map_update_elem(&starts, &tid, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&starts, &tid);
+	return bpf_task_storage_get(&stored_starts, bpf_get_current_task_btf(), NULL, flags);
 }
 
-/* Where the beginning of the current thread's call is kept. */
-static __always_inline __u64 *start_of_call(bool create)
+/* Where the beginning of the current thread's call is kept; NULL when there is no room, which is counted. */
+static __always_inline __u64 *start_of_new(void)
 {
-	if (with_task_storage)
-		return bpf_task_storage_get(&stored_starts, bpf_get_current_task_btf(), NULL,
-					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
-	return hashed_start(create);
+	__u64 none = 0, *start;
+
+	if (!with_task_storage)
+		return in_flight_entry(&starts, thread_key(), &none);
+	start = stored_start(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!start)
+		count_lost(LOST_MAP_FULL);
+	return start;
+}
+
+/* The same, if there is one. */
+static __always_inline __u64 *start_of_call(void)
+{
+	return with_task_storage ? stored_start(0) : in_flight_find(&starts, thread_key());
 }
 
 SEC("tracepoint/raw_syscalls/sys_enter")
@@ -128,11 +128,9 @@ int on_enter(void *ctx)
 
 	if (!task_wanted())
 		return 0;
-	start = start_of_call(true);
+	start = start_of_new();
 	if (start)
 		*start = bpf_ktime_get_boot_ns();
-	else
-		count_lost(LOST_MAP_FULL);
 	return 0;
 }
 
@@ -182,7 +180,7 @@ static __noinline int count_by_key(__u32 slot, bool error)
 	__u64 *start, ns = 0;
 
 	if (with_latency) {
-		start = start_of_call(false);
+		start = start_of_call();
 		/* It began before tracing did. */
 		if (!start || !*start)
 			return 0;
@@ -236,9 +234,9 @@ int on_exit(__u64 *ctx)
 SEC("tracepoint/sched/sched_process_exit")
 int on_thread_end(void *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid();
+	__u64 key = thread_key();
 
-	bpf_map_delete_elem(&starts, &tid);
+	bpf_map_delete_elem(&starts, &key);
 	return 0;
 }
 
@@ -246,17 +244,16 @@ int on_thread_end(void *ctx)
 SEC("tracepoint/sched/sched_process_exec")
 int on_thread_exec(__u64 *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), old_tid = pid_before_exec(ctx);
-	__u64 *start, begun;
+	__u64 key = thread_key(), old_key = pid_before_exec(ctx), begun, *start;
 
-	if (tid == old_tid)
+	if (key == old_key)
 		return 0;
-	start = bpf_map_lookup_elem(&starts, &old_tid);
+	start = in_flight_find(&starts, old_key);
 	if (!start)
 		return 0;
 	begun = *start;
-	bpf_map_delete_elem(&starts, &old_tid);
-	if (bpf_map_update_elem(&starts, &tid, &begun, BPF_ANY))
+	bpf_map_delete_elem(&starts, &old_key);
+	if (bpf_map_update_elem(&starts, &key, &begun, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
 	return 0;
 }

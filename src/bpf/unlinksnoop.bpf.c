@@ -65,7 +65,7 @@ static __always_inline struct record *begin(__u32 kind, int dfd, struct filename
 
 	if (!task_wanted())
 		return NULL;
-	call = call_begin();
+	call = call_begin(thread_key());
 	if (!call)
 		return NULL;
 	call->event.kind = kind;
@@ -92,7 +92,7 @@ static __always_inline int begin_delete(__u32 kind, int dfd, struct filename *fi
 
 static __always_inline int end(long ret)
 {
-	struct record *call = call_find();
+	struct record *call = call_find(thread_key());
 	__u32 len;
 
 	if (!call)
@@ -130,7 +130,7 @@ static __always_inline int begin_rename(int from_dfd, struct filename *from, int
  */
 static __always_inline int in_rename(struct rename rename)
 {
-	struct record *call = call_find();
+	struct record *call = call_find(thread_key());
 	/* Not in the macro below: every member in there is looked for in the kernel's types. */
 	struct dentry *from = rename.from, *to = rename.to;
 	struct inode *replaced = BPF_CORE_READ(to, d_inode);
@@ -147,7 +147,7 @@ static __always_inline int in_rename(struct rename rename)
 
 static __always_inline int end_rename(long ret)
 {
-	struct record *call = call_find();
+	struct record *call = call_find(thread_key());
 
 	if (!call)
 		return 0;
@@ -244,7 +244,7 @@ int BPF_KRETPROBE(on_rename_return, int ret)
 SEC("tracepoint/sched/sched_process_exit")
 int on_thread_end(void *ctx)
 {
-	struct record *call = call_find();
+	struct record *call = call_find(thread_key());
 
 	if (call)
 		call_missed(call);

@@ -18,6 +18,7 @@ mod cases;
 mod helper;
 mod hostile;
 mod made;
+mod owners;
 mod run;
 mod servers;
 
@@ -85,7 +86,10 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
-    [behaviours::BEHAVIOURS].into_iter().chain(hostile::ALL.iter().copied()).flatten()
+    [behaviours::BEHAVIOURS, owners::BEHAVIOURS]
+        .into_iter()
+        .chain(hostile::ALL.iter().copied())
+        .flatten()
 }
 
 fn main() -> ExitCode {

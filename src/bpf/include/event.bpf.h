@@ -41,6 +41,7 @@ struct {
 
 struct record {
 	__u64 users;
+	__u64 key; /* of calls.bpf.h; 0 for none */
 	__u32 slot; /* its own number */
 	/*
 	 * Where a loop is while it fills the tail. In memory, so that its body can be a global
@@ -106,26 +107,32 @@ static __always_inline struct record *scratch_claim(void)
 	return NULL;
 }
 
-static __always_inline void fill_header(struct event_header *header)
+/* What no helper knows better. */
+static __always_inline void fill_relations(struct event_header *header, struct task_struct *task)
 {
-	__u64 id = bpf_get_current_pid_tgid();
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	header->time_ns = bpf_ktime_get_boot_ns();
-	header->pid = id >> 32;
-	header->tid = id;
 	header->ppid = 0;
-	header->uid = settings.collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
-	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
 	header->reserved = 0;
-	event_comm(header->comm);
 	if (settings.collect & COLLECT_PPID)
 		header->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	if (settings.collect & COLLECT_PARENT)
 		comm_of(header->parent_comm, BPF_CORE_READ(task, real_parent, group_leader));
 	else
 		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
+}
+
+/* The header of the current task's record; for any other's see owner.bpf.h. */
+static __always_inline void fill_header(struct event_header *header)
+{
+	__u64 id = bpf_get_current_pid_tgid();
+
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = id >> 32;
+	header->tid = id;
+	header->uid = settings.collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
+	event_comm(header->comm);
+	fill_relations(header, (void *)bpf_get_current_task());
 }
 
 /* A record with its header filled; NULL when there is no memory for it, which is counted. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Whose events are wanted: the kernel side of -p, -u, -n, --cgroup, --follow, -- COMMAND. */
+/*
+ * Whose events are wanted: the kernel side of -p, -u, -n, --cgroup, --follow, -- COMMAND. Programs that
+ * run in another task's context than that of their event, like those of the scheduler, ask
+ * task_wanted_of(); the others task_wanted(), by helpers that know the current task alone and cost less.
+ */
 #ifndef EBTOOLS_FILTER_H
 #define EBTOOLS_FILTER_H
 
@@ -42,16 +46,13 @@ struct {
 } followed SEC(".maps");
 
 /*
- * Does the name of the thread or that of its process contain the first by_comm bytes of
- * settings.comm? Each is followed by a NUL, which no name that is looked for contains.
+ * Does one of two names, each in COMM_LEN bytes, contain the first by_comm bytes of settings.comm? Each
+ * is followed by a NUL, which no name that is looked for contains; behind them is room for a third.
  */
-__noinline bool comm_wanted(void)
+static __always_inline bool is_name_wanted(const __u8 *names)
 {
-	__u8 names[3 * COMM_LEN] = {};
 	int at, i;
 
-	current_comm(names);
-	comm_of(names + COMM_LEN, current_process());
 	for (at = 0; at < 2 * COMM_LEN - 1; at++) {
 		for (i = 0; i < COMM_LEN - 1; i++) {
 			if (i >= settings.by_comm)
@@ -65,6 +66,25 @@ __noinline bool comm_wanted(void)
 	return false;
 }
 
+/* The name of the current thread, or that of its process. */
+__noinline bool comm_wanted(void)
+{
+	__u8 names[3 * COMM_LEN] = {};
+
+	current_comm(names);
+	comm_of(names + COMM_LEN, current_process());
+	return is_name_wanted(names);
+}
+
+static __noinline bool comm_wanted_of(struct task_struct *task)
+{
+	__u8 names[3 * COMM_LEN] = {};
+
+	comm_of(names, task);
+	comm_of(names + COMM_LEN, BPF_CORE_READ(task, group_leader));
+	return is_name_wanted(names);
+}
+
 /* Is the current task in one of wanted_cgroups, or below? */
 __noinline bool cgroup_wanted(void)
 {
@@ -74,6 +94,34 @@ __noinline bool cgroup_wanted(void)
 		if (i >= settings.by_cgroup)
 			break;
 		if (bpf_current_task_under_cgroup(&wanted_cgroups, i) == 1)
+			return true;
+	}
+	return false;
+}
+
+/* What user space has put into wanted_cgroups. */
+static __always_inline struct cgroup *wanted_cgroup(__u32 index)
+{
+	/* As a number: the verifier lets nobody add to the address of a map. */
+	__u64 array = number_of(&wanted_cgroups);
+	struct cgroup *cgroup = NULL;
+
+	bpf_probe_read_kernel(&cgroup, sizeof(cgroup),
+			      (void *)array + bpf_core_field_offset(struct bpf_array, ptrs) +
+				      index * sizeof(cgroup));
+	return cgroup;
+}
+
+static __noinline bool cgroup_wanted_of(struct task_struct *task)
+{
+	struct cgroup *cgroup = cgroup_of(task), *wanted;
+	__u32 i;
+
+	for (i = 0; i < CGROUPS_MAX; i++) {
+		if (i >= settings.by_cgroup)
+			break;
+		wanted = wanted_cgroup(i);
+		if (wanted && is_cgroup_within(cgroup, wanted))
 			return true;
 	}
 	return false;
@@ -112,17 +160,35 @@ static __always_inline __u32 pid_for_tracer(void)
 	return pids.tgid;
 }
 
-static __always_inline bool in_wanted_pids(void)
-{
-	__u32 pid = pid_for_tracer();
+/* PID namespaces within each other: MAX_PID_NS_LEVEL of the kernel. */
+#define PID_LEVELS_MAX 32
 
-	return bpf_map_lookup_elem(&wanted_pids, &pid);
+static __noinline __u32 pid_for_tracer_of(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	__u32 level = BPF_CORE_READ(pid, level), i;
+
+	if (!settings.pidns_ino)
+		return BPF_CORE_READ(task, tgid);
+	for (i = 0; i <= PID_LEVELS_MAX; i++) {
+		struct pid_namespace *namespace;
+
+		if (i > level)
+			break;
+		namespace = BPF_CORE_READ(pid, numbers[i].ns);
+		if (BPF_CORE_READ(namespace, ns.inum) == settings.pidns_ino)
+			return BPF_CORE_READ(pid, numbers[i].nr);
+	}
+	return 0;
 }
 
-static __always_inline bool in_wanted_uids(void)
+static __always_inline bool in_wanted_pids(__u32 pid_there)
 {
-	__u32 uid = bpf_get_current_uid_gid();
+	return bpf_map_lookup_elem(&wanted_pids, &pid_there);
+}
 
+static __always_inline bool in_wanted_uids(__u32 uid)
+{
 	return bpf_map_lookup_elem(&wanted_uids, &uid);
 }
 
@@ -133,23 +199,32 @@ static __always_inline bool is_followed(__u32 pid)
 	return is_itself && *is_itself;
 }
 
-/* Is the current task one that the user asked for? */
-static __always_inline bool task_wanted(void)
+/*
+ * All filters, once for both. task: NULL for the current one, which the compiler must know; pid: that
+ * of its process.
+ */
+static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	bool follows = settings.follow != FOLLOW_NOBODY && is_followed(pid);
 
 	if (pid == tracer)
 		return false;
 	if (settings.follow == FOLLOW_COMMAND && !follows)
 		return false;
-	if (settings.by_pid && !(settings.follow == FOLLOW_PIDS && follows) && !in_wanted_pids())
+	if (settings.by_pid && !(settings.follow == FOLLOW_PIDS && follows) &&
+	    !in_wanted_pids(task ? pid_for_tracer_of(task) : pid_for_tracer()))
 		return false;
-	if (settings.by_uid && !in_wanted_uids())
+	if (settings.by_uid && !in_wanted_uids(task ? uid_of(task) : bpf_get_current_uid_gid()))
 		return false;
-	if (settings.by_cgroup && !cgroup_wanted())
+	if (settings.by_cgroup && !(task ? cgroup_wanted_of(task) : cgroup_wanted()))
 		return false;
-	return !settings.by_comm || comm_wanted();
+	return !settings.by_comm || (task ? comm_wanted_of(task) : comm_wanted());
+}
+
+/* Is the current task one that the user asked for? */
+static __always_inline bool task_wanted(void)
+{
+	return passes_filters(NULL, bpf_get_current_pid_tgid() >> 32);
 }
 
 /* Is what the current process starts wanted too? */
@@ -160,7 +235,7 @@ static __always_inline bool children_wanted(void)
 	if (bpf_map_lookup_elem(&followed, &pid))
 		return true;
 	/* The tracer has one child: the command. */
-	return settings.follow == FOLLOW_COMMAND ? pid == tracer : in_wanted_pids();
+	return settings.follow == FOLLOW_COMMAND ? pid == tracer : in_wanted_pids(pid_for_tracer());
 }
 
 SEC("tracepoint/task/task_newtask")

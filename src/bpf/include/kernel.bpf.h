@@ -34,6 +34,15 @@
 #define RESOLVE_IN_ROOT 0x10
 #define O_CREAT_WRONLY_TRUNC (00000100 | 00000001 | 00001000) /* what creat means */
 
+/* A pointer that the verifier knows for one, as a number. */
+static __always_inline __u64 number_of(const void *pointer)
+{
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &pointer);
+	return number;
+}
+
 /*
  * Linux 7.0 put the first members of struct filename into an embedded struct.
  * A flavour with the one member that is read matches both.
@@ -108,6 +117,39 @@ struct rename {
 		}                                                                                  \
 		rename;                                                                            \
 	})
+
+/*
+ * A cgroup knows those above it by level: their numbers before Linux 6.1 (7f203bc89eb6), and since
+ * then themselves.
+ */
+struct cgroup___ids {
+	u64 ancestor_ids[0];
+} __attribute__((preserve_access_index));
+
+/*
+ * Is a cgroup another one, or below it? Not inline, and with barriers: the compiler would read both
+ * offsets before it looks which one there is, in front of a loop or of the branch.
+ */
+__attribute__((unused)) static __noinline bool is_cgroup_within(struct cgroup *cgroup,
+								struct cgroup *other)
+{
+	bool has_themselves = bpf_core_field_exists(cgroup->ancestors);
+	int level = BPF_CORE_READ(other, level);
+	__u64 offset, found = 0;
+
+	if (level < 0 || level > BPF_CORE_READ(cgroup, level))
+		return false;
+	if (has_themselves) {
+		offset = bpf_core_field_offset(struct cgroup, ancestors);
+		barrier_var(offset);
+	} else {
+		offset = bpf_core_field_offset(struct cgroup___ids, ancestor_ids);
+		barrier_var(offset);
+	}
+	bpf_probe_read_kernel(&found, sizeof(found),
+			      (void *)cgroup + offset + level * sizeof(found));
+	return found == (has_themselves ? (__u64)other : BPF_CORE_READ(other, kn, id));
+}
 
 /* Is the system call that the current task is in a 32-bit one? */
 static __always_inline bool is_compat_call(void)

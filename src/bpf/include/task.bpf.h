@@ -32,6 +32,15 @@ static __always_inline struct task_struct *current_process(void)
  * The name that goes with an event: that of the thread, or of its process where a tool defines
  * COMM_OF_PROCESS before it includes event.bpf.h.
  */
+static __always_inline void event_comm_of(__u8 *to, struct task_struct *task)
+{
+#ifdef COMM_OF_PROCESS
+	task = BPF_CORE_READ(task, group_leader);
+#endif
+	comm_of(to, task);
+}
+
+/* The same for the current task. */
 static __always_inline void event_comm(__u8 *to)
 {
 #ifdef COMM_OF_PROCESS
@@ -39,6 +48,24 @@ static __always_inline void event_comm(__u8 *to)
 #else
 	current_comm(to);
 #endif
+}
+
+/* As bpf_get_current_uid_gid and bpf_get_current_cgroup_id have them. */
+static __always_inline __u32 uid_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, uid.val);
+}
+
+static __always_inline struct cgroup *cgroup_of(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cgroups, dfl_cgrp);
+}
+
+static __always_inline __u64 cgroup_id_of(struct task_struct *task)
+{
+	struct cgroup *cgroup = cgroup_of(task);
+
+	return BPF_CORE_READ(cgroup, kn, id);
 }
 
 /* The process's number in the innermost PID namespace that it is in. */

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Events in another task's context: of a scheduler, of a disk or a network that has done what a task
+ * asked for. The current task is whoever was interrupted. So who submits work is kept with it, as its
+ * owner, in a table of in_flight.bpf.h, and the event at the end is the owner's.
+ */
+#ifndef EBTOOLS_OWNER_H
+#define EBTOOLS_OWNER_H
+
+#include "event.bpf.h"
+
+/* Is this task, whoever runs, one that the user asked for? */
+static __always_inline bool task_wanted_of(struct task_struct *task)
+{
+	return task && passes_filters(task, BPF_CORE_READ(task, tgid));
+}
+
+/* A record's header for any task. */
+static __always_inline void fill_header_of(struct event_header *header, struct task_struct *task)
+{
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = BPF_CORE_READ(task, tgid);
+	header->tid = BPF_CORE_READ(task, pid);
+	header->uid = settings.collect & COLLECT_UID ? uid_of(task) : 0;
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? cgroup_id_of(task) : 0;
+	event_comm_of(header->comm, task);
+	fill_relations(header, task);
+}
+
+/* Who submitted work. A tool may store it, and it stays right when the task changes or ends. */
+struct owner {
+	__u64 cgroup_id;
+	__u32 pid;
+	__u32 tid;
+	__u32 uid;
+	__u32 wanted; /* what task_wanted_of() said */
+	__u8 comm[COMM_LEN];
+};
+
+static __always_inline void fill_owner(struct owner *owner, struct task_struct *task)
+{
+	owner->cgroup_id = cgroup_id_of(task);
+	owner->pid = BPF_CORE_READ(task, tgid);
+	owner->tid = BPF_CORE_READ(task, pid);
+	owner->uid = uid_of(task);
+	owner->wanted = task_wanted_of(task);
+	event_comm_of(owner->comm, task);
+}
+
+/* A record's header for an owner: what else it may have, nobody knows any more. */
+static __always_inline void fill_header_by(struct event_header *header, const struct owner *owner)
+{
+	__builtin_memset(header, 0, sizeof(*header));
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = owner->pid;
+	header->tid = owner->tid;
+	header->uid = settings.collect & COLLECT_UID ? owner->uid : 0;
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? owner->cgroup_id : 0;
+	__builtin_memcpy(header->comm, owner->comm, COMM_LEN);
+}
+
+#endif
