@@ -38,7 +38,39 @@ struct open_request {
 	__u32 in_root; /* dfd stands for the root */
 };
 
-static __always_inline void opened(long ret, const struct open_request *asked)
+static __always_inline void fill_event(struct event *event, long ret,
+				       const struct open_request *asked)
+{
+	event->ret = call_returned(ret);
+	event->flags = asked->flags & ~O_LARGEFILE;
+	event->flags_unreadable = asked->flags_unreadable;
+}
+
+/* False where the name is too long, or not all that is wanted. */
+static __always_inline bool opened_shortly(long ret, const struct open_request *asked)
+{
+	struct short_record *record;
+	long len;
+
+	if (settings.prefix_len || settings.collect & COLLECT_BASE)
+		return false;
+	record = short_begin();
+	if (!record)
+		return false;
+	len = read_user_string(record->tail, SHORT_TAIL, (void *)asked->path);
+	if (len < 1 || len >= SHORT_TAIL) {
+		short_drop(record);
+		return false;
+	}
+	fill_event(&record->event, ret, asked);
+	no_name(&record->event.path);
+	record->event.path.len = len;
+	short_submit(record);
+	return true;
+}
+
+/* is_alone: it is not preempted, and no other program runs on this CPU meanwhile. */
+static __always_inline void opened(long ret, const struct open_request *asked, bool is_alone)
 {
 	struct record *record;
 	__u64 at = 0;
@@ -47,6 +79,8 @@ static __always_inline void opened(long ret, const struct open_request *asked)
 	if (!(asked->flags_unreadable || are_flags_wanted(asked->flags)) || !task_wanted())
 		return;
 	if (!settings.prefix_len && count_only())
+		return;
+	if (is_alone && opened_shortly(ret, asked))
 		return;
 	record = record_begin();
 	if (!record)
@@ -57,9 +91,7 @@ static __always_inline void opened(long ret, const struct open_request *asked)
 		record_release(record);
 		return;
 	}
-	record->event.ret = call_returned(ret);
-	record->event.flags = asked->flags & ~O_LARGEFILE;
-	record->event.flags_unreadable = asked->flags_unreadable;
+	fill_event(&record->event, ret, asked);
 	fill_name_in(&record->event.path, record, &at, 0, asked->dfd, len, asked->in_root);
 	if (at > TAIL_MAX)
 		at = TAIL_MAX;
@@ -89,7 +121,7 @@ int BPF_PROG(on_open, int dfd, const char *path, void *how, long returned)
 		return 0;
 	bpf_probe_read_kernel(&flags, sizeof(flags), how);
 	asked.flags = flags;
-	opened(ret, &asked);
+	opened(ret, &asked, false);
 	return 0;
 }
 
@@ -104,7 +136,7 @@ static __always_inline __u32 valid_flags(__u32 flags)
  * nothing of, or there would be no result: then r0 is whatever was in it last, and verifiers before
  * Linux 5.15 refuse that if it is the address of the stack.
  */
-static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
+static __noinline int call_ended(struct pt_regs *regs, long number, long ret, bool is_alone)
 {
 	bool compat = is_compat_call();
 	struct open_request asked = {.dfd = AT_FDCWD};
@@ -133,7 +165,7 @@ static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 	} else {
 		goto out;
 	}
-	opened(ret, &asked);
+	opened(ret, &asked, is_alone);
 out:
 	barrier_var(done);
 	return done;
@@ -145,13 +177,13 @@ out:
 SEC("fexit")
 int BPF_PROG(on_openat2, struct pt_regs *regs, long ret)
 {
-	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret);
+	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret, false);
 }
 
 SEC("fexit")
 int BPF_PROG(on_openat2_32, struct pt_regs *regs, long ret)
 {
-	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret);
+	return only_failed && ret >= 0 ? 0 : call_ended(regs, OPENAT2, ret, false);
 }
 
 /*
@@ -165,13 +197,13 @@ int BPF_KRETPROBE(on_open_multi, int ret)
 
 	if ((only_failed && ret >= 0) || IS_OPENAT2(number))
 		return 0;
-	return call_ended(user_regs(), number, ret);
+	return call_ended(user_regs(), number, ret, true);
 }
 
 SEC("kretprobe.multi")
 int BPF_KRETPROBE(on_openat2_multi, int ret)
 {
-	return only_failed && ret >= 0 ? 0 : call_ended(user_regs(), OPENAT2, ret);
+	return only_failed && ret >= 0 ? 0 : call_ended(user_regs(), OPENAT2, ret, true);
 }
 
 /*
@@ -185,6 +217,6 @@ int on_call_exit(__u64 *ctx)
 	long number = call_number(regs), ret = syscall_ret(ctx);
 
 	if (MAY_BE_OPEN(number) && (!only_failed || ret < 0))
-		return call_ended(regs, number, ret);
+		return call_ended(regs, number, ret, true);
 	return 0;
 }

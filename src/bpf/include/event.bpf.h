@@ -107,18 +107,24 @@ static __always_inline struct record *scratch_claim(void)
 	return NULL;
 }
 
+static __always_inline void no_relations(struct event_header *header)
+{
+	header->ppid = 0;
+	header->ns_pid = 0;
+	header->reserved = 0;
+	__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
+}
+
 /* What no helper knows better. */
 static __always_inline void fill_relations(struct event_header *header, struct task_struct *task)
 {
-	header->ppid = 0;
-	header->ns_pid = settings.collect & COLLECT_NS_PID ? pid_in_own_namespace(task) : 0;
-	header->reserved = 0;
+	no_relations(header);
+	if (settings.collect & COLLECT_NS_PID)
+		header->ns_pid = pid_in_own_namespace(task);
 	if (settings.collect & COLLECT_PPID)
 		header->ppid = BPF_CORE_READ(task, real_parent, tgid);
 	if (settings.collect & COLLECT_PARENT)
 		comm_of(header->parent_comm, BPF_CORE_READ(task, real_parent, group_leader));
-	else
-		__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
 }
 
 /* The header of the current task's record; for any other's see owner.bpf.h. */
@@ -132,7 +138,11 @@ static __always_inline void fill_header(struct event_header *header)
 	header->uid = settings.collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
 	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	event_comm(header->comm);
-	fill_relations(header, (void *)bpf_get_current_task());
+	/* What is in no column costs nothing. */
+	if (settings.collect & (COLLECT_NS_PID | COLLECT_PPID | COLLECT_PARENT))
+		fill_relations(header, (void *)bpf_get_current_task());
+	else
+		no_relations(header);
 }
 
 /* A record with its header filled; NULL when there is no memory for it, which is counted. */
@@ -148,21 +158,27 @@ static __always_inline struct record *record_begin(void)
 	return record;
 }
 
+/* In the ring. */
+#define RING_SIZE(size) ((BPF_RINGBUF_HDR_SZ + (size) + 7) & ~7ULL)
+
 /*
- * Into the ring, with no wake-up for each event: the reader looks by itself on
- * a short tick, and is woken when a good part of the ring has been filled meanwhile. Where the
- * reader is in the ring is not asked: that memory is the reader's, and slow to get.
+ * There is no wake-up for each event: the reader looks by itself on a short tick, and is woken when a
+ * good part of the ring has been filled meanwhile, from before to after. Where the reader is in the ring
+ * is not asked: that memory is the reader's, and slow to get.
  */
+static __always_inline __u64 wake_flags(__u64 before, __u64 after)
+{
+	if (before >> settings.wake_shift != after >> settings.wake_shift)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline void event_output(struct event *event, __u64 tail_len)
 {
 	__u64 size = sizeof(*event) + tail_len;
 	__u64 before = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
-	__u64 after = before + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ULL);
-	__u64 flags = BPF_RB_NO_WAKEUP;
 
-	if (before >> settings.wake_shift != after >> settings.wake_shift)
-		flags = BPF_RB_FORCE_WAKEUP;
-	if (bpf_ringbuf_output(&events, event, size, flags))
+	if (bpf_ringbuf_output(&events, event, size, wake_flags(before, before + RING_SIZE(size))))
 		count_lost(LOST_RING_FULL);
 	else
 		count_submitted();
@@ -173,6 +189,41 @@ static __always_inline void record_submit(struct record *record, __u64 tail_len)
 {
 	event_output(&record->event, tail_len);
 	record_release(record);
+}
+
+/*
+ * A record with a short tail, made in the ring itself: no slot, and nothing is copied. Those after it
+ * have to wait for it there, so that the program must be one that is not preempted; and only one at a
+ * time on a CPU. What is behind the tail's end is what the ring had there before.
+ */
+#define SHORT_TAIL 64
+
+struct short_record {
+	struct event event;
+	__u8 tail[SHORT_TAIL];
+};
+
+/* Its header filled; NULL when the ring has no room, which is not counted: a slot's record may fit. */
+static __always_inline struct short_record *short_begin(void)
+{
+	struct short_record *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+
+	if (record)
+		fill_header(&record->event.header);
+	return record;
+}
+
+static __always_inline void short_submit(struct short_record *record)
+{
+	__u64 after = bpf_ringbuf_query(&events, BPF_RB_PROD_POS);
+
+	count_submitted_alone();
+	bpf_ringbuf_submit(record, wake_flags(after - RING_SIZE(sizeof(*record)), after));
+}
+
+static __always_inline void short_drop(struct short_record *record)
+{
+	bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void record_drop(struct record *record, enum lost_reason reason)
