@@ -7,7 +7,8 @@ use std::fmt::{self, Debug, Formatter};
 use libbpf_rs::{Object, OpenObject, ProgramAttachType};
 
 use crate::attach::links::Links;
-use crate::attach::points::{Point, cause};
+use crate::attach::points::Point;
+use crate::bpf::object::cause;
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::system::stop::Stop;

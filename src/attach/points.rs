@@ -7,7 +7,7 @@ use libbpf_rs::{Link, Object, ProgramMut, ProgramType, UprobeMultiOpts};
 
 use crate::attach::links::Links;
 use crate::attach::tracepoints;
-use crate::bpf::object;
+use crate::bpf::object::{self, cause};
 use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::system::foreign::ForeignFile;
@@ -244,14 +244,4 @@ impl UserFunctions<'_> {
             many => write!(f, "{kind} {} at {} offsets", self.file, many.len()),
         }
     }
-}
-
-/// The system's own reason, without libbpf-rs's words before it and the number after it.
-pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
 }

@@ -17,8 +17,7 @@ use libbpf_rs::{Link, Object};
 use nix::errno::Errno;
 
 use crate::attach::plan::{self, Attachment, Hook, Role};
-use crate::attach::points::cause;
-use crate::bpf::object;
+use crate::bpf::object::{self, cause};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
 use crate::output::messages::Messages;

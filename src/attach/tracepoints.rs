@@ -7,7 +7,7 @@ use std::path::Path;
 use libbpf_rs::libbpf_sys::{PERF_TYPE_TRACEPOINT, perf_event_attr};
 use libbpf_rs::{Link, OpenObject, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType};
 
-use crate::attach::points::cause;
+use crate::bpf::object::cause;
 use crate::error::{Error, Result};
 use crate::system::kernel;
 use crate::system::sys;

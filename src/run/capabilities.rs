@@ -10,8 +10,8 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::unistd::geteuid;
 
 use crate::error::{Context as _, Error, Result};
+use crate::output::messages::Messages;
 use crate::run::confinement;
-use crate::run::host::Host;
 use crate::system::kernel;
 use crate::system::sys;
 
@@ -176,8 +176,7 @@ pub(crate) fn give_up(tool: &str) -> Result<()> {
 /// # Errors
 ///
 /// One line that names what is missing.
-pub(crate) fn check(host: &Host, of: &str) -> Result<&'static Rights> {
-    let tool = host.tool;
+pub(crate) fn check(messages: &Messages, tool: &str, of: &str) -> Result<&'static Rights> {
     let rights = rights(tool, of)?;
     let missing = missing(rights.start);
     if !missing.is_empty() {
@@ -192,7 +191,7 @@ pub(crate) fn check(host: &Host, of: &str) -> Result<&'static Rights> {
     for need in rights.run.iter().filter(|need| !rights.start.contains(need)) {
         let missing = self::missing(&[*need]);
         if !missing.is_empty() {
-            host.messages.say(format_args!("without {}: {}", names(&missing), need.lack()));
+            messages.say(format_args!("without {}: {}", names(&missing), need.lack()));
         }
     }
     Ok(rights)

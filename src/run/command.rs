@@ -6,21 +6,28 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use crate::attach::libraries;
 use crate::error::{Context as _, Error, Result};
 use crate::run::capabilities::Kept;
-use crate::run::signals;
 use crate::system::sys;
 
 /// Exit codes of a command that cannot be run, as with env(1) and time(1).
 const NOT_FOUND: u8 = 127;
 const NOT_RUN: u8 = 126;
+
+/// The signals that this process was started with as blocked.
+static OWN_MASK: OnceLock<SigSet> = OnceLock::new();
+
+/// The command is to have these blocked, as this process had.
+pub(crate) fn note_mask(own: SigSet) {
+    let _ = OWN_MASK.set(own);
+}
 
 /// The command, until it has been waited for: so its number is its own. A signal may have to end it
 /// while everything else hangs.
@@ -74,7 +81,7 @@ fn start(command: &[OsString]) -> Result<()> {
     command.arg0(program).args(args).stdout(Stdio::from(stdout));
     sys::give_own_limits(&mut command);
     sys::give_huge_pages(&mut command);
-    sys::give_mask(&mut command, signals::own_mask());
+    sys::give_mask(&mut command, OWN_MASK.get().copied().unwrap_or_else(SigSet::empty));
     let child = command.spawn().map_err(|error| {
         let code = if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
         Error::new(doing(), error).code(code)

@@ -13,9 +13,7 @@ use crate::escape;
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
 use crate::output::sink::Stream;
-use crate::run::command;
 use crate::system::stop::Stop;
-use crate::system::sys;
 
 /// Where rows and messages of a run go, and what ends it.
 #[derive(Clone, Debug)]
@@ -83,12 +81,6 @@ impl Host {
                 error.exit_code()
             }
         }
-    }
-
-    /// Ends the process where its parts cannot be taken down.
-    pub(crate) fn leave(&self, done: Result<()>) -> ! {
-        command::terminate();
-        sys::exit_at_once(self.exit_code(done).into())
     }
 }
 

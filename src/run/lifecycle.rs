@@ -10,10 +10,13 @@ use libbpf_rs::Object;
 use crate::attach::links;
 use crate::attach::plan::Attached;
 use crate::error::Result;
+use crate::run::command;
+use crate::run::host::Host;
 use crate::run::intervals::Intervals;
 use crate::run::loss::InKernel;
 use crate::run::report::Report;
 use crate::run::stop_condition::StopCondition;
+use crate::system::sys;
 
 /// How long an event may wait for its reader, and the end of the command, or a signal, go unnoticed.
 pub(crate) const TICK: Duration = Duration::from_millis(50);
@@ -72,9 +75,15 @@ pub(crate) fn run(
     let shown = source.interval(intervals.rest());
     let done = report.borrow_mut().finish(kernel, done.and(drained).and(shown));
     if links::is_detaching() {
-        condition.host.leave(done);
+        leave(&condition.host, done);
     }
     done
+}
+
+/// Ends the process where its parts cannot be taken down.
+fn leave(host: &Host, done: Result<()>) -> ! {
+    command::terminate();
+    sys::exit_at_once(host.exit_code(done).into())
 }
 
 /// Nothing to be read: what the kernel counts is shown each interval, and at the end.

@@ -25,6 +25,7 @@ use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions,
 use crate::run::report::Report;
 use crate::run::stop_condition::StopCondition;
 use crate::run::stream::{self, Consumer, LEAST_BUFFER, Reader, Ring, Rows};
+use crate::run::summary::{Sum, Summary};
 use crate::run::trace_pipe::{self, Message, Messages};
 use crate::system::kernel;
 use crate::system::kernel_types;
@@ -138,7 +139,7 @@ impl<'a> Session<'a> {
     }
 
     fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
-        let rights = capabilities::check(host, host.tool)?;
+        let rights = capabilities::check(&host.messages, host.tool, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
         Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], rights })
     }
@@ -154,7 +155,7 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing.
     pub(crate) fn needing(self, of: &str) -> Result<Self> {
-        Ok(Self { rights: capabilities::check(self.host, of)?, ..self })
+        Ok(Self { rights: capabilities::check(&self.host.messages, self.host.tool, of)?, ..self })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -323,6 +324,24 @@ impl<'a> Session<'a> {
         let show = |report: &mut Report, length| show(report, &lines, length);
         let counted = Counted { report: &report, show };
         lifecycle::run(object, attached, self.interval, counted, &report, self.begin(&[])?)
+    }
+
+    /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
+    /// once more after that.
+    pub(crate) fn run_summary<R: Sum>(
+        &self,
+        object: &Object,
+        attached: Attached<'_>,
+        columns: &[&Column<R>],
+        mut read: impl FnMut(&mut Summary<R>, Duration) -> Result<()>,
+    ) -> Result<()> {
+        self.run_intervals(object, attached, columns, |report, lines, length| {
+            let mut rows = Summary::new();
+            let done = read(&mut rows, length);
+            // What could be read is shown all the same.
+            rows.show(report, lines);
+            done
+        })
     }
 
     fn count(

@@ -1,7 +1,6 @@
 //! SIGINT, SIGTERM and SIGHUP. The first one asks for the end, once tracing has begun; a second
 //! one, and any before that, ends this process at once, whatever it is doing.
 
-use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -21,9 +20,6 @@ const LATE: Duration = Duration::from_secs(1);
 /// What has not ended by then never will.
 const FORCE: Duration = Duration::from_secs(20);
 
-/// The signals that this process was started with as blocked.
-static OWN: OnceLock<SigSet> = OnceLock::new();
-
 /// Takes signals from now on, by a thread of their own: no other one is ever interrupted, and none
 /// can keep them waiting. Blocked signals come to it even where they are ignored, as by the first
 /// process of a container; SIGHUP that is ignored is left alone, as nohup wants it.
@@ -38,7 +34,7 @@ pub(crate) fn watch(host: Host) -> Result<()> {
     // A limit on the size of files is an error of write() then, which is accounted for.
     let blocked = signals | Signal::SIGXFSZ;
     let own = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK).doing(doing)?;
-    let _ = OWN.set(own);
+    command::note_mask(own);
     let (tell, given_up) = mpsc::channel();
     let watch = move || {
         // Only where a command that became another user would have to be ended twice is any missed.
@@ -51,11 +47,6 @@ pub(crate) fn watch(host: Host) -> Result<()> {
     };
     thread::Builder::new().name("signals".into()).spawn(watch).doing(doing)?;
     given_up.recv().doing(doing)?
-}
-
-/// What the command has blocked: what this process had.
-pub(crate) fn own_mask() -> SigSet {
-    OWN.get().copied().unwrap_or_else(SigSet::empty)
 }
 
 fn take(signal: Signal, signals: &SigSet, host: &Host) {

@@ -3,16 +3,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use libbpf_rs::Object;
-
-use crate::attach::plan::Attached;
 use crate::decode::{Header, Record};
-use crate::error::Result;
-use crate::output::{Column, Lines};
+use crate::output::Lines;
 use crate::run::report::{Report, boottime_ns};
-use crate::run::session::Session;
 
 /// A row of a summary: a sum of events that have something in common.
 pub(crate) trait Sum {
@@ -77,30 +71,10 @@ impl<R: Sum> Summary<R> {
     }
 }
 
-impl Session<'_> {
-    /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
-    /// once more after that.
-    pub(crate) fn run_summary<R: Sum>(
-        &self,
-        object: &Object,
-        attached: Attached<'_>,
-        columns: &[&Column<R>],
-        mut read: impl FnMut(&mut Summary<R>, Duration) -> Result<()>,
-    ) -> Result<()> {
-        self.run_intervals(object, attached, columns, |report, lines, length| {
-            let mut rows = Summary::new();
-            let done = read(&mut rows, length);
-            // What could be read is shown all the same.
-            rows.show(report, lines);
-            done
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Value;
+    use crate::output::{Column, Value};
     use crate::run::options::Format;
     use crate::run::report::tests::{Disk, report_to};
 

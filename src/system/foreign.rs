@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{
@@ -158,6 +158,23 @@ impl Seek for Reader<'_> {
         };
         Ok(self.at)
     }
+}
+
+/// Opens a regular file below a directory, which belongs to one of these users. Links, if they are
+/// followed, do not lead out of the directory.
+pub(crate) fn open_below(
+    below: &str,
+    path: &[u8],
+    how: ResolveFlag,
+    users: &[u32],
+) -> Option<ForeignFile> {
+    let directory = hold(below.as_ref()).ok()?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(how | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let held = openat2(directory, path, how).ok()?;
+    let file = ForeignFile::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref()).ok()?;
+    users.contains(&file.metadata().uid()).then_some(file)
 }
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use nix::fcntl::ResolveFlag;
 
 use super::bytes::Bytes;
 use super::elf::{Elf, Elsewhere};
-use super::files;
-use crate::system::foreign::ForeignFile;
+use crate::system::foreign::{self, ForeignFile};
 
 const DIRECTORY: &str = "/usr/lib/debug";
 /// The largest file whose sum is checked; what has a build id needs none.
@@ -53,7 +52,7 @@ fn by_link(path: &[u8], name: &[u8]) -> Option<OsString> {
 fn open(path: OsString) -> Option<ForeignFile> {
     let path = path.into_vec();
     let path = path.strip_prefix(b"/").unwrap_or(&path);
-    files::open_below(DIRECTORY, path, ResolveFlag::RESOLVE_BENEATH, &[0])
+    foreign::open_below(DIRECTORY, path, ResolveFlag::RESOLVE_BENEATH, &[0])
 }
 
 /// The sum that links to symbols have: CRC-32 of the whole file.

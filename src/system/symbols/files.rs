@@ -1,15 +1,11 @@
 //! Files that processes have mapped, each read once, whatever its names are.
 
 use std::collections::HashMap;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 
 use super::debug_files;
 use super::elf::Elf;
-use crate::system::foreign::{self, ForeignFile, Identity};
+use crate::system::foreign::{ForeignFile, Identity};
 
 /// The most files that are kept open.
 const FILES_MAX: usize = 256;
@@ -67,23 +63,6 @@ impl Files {
             bytes -= self.files.remove(&identity).as_ref().map_or(0, memory);
         }
     }
-}
-
-/// Opens a regular file below a directory, which belongs to one of these users. Links, if they are
-/// followed, do not lead out of the directory.
-pub(super) fn open_below(
-    below: &str,
-    path: &[u8],
-    how: ResolveFlag,
-    users: &[u32],
-) -> Option<ForeignFile> {
-    let directory = foreign::hold(below.as_ref()).ok()?;
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(how | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let held = openat2(directory, path, how).ok()?;
-    let file = ForeignFile::open(format!("/proc/self/fd/{}", held.as_raw_fd()).as_ref()).ok()?;
-    users.contains(&file.metadata().uid()).then_some(file)
 }
 
 #[cfg(test)]

@@ -7,8 +7,7 @@ use std::ops::Range;
 
 use nix::fcntl::ResolveFlag;
 
-use super::files;
-use crate::system::foreign::ForeignFile;
+use crate::system::foreign::{self, ForeignFile};
 use crate::system::procfs;
 
 /// The most that is read of it.
@@ -87,7 +86,7 @@ fn open(pid: u32) -> Option<ForeignFile> {
     let own = procfs::status(&status, "NSpid")?.split_whitespace().next_back()?;
     let user = procfs::status(&status, "Uid")?.split_whitespace().nth(1)?.parse::<u32>().ok()?;
     let (root, path) = (format!("/proc/{pid}/root"), format!("tmp/perf-{own}.map"));
-    files::open_below(&root, path.as_bytes(), ResolveFlag::RESOLVE_IN_ROOT, &[0, user])
+    foreign::open_below(&root, path.as_bytes(), ResolveFlag::RESOLVE_IN_ROOT, &[0, user])
 }
 
 #[cfg(test)]
