@@ -22,7 +22,7 @@ pub(crate) enum Role {
     Returns,
     /// It sees threads and processes end: what is kept of one is found out later, or a call is
     /// unfinished. New kernels preempt such programs while others end.
-    Ends,
+    ClearsUp,
 }
 
 /// One program and its place.
@@ -50,9 +50,9 @@ impl<'a> Probe<'a> {
         Self::new(program, Role::Returns, at)
     }
 
-    /// One that sees threads end.
-    pub(crate) const fn ends(program: Program) -> Self {
-        Self::new(program, Role::Ends, Point::Declared)
+    /// One that forgets threads that end, and shows none of it.
+    pub(crate) const fn clears_up(program: Program) -> Self {
+        Self::new(program, Role::ClearsUp, Point::Declared)
     }
 
     /// The same, where the kernel has its place.

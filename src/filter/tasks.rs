@@ -30,7 +30,7 @@ const FOLLOWED_MAX: u32 = 32768;
 const FOLLOWERS: [(Program, Role); 3] = [
     (common::FOLLOW_FORK, Role::Events),
     (common::FOLLOW_EXEC, Role::Events),
-    (common::FOLLOW_EXIT, Role::Ends),
+    (common::FOLLOW_EXIT, Role::ClearsUp),
 ];
 /// Whose events.
 #[derive(Args, Debug)]
@@ -165,8 +165,8 @@ impl<'a> TaskFilter<'a> {
             return Ok(links);
         }
         if self.follows() {
-            for (program, _) in FOLLOWERS {
-                links.join(Point::Declared.attach(object, program)?);
+            for (program, _) in FOLLOWERS.iter().filter(|(_, role)| *role != Role::ClearsUp) {
+                links.join(Point::Declared.attach(object, *program)?);
             }
         }
         fill(object, "wanted_pids", self.options.pid.iter().map(|pid| pid.get()))?;
@@ -178,6 +178,15 @@ impl<'a> TaskFilter<'a> {
         }
         self.fill_cgroups(object)?;
         identify_tracer(object)?;
+        Ok(links)
+    }
+
+    /// Attaches what forgets processes that end: after a tool's own programs, which may show the end.
+    pub(crate) fn attach_last(&self, object: &Object) -> Result<Links> {
+        let mut links = Links::default();
+        if self.follows() {
+            links.join(Point::Declared.attach(object, common::FOLLOW_EXIT)?);
+        }
         Ok(links)
     }
 

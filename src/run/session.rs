@@ -213,6 +213,7 @@ impl<'a> Session<'a> {
                     Ok(attached) => {
                         self.note(format!("hook in use: {}", hook.name));
                         links.join(attached);
+                        links.join(self.filter.attach_last(skel.object())?);
                         let attached = plan.attach(skel.object(), links, programs)?;
                         return Ok((skel, attached));
                     }

@@ -89,7 +89,7 @@ const PAIRS: [(Program, Program); types::limits::PAIRS_MAX.0 as usize] = pairs!(
 const FUNCTIONS_MAX: usize = 1000;
 
 /// Forgets the calls of threads that are gone.
-const THREAD_END: Probe<'_> = Probe::ends(programs::ON_THREAD_END);
+const THREAD_END: Probe<'_> = Probe::clears_up(programs::ON_THREAD_END);
 
 /// The sum of all CPUs.
 #[derive(Clone, Debug)]

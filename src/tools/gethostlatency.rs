@@ -89,7 +89,7 @@ functions!(
     "gethostbyname2_r" GETHOSTBYNAME2_R ON_GETHOSTBYNAME2_R ON_GETHOSTBYNAME2_R_RETURN
 );
 
-const THREAD_END: &[Probe<'_>] = &[Probe::ends(programs::ON_THREAD_END)];
+const THREAD_END: &[Probe<'_>] = &[Probe::clears_up(programs::ON_THREAD_END)];
 
 impl Tool for Gethostlatency {
     type Row = types::event;

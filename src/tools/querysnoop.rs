@@ -92,7 +92,7 @@ const PROBE_SETS: &[ProbeSet] = &[
 ];
 
 const QUERIES: Hook =
-    Hook { name: "USDT and uprobes", probes: &[Probe::ends(programs::ON_THREAD_END)] };
+    Hook { name: "USDT and uprobes", probes: &[Probe::clears_up(programs::ON_THREAD_END)] };
 
 impl Tool for Querysnoop {
     type Row = types::event;

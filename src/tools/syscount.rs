@@ -154,7 +154,7 @@ const CALLS_UNKNOWN: u64 = types::calls::CALLS_UNKNOWN.0 as u64;
 /// Every system call's end sees all of them, 32-bit calls too.
 const EXIT: Probe = Probe::events(programs::ON_EXIT, Point::Declared);
 const ENTER: Probe = Probe::events(programs::ON_ENTER, Point::Declared);
-const THREAD_END: Probe = Probe::ends(programs::ON_THREAD_END);
+const THREAD_END: Probe = Probe::clears_up(programs::ON_THREAD_END);
 const THREAD_EXEC: Probe = Probe::events(programs::ON_THREAD_EXEC, Point::Declared);
 const CALLS: Hook = Hook { name: "tracepoint sys_exit", probes: &[EXIT] };
 const CALLS_AND_TIMES: Hook =

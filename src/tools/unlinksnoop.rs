@@ -57,7 +57,7 @@ macro_rules! hooks {
             fexit: Hook {
                 name: concat!("fentry and fexit ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_UNLINK_FEXIT, Point::Fexit($unlink)),
                     Probe::returns(programs::ON_RMDIR_FEXIT, Point::Fexit($rmdir)),
                     Probe::events(programs::ON_UNLINK_FENTRY, Point::Fentry($unlink)),
@@ -67,7 +67,7 @@ macro_rules! hooks {
             fexit_with_renames: Hook {
                 name: concat!("fentry and fexit ", $unlink, ", ", $rmdir, " and ", $rename),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_UNLINK_FEXIT, Point::Fexit($unlink)),
                     Probe::returns(programs::ON_RMDIR_FEXIT, Point::Fexit($rmdir)),
                     Probe::returns(programs::ON_RENAME_FEXIT, Point::Fexit($rename)),
@@ -80,7 +80,7 @@ macro_rules! hooks {
             kprobe_multi: Hook {
                 name: concat!("kprobe.multi and kretprobe.multi ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_RETURN, Point::KretprobeMulti(&[$unlink, $rmdir])),
                     Probe::events(programs::ON_UNLINK_ENTRY, Point::KprobeMulti(&[$unlink])),
                     Probe::events(programs::ON_RMDIR_ENTRY, Point::KprobeMulti(&[$rmdir])),
@@ -96,7 +96,7 @@ macro_rules! hooks {
                     $rename
                 ),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_RETURN, Point::KretprobeMulti(&[$unlink, $rmdir])),
                     Probe::returns(programs::ON_RENAME_RETURN, Point::KretprobeMulti(&[$rename])),
                     Probe::events(programs::ON_UNLINK_ENTRY, Point::KprobeMulti(&[$unlink])),
@@ -108,7 +108,7 @@ macro_rules! hooks {
             kprobe: Hook {
                 name: concat!("kprobes ", $unlink, " and ", $rmdir),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_RETURN, Point::Kretprobe($unlink)),
                     Probe::returns(programs::ON_RETURN, Point::Kretprobe($rmdir)),
                     Probe::events(programs::ON_UNLINK_ENTRY, Point::Kprobe($unlink)),
@@ -118,7 +118,7 @@ macro_rules! hooks {
             kprobe_with_renames: Hook {
                 name: concat!("kprobes ", $unlink, ", ", $rmdir, " and ", $rename),
                 probes: &[
-                    Probe::ends(programs::ON_THREAD_END),
+                    Probe::clears_up(programs::ON_THREAD_END),
                     Probe::returns(programs::ON_RETURN, Point::Kretprobe($unlink)),
                     Probe::returns(programs::ON_RETURN, Point::Kretprobe($rmdir)),
                     Probe::returns(programs::ON_RENAME_RETURN, Point::Kretprobe($rename)),

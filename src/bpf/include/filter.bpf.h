@@ -269,6 +269,7 @@ int follow_exec(void *ctx)
 	return 0;
 }
 
+/* Attached after a tool's own programs, and so run after them: they see a wanted process end. */
 SEC("tracepoint/sched/sched_process_exit")
 int follow_exit(void *ctx)
 {

@@ -16,7 +16,7 @@ mod syscount;
 mod unlinksnoop;
 mod xdpfilter;
 
-/// A new tool adds a line here.
+/// A new tool adds a line here, and one above.
 pub(crate) const ALL: &[&[Case]] = &[
     execsnoop::CASES,
     all_tools::CASES,
