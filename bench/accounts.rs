@@ -45,7 +45,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "a small ring accounts for what it loses",
         load: "opens",
-        count: 1_000_000,
+        count: 300_000,
         args: &["opensnoop", "-n", "ebtools-load", "--json", "--buffer", "4K"],
         stopped: false,
         loses: true,
@@ -53,7 +53,7 @@ const CHECKS: &[Check] = &[
     Check {
         name: "a stopped reader accounts for what it loses",
         load: "opens",
-        count: 1_000_000,
+        count: 300_000,
         args: &["opensnoop", "-n", "ebtools-load", "--json", "--buffer", "256K"],
         stopped: true,
         loses: true,

@@ -12,7 +12,8 @@ unpack "$system" trixie bash busybox-static coreutils dash \
 ln -sfn usr/lib "$system/lib"
 folder=/usr/lib/aarch64-linux-gnu
 
-qemu=(qemu-system-aarch64 -machine virt -cpu "max,pauth-impdef=on")
+# Without what takes long to emulate.
+qemu=(qemu-system-aarch64 -machine virt -cpu "max,pauth=off,sve=off,sme=off")
 kernel_options=
 serial=(-serial chardev:console -device "pci-serial,chardev=out")
 console=ttyAMA0 out=ttyS0
