@@ -93,7 +93,13 @@ fn tool_named(name: &str) -> Option<Entry> {
 }
 
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
-    let Ok(host) = Host::standard() else { return ExitCode::FAILURE };
+    let host = match Host::standard() {
+        Ok(host) => host,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "ebtools: {error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
     sys::refuse_huge_pages();
     sys::note_limits();
     let done = match signals::watch(host.clone()) {

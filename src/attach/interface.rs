@@ -62,7 +62,7 @@ impl Interface {
         }
         let all = if_nameindex().doing("listing network interfaces")?;
         let names = all.iter().map(|one| one.name().to_string_lossy()).collect::<Vec<_>>();
-        Err(Error::new("xdpfilter", format!("there is no interface {name}"))
+        Err(Error::new(messages.tool(), format!("there is no interface {name}"))
             .hint(format!("there are {}", names.join(", "))))
     }
 
@@ -114,7 +114,8 @@ impl Interface {
     pub(crate) fn check(&self) -> Result<()> {
         let interfaces = if_nameindex().doing("looking for the interface")?;
         let is_there = interfaces.iter().any(|interface| interface.index() == self.index);
-        let gone = || Error::new("xdpfilter", format!("the interface {} is gone", self.name));
+        let gone =
+            || Error::new(self.messages.tool(), format!("the interface {} is gone", self.name));
         if is_there { Ok(()) } else { Err(gone()) }
     }
 }

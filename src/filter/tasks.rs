@@ -32,6 +32,7 @@ const FOLLOWERS: [(Program, Role); 3] = [
     (common::FOLLOW_EXEC, Role::Events),
     (common::FOLLOW_EXIT, Role::ClearsUp),
 ];
+
 /// Whose events.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
@@ -159,16 +160,11 @@ impl<'a> TaskFilter<'a> {
 
     /// Fills the maps, and attaches what keeps them up to date.
     pub(crate) fn fill(&self, object: &Object) -> Result<Links> {
-        let mut links = Links::default();
         // A tool of what no process does has none.
         if object.maps().all(|map| map.name() != "wanted_pids") {
-            return Ok(links);
+            return Ok(Links::default());
         }
-        if self.follows() {
-            for (program, _) in FOLLOWERS.iter().filter(|(_, role)| *role != Role::ClearsUp) {
-                links.join(Point::Declared.attach(object, *program)?);
-            }
-        }
+        let links = self.attach(object, |role| role != Role::ClearsUp)?;
         fill(object, "wanted_pids", self.options.pid.iter().map(|pid| pid.get()))?;
         fill(object, "wanted_uids", self.options.user.iter().copied())?;
         // Their children of now, whose numbers are those of our PID namespace too; those of later
@@ -183,9 +179,13 @@ impl<'a> TaskFilter<'a> {
 
     /// Attaches what forgets processes that end: after a tool's own programs, which may show the end.
     pub(crate) fn attach_last(&self, object: &Object) -> Result<Links> {
+        self.attach(object, |role| role == Role::ClearsUp)
+    }
+
+    fn attach(&self, object: &Object, is_now: impl Fn(Role) -> bool) -> Result<Links> {
         let mut links = Links::default();
-        if self.follows() {
-            links.join(Point::Declared.attach(object, common::FOLLOW_EXIT)?);
+        for (program, _) in self.programs().filter(|(_, role)| is_now(*role)) {
+            links.join(Point::Declared.attach(object, program)?);
         }
         Ok(links)
     }

@@ -34,6 +34,11 @@ impl Messages {
         }
     }
 
+    /// Who says them.
+    pub(crate) fn tool(&self) -> &'static str {
+        self.tool
+    }
+
     /// Was `-v` given?
     pub(crate) fn are_verbose(&self) -> bool {
         self.is_verbose

@@ -176,7 +176,8 @@ pub(crate) fn give_up(tool: &str) -> Result<()> {
 /// # Errors
 ///
 /// One line that names what is missing.
-pub(crate) fn check(messages: &Messages, tool: &str, of: &str) -> Result<&'static Rights> {
+pub(crate) fn check(messages: &Messages, of: &str) -> Result<&'static Rights> {
+    let tool = messages.tool();
     let rights = rights(tool, of)?;
     let missing = missing(rights.start);
     if !missing.is_empty() {

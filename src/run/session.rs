@@ -76,7 +76,7 @@ pub(crate) struct Wants {
     /// Wake the reader for each event, not for a good part of the ring.
     pub(crate) at_once: bool,
     /// Maps that are not needed this time.
-    pub(crate) without: &'static [&'static str],
+    pub(crate) without: Vec<&'static str>,
 }
 
 impl<E> From<&[&Column<E>]> for Wants {
@@ -139,7 +139,7 @@ impl<'a> Session<'a> {
     }
 
     fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
-        let rights = capabilities::check(&host.messages, host.tool, host.tool)?;
+        let rights = capabilities::check(&host.messages, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
         Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], rights })
     }
@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing.
     pub(crate) fn needing(self, of: &str) -> Result<Self> {
-        Ok(Self { rights: capabilities::check(&self.host.messages, self.host.tool, of)?, ..self })
+        Ok(Self { rights: capabilities::check(&self.host.messages, of)?, ..self })
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.

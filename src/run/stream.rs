@@ -101,7 +101,6 @@ pub(crate) struct Ring<'r, E, C> {
     ring: RingBuffer<'r>,
     filled: Filled,
     reader: &'r RefCell<Reader<'r, E, C>>,
-    stop: Stop,
 }
 
 impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
@@ -110,8 +109,7 @@ impl<'r, E: Plain, C: Consumer<E>> Ring<'r, E, C> {
         let mut builder = RingBufferBuilder::new();
         builder.add(&map, |bytes| reader.borrow_mut().take(bytes)).doing(READING)?;
         let ring = builder.build().doing(READING)?;
-        let stop = reader.borrow().stop.clone();
-        Ok(Self { ring, filled: Filled::new(&map)?, reader, stop })
+        Ok(Self { ring, filled: Filled::new(&map)?, reader })
     }
 
     /// Takes what is there, or as much as is enough at once; how many events that were.
@@ -143,7 +141,7 @@ impl<E: Plain, C: Consumer<E>> Source for Ring<'_, E, C> {
         let report = self.reader.borrow().report;
         let mut patience = Instant::now() + PATIENCE;
         while !report.borrow_mut().has_failed() {
-            if self.stop.is_overdue() {
+            if self.reader.borrow().stop.is_overdue() {
                 report.borrow_mut().lost_on_the_way(loss::OUT_OF_TIME);
                 break;
             }

@@ -131,7 +131,7 @@ impl Tool for Execsnoop {
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let max_tail = self.max_tail()?;
         let session = Session::start(host, &self.options)?;
-        let without: &[_] = if kernel::preempts_tracepoints() { &[] } else { &[PREPARED_MAP] };
+        let without = if kernel::preempts_tracepoints() { vec![] } else { vec![PREPARED_MAP] };
         let wants = Wants { max_tail, without, ..Wants::from(columns) };
         let mut storage = Storage::new();
         let probes = self.probes();

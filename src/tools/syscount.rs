@@ -280,25 +280,18 @@ impl Tool for Syscount {
 
 impl Syscount {
     /// Maps that are not needed.
-    #[rustfmt::skip]
-    fn unused_maps(&self, stores: bool) -> &'static [&'static str] {
-        match (self.by == By::Syscall, self.latency, stores) {
-            (true, false, _) => &[
-                "starts", "stored_starts", "call_table", "call_table_a", "call_table_b",
-                "time_table", "time_table_a", "time_table_b",
-            ],
-            (false, false, _) => &[
-                "starts", "stored_starts", "calls", "time_table", "time_table_a", "time_table_b",
-            ],
-            (true, true, true) => &["starts", "calls", "call_table", "call_table_a", "call_table_b"],
-            (true, true, false) => {
-                &["stored_starts", "calls", "call_table", "call_table_a", "call_table_b"]
-            }
-            (false, true, true) => &["starts", "calls", "time_table", "time_table_a", "time_table_b"],
-            (false, true, false) => {
-                &["stored_starts", "calls", "time_table", "time_table_a", "time_table_b"]
-            }
-        }
+    fn unused_maps(&self, stores: bool) -> Vec<&'static str> {
+        const CALLS: &[&str] = &["call_table", "call_table_a", "call_table_b"];
+        const TIMES: &[&str] = &["time_table", "time_table_a", "time_table_b"];
+        let by_call = self.by == By::Syscall;
+        let unused: [(bool, &[&str]); 5] = [
+            (!by_call || self.latency, &["calls"]),
+            (by_call, CALLS),
+            (!by_call || !self.latency, TIMES),
+            (stores || !self.latency, &["starts"]),
+            (!stores || !self.latency, &["stored_starts"]),
+        ];
+        unused.into_iter().filter(|(is, _)| *is).flat_map(|(_, maps)| maps).copied().collect()
     }
 }
 
