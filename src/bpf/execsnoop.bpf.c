@@ -95,32 +95,48 @@ struct {
 	__uint(max_entries, 16384);
 } interpreted SEC(".maps");
 
-/* Nothing can be lost of the new program after this; attached with perf's tracepoints only. */
+/* Two strings that are compared, word by word. */
+struct comparison {
+	__u64 a, b;
+	__u32 len;
+	__u32 differs;
+};
+
+static long compare(__u64 word, struct comparison *strings)
+{
+	__u64 at = word * sizeof(__u64), a = 0, b = 0;
+	__u32 size = strings->len - at;
+
+	if (size > sizeof(a))
+		size = sizeof(a);
+	bpf_probe_read_kernel(&a, size, (void *)(strings->a + at));
+	bpf_probe_read_kernel(&b, size, (void *)(strings->b + at));
+	strings->differs = a != b;
+	return strings->differs || at + sizeof(a) >= strings->len;
+}
+
+/*
+ * Nothing can be lost of the new program after this; attached with perf's tracepoints only, and so on
+ * kernels that have bpf_loop, by which the verifier looks at a word once.
+ */
 SEC("tracepoint/sched/sched_prepare_exec")
 int on_prepare_exec(__u64 *ctx)
 {
-	__u32 tid = bpf_get_current_pid_tgid(), len, i, size;
+	__u32 tid = bpf_get_current_pid_tgid();
+	struct comparison strings;
 	__u8 differs = 1;
-	__u64 a, b;
 
 	if (!settings.perf_tracepoints)
 		return 0;
-	len = STRING_LEN(ctx, 0);
-	if (len == STRING_LEN(ctx, 1)) {
-		for (i = 0; i < PATH_MAX / sizeof(a); i++) {
-			size = len - i * sizeof(a);
-			if (size > sizeof(a))
-				size = sizeof(a);
-			a = b = 0;
-			bpf_probe_read_kernel(&a, size, STRING_AT(ctx, 0) + i * sizeof(a));
-			bpf_probe_read_kernel(&b, size, STRING_AT(ctx, 1) + i * sizeof(b));
-			if (a != b)
-				break;
-			if ((i + 1) * sizeof(a) >= len) {
-				bpf_map_delete_elem(&interpreted, &tid);
-				return 0;
-			}
-		}
+	strings.a = number_of(STRING_AT(ctx, 0));
+	strings.b = number_of(STRING_AT(ctx, 1));
+	strings.len = STRING_LEN(ctx, 0);
+	strings.differs = strings.len != STRING_LEN(ctx, 1);
+	if (!strings.differs)
+		bpf_loop(PATH_MAX / sizeof(__u64), compare, &strings, 0);
+	if (!strings.differs) {
+		bpf_map_delete_elem(&interpreted, &tid);
+		return 0;
 	}
 	bpf_map_update_elem(&interpreted, &tid, &differs, BPF_ANY);
 	return 0;
