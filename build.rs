@@ -11,8 +11,8 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use libbpf_cargo::SkeletonBuilder;
-use libbpf_rs::ObjectBuilder;
 use libbpf_rs::btf::{Btf, BtfKind, BtfType, TypeId};
+use libbpf_rs::{ObjectBuilder, OpenObject};
 
 #[path = "build/clang.rs"]
 mod clang;
@@ -164,12 +164,14 @@ fn compress(object: &Path, skeleton: &Path) -> Result<()> {
     write(skeleton, &format!("{code}{data}"))
 }
 
-/// The names of the types that the objects know, among them all of the kernel's that they read:
-/// `src/system/kernel_types.rs`. A name that ends in `___something` is one of several forms of a type.
+/// The names of the types that the objects know, among them all of the kernel's that they read, and of
+/// those that programs at tracepoints are loaded for: `src/system/kernel_types.rs`. A name that ends in
+/// `___something` is one of several forms of a type.
 fn write_types(out: &Path, sources: &[PathBuf]) -> Result<()> {
     let mut names = BTreeSet::new();
     for source in sources {
         let object = out.join(format!("{}.o", tool_name(source)));
+        names.extend(tracepoints(&object)?.into_iter().map(|name| format!("btf_trace_{name}")));
         let types = Btf::from_path(&object).map_err(|error| format!("{object:?}: {error}"))?;
         for number in (1u32..).take(types.len()) {
             let Some(found) = types.type_by_id::<BtfType<'_>>(TypeId::from(number)) else {
@@ -215,9 +217,7 @@ fn write_programs(out: &Path, sources: &[PathBuf]) -> Result<()> {
     let mut common = BTreeSet::new();
     let mut text = String::new();
     for source in sources {
-        let object = out.join(format!("{}.o", tool_name(source)));
-        let opened = ObjectBuilder::default().open_file(&object);
-        let opened = opened.map_err(|error| format!("{}: {error}", object.display()))?;
+        let opened = opened(&out.join(format!("{}.o", tool_name(source))))?;
         let names = opened.progs().map(|program| program.name().to_string_lossy().into_owned());
         let (own, shared) = names.partition::<Vec<_>, _>(|name| name.starts_with("on_"));
         common.extend(shared);
@@ -226,6 +226,23 @@ fn write_programs(out: &Path, sources: &[PathBuf]) -> Result<()> {
         }
     }
     write(&out.join("programs.rs"), &(text + &programs("common", common)))
+}
+
+fn opened(object: &Path) -> Result<OpenObject> {
+    let opened = ObjectBuilder::default().open_file(object);
+    opened.map_err(|error| format!("{}: {error}", object.display()))
+}
+
+/// Where its programs go: `sys_exit`.
+fn tracepoints(object: &Path) -> Result<Vec<String>> {
+    let opened = opened(object)?;
+    let sections = opened.progs().map(|program| program.section().to_string_lossy().into_owned());
+    let places = sections.filter_map(|section| {
+        let place =
+            ["tracepoint/", "tp_btf/"].iter().find_map(|kind| section.strip_prefix(kind))?;
+        Some(place.rsplit('/').next()?.to_string())
+    });
+    Ok(places.collect())
 }
 
 fn programs(module: &str, names: impl IntoIterator<Item = String>) -> String {

@@ -8,9 +8,10 @@ use libbpf_rs::{Object, OpenObject, ProgramAttachType};
 
 use crate::attach::links::Links;
 use crate::attach::points::Point;
-use crate::bpf::object::cause;
+use crate::bpf::object::{self, cause};
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
+use crate::system::kernel_types;
 use crate::system::stop::Stop;
 
 /// What a program is for: what it means that the kernel has skipped it.
@@ -208,14 +209,19 @@ impl Hook<'_> {
     ///
     /// When the kernel's types have no function of that name.
     pub(crate) fn set_targets(&self, object: &mut OpenObject) -> Result<()> {
+        let targets = self.probes.iter().filter_map(|probe| probe.at.target());
+        let functions = targets.map(|(function, _)| function).collect::<Vec<_>>();
+        let numbers = kernel_types::functions(&functions);
         for mut program in object.progs_mut() {
             let probe = self.probes.iter().find(|probe| program.name() == probe.program.name());
             let Some(probe) = probe else { continue };
             if probe.at.is_multi() {
                 program.set_attach_type(ProgramAttachType::KprobeMulti);
             }
-            let Some(function) = probe.at.target() else { continue };
-            match program.set_attach_target(0, Some(function.into())) {
+            let Some((function, kind)) = probe.at.target() else { continue };
+            let number = numbers.iter().find(|(name, _)| *name == function);
+            match object::load_for(&mut program, kind, function, number.map(|(_, number)| *number))
+            {
                 Err(_) if probe.is_optional => program.set_autoload(false),
                 Err(error) => return Err(Error::new(probe.at, cause(&error))),
                 Ok(()) => {}

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use libbpf_rs::{Link, Object, ProgramMut, ProgramType, UprobeMultiOpts};
+use libbpf_rs::{Link, Object, ProgramAttachType, ProgramMut, ProgramType, UprobeMultiOpts};
 
 use crate::attach::links::Links;
 use crate::attach::tracepoints;
@@ -83,7 +83,7 @@ impl<'a> Point<'a> {
         let one = |link: libbpf_rs::Result<Link>| link.map(|link| vec![link]);
         let links = match self {
             Point::Declared => one(tracepoints::attach(&program)),
-            Point::Fentry(_) | Point::Fexit(_) => one(program.attach()),
+            Point::Fentry(_) | Point::Fexit(_) => one(program.attach_trace()),
             Point::KprobeMulti(functions) => {
                 one(program.attach_kprobe_multi(false, functions.to_vec()))
             }
@@ -133,10 +133,11 @@ impl<'a> Point<'a> {
         Some(Error::new(self, cause))
     }
 
-    /// The kernel function that a program must be given before it is loaded.
-    pub(crate) fn target(self) -> Option<&'a str> {
+    /// The kernel function that a program must be given before it is loaded, and where in it.
+    pub(crate) fn target(self) -> Option<(&'a str, ProgramAttachType)> {
         match self {
-            Point::Fentry(function) | Point::Fexit(function) => Some(function),
+            Point::Fentry(function) => Some((function, ProgramAttachType::TraceFentry)),
+            Point::Fexit(function) => Some((function, ProgramAttachType::TraceFexit)),
             _ => None,
         }
     }
@@ -148,7 +149,9 @@ impl<'a> Point<'a> {
 
     /// Is a program loaded in the same way for the other place?
     pub(crate) fn loads_like(self, other: Point<'_>) -> bool {
-        self.target() == other.target() && self.is_multi() == other.is_multi()
+        // What a program's kind is has been declared: only the function is chosen.
+        let function = |point: Point<'_>| point.target().map(|(function, _)| function.to_string());
+        function(self) == function(other) && self.is_multi() == other.is_multi()
     }
 
     fn is_entry(self) -> bool {

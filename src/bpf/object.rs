@@ -1,9 +1,12 @@
 //! Programs and maps of an object, by their names; and why libbpf fails.
 
-use libbpf_rs::{Map, MapCore as _, Object, ProgramMut};
+use libbpf_rs::{
+    Map, MapCore as _, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
+};
 
 use crate::bpf::programs::Program;
 use crate::error::{Error, Result};
+use crate::system::sys;
 
 /// A program.
 pub(crate) fn program(object: &Object, wanted: Program) -> Result<ProgramMut<'_>> {
@@ -15,6 +18,23 @@ pub(crate) fn program(object: &Object, wanted: Program) -> Result<ProgramMut<'_>
 pub(crate) fn map<'o>(object: &'o Object, name: &str) -> Result<Map<'o>> {
     let found = object.maps().find(|map| map.name() == name);
     found.ok_or_else(|| Error::new(format!("looking for the map {name}"), "the program has none"))
+}
+
+/// Before it is loaded: a tracing program's kernel function, or tracepoint; `number` is that of the type,
+/// where it is known. libbpf looks for it otherwise, in modules too.
+pub(crate) fn load_for(
+    program: &mut OpenProgramMut<'_>,
+    kind: ProgramAttachType,
+    name: &str,
+    number: Option<u32>,
+) -> libbpf_rs::Result<()> {
+    if let Some(number) = number {
+        sys::load_for(program, kind, number);
+        return Ok(());
+    }
+    program.set_prog_type(ProgramType::Tracing);
+    program.set_attach_type(kind);
+    program.set_attach_target(0, Some(name.into()))
 }
 
 /// The system's own reason, without libbpf-rs's words before it and the number after it.

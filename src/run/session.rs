@@ -435,6 +435,7 @@ fn open<'o, B>(storage: &'o mut MaybeUninit<OpenObject>) -> libbpf_rs::Result<B:
 where
     B: SkelBuilder<'o> + Default,
 {
+    sys::load_programs_for_types();
     let mut builder = B::default();
     if let Some(types) = kernel_types::path() {
         builder.object_builder_mut().btf_custom_path(types)?;

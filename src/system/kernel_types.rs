@@ -1,11 +1,12 @@
-//! The kernel's types, cut down to those that the BPF objects name: libbpf looks through all it is
-//! given for each struct that is relocated, and a kernel has more than 100,000.
+//! The kernel's types, cut down to those that the BPF objects name, and the numbers of what programs
+//! are loaded for: libbpf looks through all it is given for each struct that is relocated, checks each
+//! type where it has to look for a number, and a kernel has more than 100,000.
 //!
 //! The format is BTF, of Documentation/bpf/btf.rst.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -16,27 +17,101 @@ use crate::system::sys;
 
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
-/// Where libbpf finds the types; none, then it has to take all of the kernel's. They are made once.
+/// Where libbpf finds the types; none, then it has to take all of the kernel's.
 pub(crate) fn path() -> Option<PathBuf> {
-    static TYPES: OnceLock<Option<File>> = OnceLock::new();
-    let file = TYPES.get_or_init(|| {
-        let all = File::open("/sys/kernel/btf/vmlinux").ok()?;
-        let types = match sys::map_kernel_types(&all) {
-            Some(all) => cut_down(all, NAMED_TYPES),
-            None => cut_down(&read(all).ok()?, NAMED_TYPES),
-        };
-        let mut file = File::from(memfd_create("types", MFdFlags::MFD_CLOEXEC).ok()?);
-        file.write_all(&types?).ok()?;
-        Some(file)
-    });
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_ref()?.as_raw_fd()));
+    let path = PathBuf::from(format!("/proc/self/fd/{}", found()?.file.as_raw_fd()));
     path.exists().then_some(path)
 }
 
-fn read(mut file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The number of the type that a program of this tracepoint is loaded for.
+pub(crate) fn tracepoint(name: &str) -> Option<u32> {
+    let named = |(one, _): &&(&str, u32)| one.strip_prefix(TRACEPOINT) == Some(name);
+    found()?.tracepoints.iter().find(named).map(|(_, number)| *number)
+}
+
+/// The numbers of functions of the kernel itself, with their names.
+pub(crate) fn functions<'a>(names: &[&'a str]) -> Vec<(&'a str, u32)> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    with_all(|all| {
+        let named = Types::read(all, &Names::of_functions(names))?.named;
+        Some(named.iter().map(|named| (named.name, named.number)).collect())
+    })
+    .unwrap_or_default()
+}
+
+/// What the types of tracepoints' programs begin with.
+const TRACEPOINT: &str = "btf_trace_";
+
+/// What is found in one pass, once.
+struct Found {
+    /// The types that are kept.
+    file: File,
+    /// The types of tracepoints' programs, with their numbers in the kernel.
+    tracepoints: Vec<(&'static str, u32)>,
+}
+
+fn found() -> Option<&'static Found> {
+    static FOUND: OnceLock<Option<Found>> = OnceLock::new();
+    let find = || {
+        let (types, tracepoints) = with_all(|file| {
+            let all = Types::read(file, &Names::of_types(NAMED_TYPES))?;
+            let tracepoints = all.named.iter().filter(|named| named.is_tracepoint());
+            Some((cut_down(&all)?, tracepoints.map(|named| (named.name, named.number)).collect()))
+        })?;
+        let mut file = File::from(memfd_create("types", MFdFlags::MFD_CLOEXEC).ok()?);
+        file.write_all(&types).ok()?;
+        Some(Found { file, tracepoints })
+    };
+    FOUND.get_or_init(find).as_ref()
+}
+
+/// All types of the kernel.
+fn with_all<T>(read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+    let mut file = File::open("/sys/kernel/btf/vmlinux").ok()?;
+    if let Some(all) = sys::map_kernel_types(&file) {
+        return read(&all);
+    }
+    let mut all = Vec::new();
+    file.read_to_end(&mut all).ok()?;
+    read(&all)
+}
+
+/// What is looked for.
+struct Names<'n> {
+    names: HashMap<&'n [u8], &'n str>,
+    /// Few names begin with the same two bytes: strings are far apart, and most need not be read.
+    begins: Vec<bool>,
+    of_functions: bool,
+}
+
+impl<'n> Names<'n> {
+    fn of_functions(names: &[&'n str]) -> Self {
+        Self { of_functions: true, ..Self::of_types(names) }
+    }
+
+    /// Of structs, unions, enumerations and typedefs.
+    fn of_types(names: &[&'n str]) -> Self {
+        let mut begins = vec![false; 1 << 16];
+        for begin in names.iter().filter_map(|name| begin(name.as_bytes())) {
+            begins[begin] = true;
+        }
+        let names = names.iter().map(|name| (name.as_bytes(), *name)).collect();
+        Self { names, begins, of_functions: false }
+    }
+
+    /// The one that `text` begins with, and a NUL after it.
+    fn find(&self, text: &[u8]) -> Option<&'n str> {
+        if !self.begins[begin(text)?] {
+            return None;
+        }
+        self.names.get(text.split(|byte| *byte == 0).next()?).copied()
+    }
+}
+
+fn begin(name: &[u8]) -> Option<usize> {
+    name.first_chunk().map(|two| u16::from_le_bytes(*two).into())
 }
 
 const MAGIC: u32 = 0x0001_eb9f;
@@ -68,65 +143,22 @@ mod kind {
 
 /// One type, as it is in the file.
 #[derive(Clone, Copy)]
-struct Type {
+struct Type<'a> {
     name: u32,
     info: u32,
     /// Its size, or the type that it refers to.
     size_or_type: u32,
-    /// Where what follows it is, and how many bytes that has.
-    at: usize,
-    len: usize,
-}
-
-impl Type {
-    fn kind(self) -> u32 {
-        (self.info >> 24) & 0x1f
-    }
-
-    /// A struct, a union, an enumeration or a typedef: what can be named.
-    fn can_be_named(self) -> bool {
-        use kind::{ENUM, ENUM64, STRUCT, TYPEDEF, UNION};
-        self.name != 0 && matches!(self.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF)
-    }
-}
-
-/// What there is in all.
-struct Types<'a> {
+    /// What follows it.
     data: &'a [u8],
-    strings: &'a [u8],
-    /// Where each is: the first has number 1.
-    places: Vec<u32>,
 }
 
-fn word(data: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(data.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
-impl<'a> Types<'a> {
-    fn read(file: &'a [u8]) -> Option<Self> {
-        let header = |n: usize| word(file, 4 * n).and_then(|word| usize::try_from(word).ok());
-        let (len, types, types_len) = (header(1)?, header(2)?, header(3)?);
-        let (strings, strings_len) = (header(4)?, header(5)?);
-        if word(file, 0) != Some(MAGIC) || len < HEADER_LEN {
-            return None;
-        }
-        let part = |start: usize, part_len: usize| file.get(len + start..)?.get(..part_len);
-        let (data, strings) = (part(types, types_len)?, part(strings, strings_len)?);
-        let mut all = Self { data, strings, places: Vec::with_capacity(types_len / 32) };
-        let mut at = 0;
-        while at < data.len() {
-            all.places.push(u32::try_from(at).ok()?);
-            let found = all.at(at)?;
-            at = found.at + found.len;
-        }
-        Some(all)
-    }
-
-    fn at(&self, place: usize) -> Option<Type> {
-        let word = |n: usize| word(self.data, place + 4 * n);
-        let (name, info, size_or_type) = (word(0)?, word(1)?, word(2)?);
-        let found = Type { name, info, size_or_type, at: place + TYPE_LEN, len: 0 };
-        let many = (info & 0xffff) as usize;
+impl<'a> Type<'a> {
+    /// The one that `data` begins with.
+    fn read(data: &'a [u8]) -> Option<Self> {
+        let (head, data) = data.split_first_chunk::<TYPE_LEN>()?;
+        let word = |n: usize| u32::from_le_bytes([head[n], head[n + 1], head[n + 2], head[n + 3]]);
+        let found = Self { name: word(0), info: word(4), size_or_type: word(8), data };
+        let many = (found.info & 0xffff) as usize;
         let len = match found.kind() {
             kind::INT | kind::VAR | kind::DECL_TAG => 4,
             kind::ARRAY => 12,
@@ -137,44 +169,98 @@ impl<'a> Types<'a> {
             // Of a later kernel: nobody knows where the next one is.
             _ => return None,
         };
-        Some(Type { len, ..found })
+        Some(Self { data: data.get(..len)?, ..found })
     }
 
-    fn numbered(&self, number: u32) -> Option<Type> {
-        self.at(*self.places.get((number as usize).checked_sub(1)?)? as usize)
+    fn len(self) -> usize {
+        TYPE_LEN + self.data.len()
+    }
+
+    fn kind(self) -> u32 {
+        (self.info >> 24) & 0x1f
+    }
+
+    /// Of that kind?
+    fn is_one_of(self, names: &Names<'_>) -> bool {
+        use kind::{ENUM, ENUM64, FUNC, STRUCT, TYPEDEF, UNION};
+        match names.of_functions {
+            true => self.kind() == FUNC,
+            false => matches!(self.kind(), STRUCT | UNION | ENUM | ENUM64 | TYPEDEF),
+        }
+    }
+}
+
+/// A type that was looked for.
+struct Named<'n> {
+    name: &'n str,
+    number: u32,
+}
+
+impl Named<'_> {
+    /// The type of a tracepoint's programs?
+    fn is_tracepoint(&self) -> bool {
+        self.name.starts_with(TRACEPOINT)
+    }
+}
+
+/// What there is in all.
+struct Types<'a, 'n> {
+    data: &'a [u8],
+    strings: &'a [u8],
+    /// Where each is: the first has number 1.
+    places: Vec<u32>,
+    named: Vec<Named<'n>>,
+}
+
+fn word(data: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(data.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+impl<'a, 'n> Types<'a, 'n> {
+    fn read(file: &'a [u8], names: &Names<'n>) -> Option<Self> {
+        let header = |n: usize| word(file, 4 * n).and_then(|word| usize::try_from(word).ok());
+        let (len, types, types_len) = (header(1)?, header(2)?, header(3)?);
+        let (strings, strings_len) = (header(4)?, header(5)?);
+        if word(file, 0) != Some(MAGIC) || len < HEADER_LEN {
+            return None;
+        }
+        let part = |start: usize, part_len: usize| file.get(len + start..)?.get(..part_len);
+        let (data, strings) = (part(types, types_len)?, part(strings, strings_len)?);
+        let places = Vec::with_capacity(types_len / 32);
+        let mut all = Self { data, strings, places, named: Vec::new() };
+        let mut rest = data;
+        while !rest.is_empty() {
+            let found = Type::read(rest)?;
+            all.places.push(u32::try_from(data.len() - rest.len()).ok()?);
+            if let Some(name) = all.name(found, names) {
+                let number = u32::try_from(all.places.len()).ok()?;
+                all.named.push(Named { name, number });
+            }
+            rest = &rest[found.len()..];
+        }
+        Some(all)
+    }
+
+    /// Which of these names it has.
+    fn name(&self, found: Type<'_>, names: &Names<'n>) -> Option<&'n str> {
+        let text = self.strings.get(found.name as usize..).filter(|_| found.is_one_of(names))?;
+        names.find(text)
+    }
+
+    fn numbered(&self, number: u32) -> Option<Type<'a>> {
+        let place = *self.places.get((number as usize).checked_sub(1)?)?;
+        Type::read(self.data.get(place as usize..)?)
     }
 
     fn string(&self, at: u32) -> &'a [u8] {
         let rest = self.strings.get(at as usize..).unwrap_or_default();
         rest.split(|byte| *byte == 0).next().unwrap_or_default()
     }
-
-    /// The numbers of the types with these names.
-    fn named(&self, names: &HashSet<&[u8]>) -> HashSet<u32> {
-        // Few names begin with the same two bytes: strings are far apart, and most need not be read.
-        let begin = |name: &[u8]| name.first_chunk().map(|two| u16::from_le_bytes(*two));
-        let begins = names.iter().filter_map(|name| begin(name)).collect::<HashSet<_>>();
-        let mut may_be = vec![false; 1 << 16];
-        for begin in begins {
-            may_be[usize::from(begin)] = true;
-        }
-        let is_named = |found: Type| {
-            let first = self.strings.get(found.name as usize..).and_then(begin);
-            found.can_be_named()
-                && first.is_some_and(|first| may_be[usize::from(first)])
-                && names.contains(self.string(found.name))
-        };
-        (1u32..)
-            .zip(&self.places)
-            .filter(|(_, place)| self.at(**place as usize).is_some_and(is_named))
-            .map(|(number, _)| number)
-            .collect()
-    }
 }
 
 /// What is kept, with numbers of its own.
 struct Kept<'a> {
-    all: &'a Types<'a>,
+    all: &'a Types<'a, 'a>,
     named: &'a HashSet<u32>,
     types: Vec<u8>,
     strings: Vec<u8>,
@@ -196,7 +282,7 @@ const POINTER: u32 = 1;
 const DEPTH_MAX: usize = 64;
 
 impl<'a> Kept<'a> {
-    fn new(all: &'a Types<'a>, named: &'a HashSet<u32>) -> Self {
+    fn new(all: &'a Types<'a, 'a>, named: &'a HashSet<u32>) -> Self {
         let mut kept = Self {
             all,
             named,
@@ -251,9 +337,10 @@ impl<'a> Kept<'a> {
 
     fn write(&mut self, (old, is_nameless): Part) -> Option<()> {
         let found = self.all.numbered(old)?;
-        let data = self.all.data.get(found.at..found.at + found.len)?;
-        let parts =
-            |size: usize| data.chunks_exact(size).map(|part| [0, 1, 2].map(|n| word(part, 4 * n)));
+        let parts = |size: usize| {
+            let parts = found.data.chunks_exact(size);
+            parts.map(|part| [0, 1, 2].map(|n| word(part, 4 * n)))
+        };
         // One within another that nobody asked for: its size is enough.
         let is_empty = found.name != 0 && !is_nameless && !self.named.contains(&old);
         match found.kind() {
@@ -290,7 +377,7 @@ impl<'a> Kept<'a> {
             kind::INT | kind::FLOAT | kind::FWD => {
                 let name = self.name(found.name);
                 self.words(&[name, found.info, found.size_or_type]);
-                self.types.extend_from_slice(data);
+                self.types.extend_from_slice(found.data);
             }
             _ => return None,
         }
@@ -298,13 +385,12 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// The types with these names, and what they are made of.
-fn cut_down(file: &[u8], names: &[&str]) -> Option<Vec<u8>> {
-    let all = Types::read(file)?;
-    let named = all.named(&names.iter().map(|name| name.as_bytes()).collect());
-    let mut roots = named.iter().copied().collect::<Vec<_>>();
-    roots.sort_unstable();
-    let mut kept = Kept::new(&all, &named);
+/// The types that were looked for, and what they are made of.
+fn cut_down(all: &Types<'_, '_>) -> Option<Vec<u8>> {
+    let is_root = |named: &&Named<'_>| !named.is_tracepoint();
+    let roots = all.named.iter().filter(is_root).map(|named| named.number).collect::<Vec<_>>();
+    let named = roots.iter().copied().collect();
+    let mut kept = Kept::new(all, &named);
     for root in roots {
         kept.number(root, false)?;
     }
@@ -327,39 +413,50 @@ mod tests {
     use super::*;
 
     fn of_kernel() -> Option<Vec<u8>> {
-        read(File::open("/sys/kernel/btf/vmlinux").ok()?).ok()
+        std::fs::read("/sys/kernel/btf/vmlinux").ok()
+    }
+
+    fn all<'a>(file: &'a [u8], names: &[&'static str]) -> Types<'a, 'static> {
+        Types::read(file, &Names::of_types(names)).unwrap()
+    }
+
+    fn cut(file: &[u8], names: &[&'static str]) -> Vec<u8> {
+        cut_down(&all(file, names)).unwrap()
+    }
+
+    /// Its one type of that name.
+    fn only<'a>(file: &'a [u8], name: &'static str) -> Type<'a> {
+        let types = all(file, &[name]);
+        types.numbered(types.named[0].number).unwrap()
     }
 
     #[test]
     fn what_is_named_is_there_with_all_its_members() {
         let Some(file) = of_kernel() else { return };
-        let few = cut_down(&file, &["task_struct", "no_such_type", "sock_common"]).unwrap();
+        let few = cut(&file, &["task_struct", "no_such_type", "sock_common"]);
         assert!(few.len() < file.len() / 20, "{} of {}", few.len(), file.len());
-        let (all, few) = (Types::read(&file).unwrap(), Types::read(&few).unwrap());
-        for name in [&b"task_struct"[..], b"sock_common"] {
-            let of = |types: &Types<'_>| {
-                let number = *types.named(&HashSet::from([name])).iter().next().unwrap();
-                let found = types.numbered(number).unwrap();
-                let members = types.data[found.at..][..found.len].chunks_exact(12);
-                let members = members.map(|member| {
-                    let name = types.string(word(member, 0).unwrap()).to_vec();
+        for name in ["task_struct", "sock_common"] {
+            let of = |file| {
+                let found = only(file, name);
+                let members = found.data.chunks_exact(12).map(|member| {
+                    let name = all(file, &[]).string(word(member, 0).unwrap()).to_vec();
                     (name, word(member, 8).unwrap())
                 });
                 (found.info, found.size_or_type, members.collect::<Vec<_>>())
             };
-            assert_eq!(of(&all), of(&few));
+            assert_eq!(of(&file), of(&few));
         }
     }
 
     #[test]
     fn each_type_refers_to_one_that_is_there() {
         let Some(file) = of_kernel() else { return };
-        let few = cut_down(&file, NAMED_TYPES).unwrap();
-        let few = Types::read(&few).unwrap();
+        let few = cut(&file, NAMED_TYPES);
+        let few = all(&few, &[]);
         let is_there = |number: u32| number as usize <= few.places.len();
-        for place in &few.places {
-            let found = few.at(*place as usize).unwrap();
-            let mut parts = few.data[found.at..][..found.len].chunks_exact(12);
+        for number in (1u32..).take(few.places.len()) {
+            let found = few.numbered(number).unwrap();
+            let mut parts = found.data.chunks_exact(12);
             let good = match found.kind() {
                 kind::STRUCT | kind::UNION => {
                     parts.all(|member| is_there(word(member, 4).unwrap()))
@@ -370,6 +467,19 @@ mod tests {
             };
             assert!(good, "{}", String::from_utf8_lossy(few.string(found.name)));
         }
+    }
+
+    /// As libbpf finds them.
+    #[test]
+    fn numbers_are_those_of_the_kernel() {
+        use libbpf_rs::btf::types::{Func, Typedef};
+        let Ok(types) = libbpf_rs::btf::Btf::from_vmlinux() else { return };
+        let typedef = types.type_by_name::<Typedef<'_>>("btf_trace_sys_exit").unwrap();
+        assert_eq!(tracepoint("sys_exit"), Some(typedef.type_id().into()));
+        assert_eq!(tracepoint("no_such_tracepoint"), None);
+        let function = types.type_by_name::<Func<'_>>("vfs_unlink").unwrap();
+        let found = functions(&["no_such_function", "task_struct", "vfs_unlink"]);
+        assert_eq!(found, [("vfs_unlink", function.type_id().into())]);
     }
 
     /// As the kernel has it in the file: struct head { int name; }, and struct filename, which begins
@@ -388,11 +498,9 @@ mod tests {
         let header = [MAGIC, HEADER_LEN as u32, 0, len, len, strings.len() as u32];
         let header = header.iter().flat_map(|word| word.to_le_bytes());
         let file = header.chain(types).chain(*strings).collect::<Vec<_>>();
-        let few = cut_down(&file, &["filename"]).unwrap();
-        let few = Types::read(&few).unwrap();
-        let number = few.named(&HashSet::from([&b"filename"[..]])).into_iter().next().unwrap();
-        let filename = few.numbered(number).unwrap();
-        let members = few.data[filename.at..][..filename.len].chunks_exact(12);
+        let few = cut(&file, &["filename"]);
+        let members = only(&few, "filename").data.chunks_exact(12);
+        let few = all(&few, &[]);
         let inner = members.map(|member| few.numbered(word(member, 4).unwrap()).unwrap());
         let many = inner.map(|inner| (inner.info & 0xffff, inner.size_or_type));
         assert_eq!(many.collect::<Vec<_>>(), [(1, 4), (0, 4)]);
@@ -413,8 +521,9 @@ mod tests {
             let header = [MAGIC, HEADER_LEN as u32, 0, len, len, strings.len() as u32];
             let header = header.iter().flat_map(|word| word.to_le_bytes());
             let file = header.chain(types).chain(*strings).collect::<Vec<_>>();
-            let _ = cut_down(&file, &["task_struct", "k"]);
-            let _ = cut_down(&file[..file.len() / 2], &["task_struct"]);
+            for file in [&file[..], &file[..file.len() / 2]] {
+                let _ = Types::read(file, &Names::of_types(&["task_struct", "k"])).and_then(|all| cut_down(&all));
+            }
         }
     }
 }

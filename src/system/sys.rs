@@ -2,26 +2,30 @@
 
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, c_int, c_long, c_void};
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 use libbpf_rs::libbpf_sys::{
-    BPF_XDP, PERF_FLAG_FD_CLOEXEC, bpf_link_create, bpf_link_create_opts,
-    bpf_map_lookup_and_delete_batch, bpf_obj_get_info_by_fd, bpf_prog_info, perf_event_attr,
-    perf_event_mmap_page,
+    BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_XDP, PERF_FLAG_FD_CLOEXEC,
+    bpf_link_create, bpf_link_create_opts, bpf_map_lookup_and_delete_batch, bpf_obj_get_info_by_fd,
+    bpf_prog_info, bpf_prog_load_opts, bpf_program, bpf_program__set_type,
+    libbpf_prog_handler_opts, libbpf_register_prog_handler, perf_event_attr, perf_event_mmap_page,
 };
-use libbpf_rs::{Map, MapCore as _};
+use libbpf_rs::{Map, MapCore as _, OpenProgramMut, ProgramAttachType};
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction, signal};
@@ -42,12 +46,83 @@ pub(crate) fn recursion_misses(program: BorrowedFd<'_>) -> u64 {
 
 /// The kernel's own types in its own memory, never to change; before Linux 6.16 they have to be
 /// read.
-pub(crate) fn map_kernel_types(file: &File) -> Option<&'static [u8]> {
+pub(crate) fn map_kernel_types(file: &File) -> Option<KernelTypes> {
     let len = NonZeroUsize::new(usize::try_from(file.metadata().ok()?.len()).ok()?)?;
-    // SAFETY: the kernel maps what is there for reading, in whole, and nobody unmaps it again.
+    // SAFETY: a new mapping.
+    let start =
+        unsafe { mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, file, 0).ok()? };
+    Some(KernelTypes { start, len: len.get() })
+}
+
+/// As long as they are mapped.
+#[derive(Debug)]
+pub(crate) struct KernelTypes {
+    start: NonNull<c_void>,
+    len: usize,
+}
+
+impl Deref for KernelTypes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the kernel maps what is there for reading, in whole, and it never changes.
+        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.len) }
+    }
+}
+
+impl Drop for KernelTypes {
+    fn drop(&mut self) {
+        // SAFETY: the whole mapping, of which nothing is borrowed any more.
+        let _ = unsafe { munmap(self.start, self.len) };
+    }
+}
+
+/// What the sections of those programs begin with that [`load_for`] is for.
+const LOADED_FOR_TYPES: [&CStr; 4] = [c"tracepoint+", c"tp_btf+", c"fentry+", c"fexit+"];
+
+/// Lets programs be loaded for types of the kernel that are known by their numbers, before any object
+/// is opened. libbpf would look for them among all types, which takes it longer than all else.
+pub(crate) fn load_programs_for_types() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let options = libbpf_prog_handler_opts {
+            sz: size_of::<libbpf_prog_handler_opts>() as u64,
+            prog_prepare_load_fn: Some(give_type),
+            ..Default::default()
+        };
+        for section in LOADED_FOR_TYPES {
+            // SAFETY: libbpf copies the section and the options; nobody else registers handlers, or
+            // opens objects meanwhile.
+            unsafe {
+                let kind = BPF_PROG_TYPE_TRACEPOINT;
+                libbpf_register_prog_handler(section.as_ptr(), kind, 0, &raw const options);
+            }
+        }
+    });
+}
+
+/// Before [`load_programs_for_types`]' programs are loaded: for the kernel's type of this number.
+pub(crate) fn load_for(program: &mut OpenProgramMut<'_>, kind: ProgramAttachType, number: u32) {
+    program.set_attach_type(kind);
+    // Programs of such kinds have no interface: libbpf carries it to give_type().
+    program.set_ifindex(number);
+}
+
+/// libbpf calls it before it loads such a program.
+unsafe extern "C" fn give_type(
+    program: *mut bpf_program,
+    options: *mut bpf_prog_load_opts,
+    _: c_long,
+) -> c_int {
+    // SAFETY: libbpf gives a program that is not loaded yet, and what it will be loaded with; both
+    // are its own until this returns.
     unsafe {
-        let start = mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_PRIVATE, file, 0).ok()?;
-        Some(slice::from_raw_parts(start.as_ptr().cast(), len.get()))
+        let number = mem::take(&mut (*options).prog_ifindex);
+        if number == 0 {
+            return 0;
+        }
+        (*options).attach_btf_id = number;
+        bpf_program__set_type(program, BPF_PROG_TYPE_TRACING)
     }
 }
 
