@@ -110,7 +110,10 @@ fn snoops(dir: &Path, minimum: &str, tool: &str) -> Result<Vec<Tracer>> {
     let files = ["", ".bt", "-bpfcc"].map(|end| format!("/usr/sbin/{tool}{end}"));
     let [libbpf, bpftrace, bcc] = files.each_ref().map(|file| [file.as_str()]);
     let peers: [(_, &[_]); 3] = [("libbpf-tools", &libbpf), ("bpftrace", &bpftrace), ("bcc", &bcc)];
-    tracers(dir, &[minimum], &ours, &peers)
+    // bcc compiles with the kernel's headers.
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let has_headers = Path::new("/lib/modules").join(release.trim()).join("build").exists();
+    tracers(dir, &[minimum], &ours, if has_headers { &peers } else { &peers[..2] })
 }
 
 fn counts(dir: &Path) -> Result<Vec<Tracer>> {

@@ -209,9 +209,8 @@ impl Hook<'_> {
     ///
     /// When the kernel's types have no function of that name.
     pub(crate) fn set_targets(&self, object: &mut OpenObject) -> Result<()> {
-        let targets = self.probes.iter().filter_map(|probe| probe.at.target());
-        let functions = targets.map(|(function, _)| function).collect::<Vec<_>>();
-        let numbers = kernel_types::functions(&functions);
+        let functions = self.probes.iter().filter_map(|probe| probe.at.function());
+        let numbers = kernel_types::functions(&functions.collect::<Vec<_>>());
         for mut program in object.progs_mut() {
             let probe = self.probes.iter().find(|probe| program.name() == probe.program.name());
             let Some(probe) = probe else { continue };

@@ -142,6 +142,11 @@ impl<'a> Point<'a> {
         }
     }
 
+    /// The function of that.
+    pub(crate) fn function(self) -> Option<&'a str> {
+        self.target().map(|(function, _)| function)
+    }
+
     /// Must the program be loaded for kprobe.multi?
     pub(crate) fn is_multi(self) -> bool {
         matches!(self, Point::KprobeMulti(_) | Point::KretprobeMulti(_))
@@ -149,9 +154,7 @@ impl<'a> Point<'a> {
 
     /// Is a program loaded in the same way for the other place?
     pub(crate) fn loads_like(self, other: Point<'_>) -> bool {
-        // What a program's kind is has been declared: only the function is chosen.
-        let function = |point: Point<'_>| point.target().map(|(function, _)| function.to_string());
-        function(self) == function(other) && self.is_multi() == other.is_multi()
+        self.function() == other.function() && self.is_multi() == other.is_multi()
     }
 
     fn is_entry(self) -> bool {
