@@ -30,44 +30,36 @@ pub(crate) fn choose(object: &mut OpenObject) -> Result<bool> {
     let as_perf = kernel::preempts_tracepoints()
         && kernel::tracefs().is_some_and(|tracefs| {
             let loaded = object.progs_mut().filter(|program| program.autoload());
-            let places = loaded.filter_map(|program| Some(place(program.section())?.to_string()));
-            can_open(&tracefs, places)
+            can_open(&tracefs, loaded.filter_map(|program| place(program.section(), SECTION)))
         });
+    let by_btf: &[_] = if as_perf { &[BY_BTF] } else { &[BY_BTF, SECTION] };
     for mut program in object.progs_mut().filter(|program| program.autoload()) {
-        let also = (!as_perf).then(|| place(program.section())).flatten();
-        let Some(place) = after(program.section(), BY_BTF).or(also) else { continue };
-        let name = place.rsplit('/').next().unwrap_or_default().to_string();
-        let number = kernel_types::tracepoint(&name);
-        object::load_for(&mut program, ProgramAttachType::TraceRawTp, &name, number)
-            .map_err(|error| Error::new(format!("looking for {name}"), cause(&error)))?;
+        let place = by_btf.iter().find_map(|kind| place(program.section(), kind));
+        let Some(place) = place else { continue };
+        let name = place.rsplit('/').next().unwrap_or_default();
+        let number = kernel_types::tracepoint(name);
+        object::load_for(&mut program, ProgramAttachType::TraceRawTp, name, number)
+            .map_err(|error| Error::new(format!("looking for {place}"), cause(&error)))?;
     }
     Ok(as_perf)
 }
 
-/// `raw_syscalls/sys_exit`
-fn place(section: &OsStr) -> Option<&str> {
-    after(section, SECTION)
+/// `raw_syscalls/sys_exit`, of a section of that kind.
+fn place(section: &OsStr, kind: &str) -> Option<String> {
+    Some(section.to_str()?.strip_prefix(kind)?.into())
 }
 
-fn after<'s>(section: &'s OsStr, prefix: &str) -> Option<&'s str> {
-    section.to_str()?.strip_prefix(prefix)
-}
-
-/// Are these perf's tracepoints, and can they be opened? Some systems let CAP_SYS_ADMIN alone do it. One is
-/// tried: the kernel changes its code for each.
+/// Are these perf's tracepoints, and can they be opened? Some systems let CAP_SYS_ADMIN alone do it.
+/// One is tried: the kernel changes its code for each.
 fn can_open(tracefs: &Path, places: impl Iterator<Item = String>) -> bool {
     let id = |place: String| {
         let id = fs::read_to_string(tracefs.join("events").join(place).join("id"));
         id.ok()?.trim().parse().ok()
     };
-    let ids = places.map(id).collect::<Option<Vec<_>>>();
-    ids.is_some_and(|ids| {
-        ids.first().is_none_or(|id| {
-            let (type_, config) = (PERF_TYPE_TRACEPOINT, *id);
-            let mut attr = perf_event_attr { type_, config, ..Default::default() };
-            sys::perf_event_open(&mut attr, 0).is_ok()
-        })
-    })
+    let Some(ids) = places.map(id).collect::<Option<Vec<_>>>() else { return false };
+    let Some(&config) = ids.first() else { return true };
+    let mut attr = perf_event_attr { type_: PERF_TYPE_TRACEPOINT, config, ..Default::default() };
+    sys::perf_event_open(&mut attr, 0).is_ok()
 }
 
 /// Attaches a program where its section says, or [`choose`] did.
@@ -75,9 +67,8 @@ pub(crate) fn attach(program: &ProgramMut<'_>) -> libbpf_rs::Result<Link> {
     match program.prog_type() {
         ProgramType::Tracing => program.attach_trace(),
         ProgramType::Tracepoint => {
-            let (category, name) = place(program.section())
-                .and_then(|place| place.split_once('/'))
-                .unwrap_or_default();
+            let place = place(program.section(), SECTION).unwrap_or_default();
+            let (category, name) = place.split_once('/').unwrap_or_default();
             program.attach_tracepoint(TracepointCategory::Custom(category.into()), name)
         }
         _ => program.attach(),

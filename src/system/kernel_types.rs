@@ -522,7 +522,8 @@ mod tests {
             let header = header.iter().flat_map(|word| word.to_le_bytes());
             let file = header.chain(types).chain(*strings).collect::<Vec<_>>();
             for file in [&file[..], &file[..file.len() / 2]] {
-                let _ = Types::read(file, &Names::of_types(&["task_struct", "k"])).and_then(|all| cut_down(&all));
+                let all = Types::read(file, &Names::of_types(&["task_struct", "k"]));
+                let _ = all.and_then(|all| cut_down(&all));
             }
         }
     }
