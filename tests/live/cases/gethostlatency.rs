@@ -54,11 +54,11 @@ pub(super) const CASES: &[Case] = &[
         name: "lookups_while_many_wait",
         args: &["gethostlatency", "--json", "-n", "lookups"],
         within: &["$SELF", "helper", "in-network", "$SELF", "helper", "without", "/etc/resolv.conf"],
-        command: &["$LOOKUPS", "wait", "700"],
+        command: &["$LOOKUPS", "wait", "540"],
         shows: &[
             r#"{"call": "getaddrinfo", "result": "OK", "host": "127.0.0.9"}"#,
             r#"{"call": "getaddrinfo", "result": "ENDED", "host": "waits.example"}"#,
-            r#"{"type": "summary", "produced": 701, "delivered": 701, "lost": {}}"#,
+            r#"{"type": "summary", "produced": 541, "delivered": 541, "lost": {}}"#,
         ],
         ..CASE
     },
