@@ -76,8 +76,8 @@ fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<
     let is_given = |option: &str| is_given(matches, option);
     Ok(match output.columns(&columns::<T>(is_given), is_given) {
         Ok(Some(columns)) => {
-            let is_verbose = matches.try_get_one("verbose").ok().flatten() == Some(&true);
-            tool.run(&host.of_tool(T::NAME, is_verbose), &columns)
+            let is_set = |name| matches.try_get_one(name).ok().flatten() == Some(&true);
+            tool.run(&host.of_tool(T::NAME, is_set("verbose"), is_set("quiet")), &columns)
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),

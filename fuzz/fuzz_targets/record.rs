@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     });
     let words = words.collect::<Vec<_>>();
     let aligned = words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
-    for line in ebtools::tools::lines_of(&aligned) {
+    for (line, _) in ebtools::tools::lines_of(&aligned) {
         let line = line.strip_suffix('\n').expect("a line ends");
         assert!(!line.contains(char::is_control), "{line:?}");
         if line.starts_with("{\"type\"") {

@@ -2,13 +2,22 @@
 
 use std::io::Write as _;
 
-use crate::output::hist;
+use crate::output::{fit, hist};
 
 /// The longest bar.
-const BAR: u64 = 40;
+const BAR: usize = 40;
+/// What stands around a bar.
+const AROUND: usize = 41;
 
-/// Appends the lines, from the first that has something to the last. `unit` writes a value.
-pub fn draw(out: &mut Vec<u8>, slots: &[u32], unit: impl Fn(&mut Vec<u8>, u64)) {
+/// Appends the lines, from the first that has something to the last, at most `width` wide. `unit` writes a
+/// value.
+pub fn draw(
+    out: &mut Vec<u8>,
+    width: Option<usize>,
+    slots: &[u32],
+    unit: impl Fn(&mut Vec<u8>, u64),
+) {
+    let longest = width.map_or(BAR, |width| width.saturating_sub(AROUND).min(BAR));
     let mut octaves = [0; 64];
     for (slot, count) in slots.iter().enumerate().filter(|(_, count)| **count > 0) {
         octaves[hist::power(slot)] += u64::from(*count);
@@ -25,9 +34,11 @@ pub fn draw(out: &mut Vec<u8>, slots: &[u32], unit: impl Fn(&mut Vec<u8>, u64)) 
             1u64.checked_shl(u32::try_from(octave + 1).unwrap_or(64)).unwrap_or(u64::MAX),
         );
         let [from, below] = [&from, &below].map(|text| String::from_utf8_lossy(text));
-        let bar = "*".repeat(usize::try_from((count * BAR).div_ceil(most)).unwrap_or(0));
-        let width = usize::try_from(BAR).unwrap_or(0);
-        let _ = writeln!(out, "{from:>10} up to {below:<10} {count:>10} |{bar:<width$}|");
+        let bar = (count * longest as u64).div_ceil(most);
+        let bar = "*".repeat(usize::try_from(bar).unwrap_or(0));
+        let line = format!("{from:>10} up to {below:<10} {count:>10} |{bar:<longest$}|");
+        let line = width.map_or(line.as_str().into(), |width| fit::text(&line, width));
+        let _ = writeln!(out, "{line}");
     }
 }
 
@@ -40,7 +51,7 @@ mod tests {
         let mut slots = [0; 512];
         (slots[8], slots[9], slots[34]) = (3, 1, 2);
         let mut out = Vec::new();
-        draw(&mut out, &slots, |out, value| out.extend(value.to_string().bytes()));
+        draw(&mut out, None, &slots, |out, value| out.extend(value.to_string().bytes()));
         let text = String::from_utf8(out).unwrap();
         let bars = [40, 0, 20].map(|len| format!("|{:<40}|", "*".repeat(len)));
         let expected = format!(
@@ -50,9 +61,9 @@ mod tests {
         );
         assert_eq!(text, expected);
         let mut out = Vec::new();
-        draw(&mut out, &[0; 512], |_, _| {});
+        draw(&mut out, None, &[0; 512], |_, _| {});
         assert!(out.is_empty());
         slots[503] = 1;
-        draw(&mut out, &slots, |out, value| out.extend(value.to_string().bytes()));
+        draw(&mut out, None, &slots, |out, value| out.extend(value.to_string().bytes()));
     }
 }

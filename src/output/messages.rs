@@ -3,9 +3,16 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
 
 use crate::escape;
 use crate::output::sink::Stream;
+use crate::output::status::Status;
+
+/// Work that takes longer is told of while it is done.
+const LONG: Duration = Duration::from_millis(500);
 
 /// Who says it, and where.
 #[derive(Clone, Debug)]
@@ -13,17 +20,24 @@ pub(crate) struct Messages {
     tool: &'static str,
     is_verbose: bool,
     to: Arc<Stream>,
+    status: Status,
 }
 
 impl Messages {
     /// Those of a tool; `is_verbose` with `-v`.
-    pub(crate) fn new(tool: &'static str, is_verbose: bool, to: Arc<Stream>) -> Self {
-        Self { tool, is_verbose, to }
+    pub(crate) fn new(
+        tool: &'static str,
+        is_verbose: bool,
+        to: Arc<Stream>,
+        status: Status,
+    ) -> Self {
+        Self { tool, is_verbose, to, status }
     }
 
     /// A line of the tool's, in one piece. `text` has no hostile bytes any more: `Error` escapes what
     /// it quotes, everything else goes through `escape` first.
     pub(crate) fn say(&self, text: impl Display) {
+        self.status.clear();
         let _ = self.to.write(format!("{}: {text}\n", self.tool).as_bytes());
     }
 
@@ -32,6 +46,40 @@ impl Messages {
         if self.is_verbose {
             self.say(escape::text(text.as_ref()));
         }
+    }
+
+    /// What is being done, until something else is said: on a terminal alone. Any bytes.
+    pub(crate) fn doing(&self, text: impl AsRef<[u8]>) {
+        if self.is_status_shown() {
+            self.status.show(&format!("{}: {}", self.tool, escape::text(text.as_ref())));
+        }
+    }
+
+    /// Does `work`, and says so while it takes long.
+    pub(crate) fn during<T>(&self, text: impl AsRef<[u8]>, work: impl FnOnce() -> T) -> T {
+        if !self.is_status_shown() {
+            return work();
+        }
+        let (text, messages) = (text.as_ref().to_vec(), self.clone());
+        let (done, is_done) = channel::<()>();
+        let tell = move || {
+            if is_done.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                messages.doing(text);
+                let _ = is_done.recv();
+                messages.status.clear();
+            }
+        };
+        let told = thread::Builder::new().spawn(tell);
+        let outcome = work();
+        drop(done);
+        // It ends now.
+        let _ = told.map(thread::JoinHandle::join);
+        outcome
+    }
+
+    /// Whether there is a line for what is being done.
+    pub(crate) fn is_status_shown(&self) -> bool {
+        !self.is_verbose && self.status.is_wanted()
     }
 
     /// Who says them.

@@ -1,12 +1,13 @@
 //! From rows to lines, and to who reads them. A tool has one table of columns; the text table and JSON
 //! are both made from it, so that they cannot drift. Knows nothing of BPF.
 
+use std::collections::HashMap;
+
 use crate::decode::Record;
 
 pub mod fields;
 pub mod histogram;
 pub mod json;
-pub mod table;
 pub mod values;
 
 pub(crate) mod buffer;
@@ -14,14 +15,21 @@ pub(crate) mod hist;
 pub(crate) mod messages;
 pub(crate) mod page;
 pub(crate) mod sink;
+pub(crate) mod status;
 
 mod cell;
 mod column;
 mod entry;
+mod fit;
+mod screen;
+mod table;
 mod task;
 mod time;
 
 pub use column::{Asked, Column, Shown, Source};
+pub(crate) use screen::LOSS;
+pub use screen::Screen;
+use table::Layout;
 pub(crate) use task::Task;
 pub use time::{Clock, is_zone_of_system};
 pub use values::Value;
@@ -29,33 +37,75 @@ pub use values::Value;
 /// Makes the lines of one kind of row.
 #[derive(Debug)]
 pub struct Lines<'a, E> {
-    columns: &'a [&'a Column<E>],
+    columns: Vec<&'a Column<E>>,
+    /// How wide each is in the table.
+    widths: Vec<usize>,
     json: Option<json::Keys>,
 }
 
 impl<'a, E> Lines<'a, E> {
     /// Lines of the text table.
-    pub fn table(columns: &'a [&'a Column<E>]) -> Self {
-        Self { columns, json: None }
+    pub fn table(columns: &[&'a Column<E>]) -> Self {
+        let widths = columns.iter().map(|column| column.width).collect();
+        Self { columns: columns.to_vec(), widths, json: None }
     }
 
     /// JSON Lines; `kind` is their type.
-    pub fn json(kind: &str, tool: &str, columns: &'a [&'a Column<E>]) -> Self {
-        Self { columns, json: Some(json::Keys::new(kind, tool, columns)) }
+    pub fn json(kind: &str, tool: &str, columns: &[&'a Column<E>]) -> Self {
+        let json = Some(json::Keys::new(kind, tool, columns));
+        Self { json, ..Self::table(columns) }
     }
 
-    /// Appends the line that stands above all others, if there is one.
-    pub fn header(&self, out: &mut Vec<u8>) {
-        if self.json.is_none() {
-            table::header(out, self.columns);
+    /// Those of the text table, with the columns that have a value in one of these rows.
+    #[must_use]
+    pub fn filled(&self, records: &[Record<'_, E>]) -> Self {
+        let has_value =
+            |column: &&&Column<E>| records.iter().any(|record| !(column.value)(record).is_none());
+        Self::table(&self.columns.iter().filter(has_value).copied().collect::<Vec<_>>())
+    }
+
+    /// Where columns are wider together than the screen, gives each what its text takes in these rows,
+    /// and what it is `known` to have taken in others.
+    pub fn narrow(
+        &mut self,
+        screen: Screen,
+        clock: &Clock,
+        records: &[Record<'_, E>],
+        known: &mut HashMap<&'static str, usize>,
+    ) {
+        let all = self.widths.iter().map(|width| width + 1).sum::<usize>();
+        if screen.width.is_none_or(|width| all <= width + 1) {
+            return;
+        }
+        for (column, width) in self.columns.iter().zip(&mut self.widths).filter(|(_, w)| **w > 0) {
+            let width_of = |record| {
+                let mut text = Vec::new();
+                table::cell(&mut text, column, clock, screen, record);
+                table::width(&text)
+            };
+            let widths = records.iter().map(width_of);
+            let known = known.entry(column.key).or_insert(column.title.len());
+            *known = widths.max().unwrap_or(0).max(*known).min(*width);
+            *width = *known;
         }
     }
 
-    /// Appends the line of one row.
-    pub fn row(&self, out: &mut Vec<u8>, clock: &Clock, record: &Record<'_, E>) {
+    fn layout(&self, screen: Screen) -> Layout<'_, E> {
+        Layout { columns: &self.columns, widths: &self.widths, screen }
+    }
+
+    /// Appends the line that stands above all others, if there is one.
+    pub fn header(&self, out: &mut Vec<u8>, screen: Screen) {
+        if self.json.is_none() {
+            table::header(out, &self.layout(screen));
+        }
+    }
+
+    /// Appends the line of one row; JSON is the same on any screen.
+    pub fn row(&self, out: &mut Vec<u8>, clock: &Clock, screen: Screen, record: &Record<'_, E>) {
         match &self.json {
-            Some(keys) => json::row(out, keys, self.columns, clock, record),
-            None => table::row(out, self.columns, clock, record),
+            Some(keys) => json::row(out, keys, &self.columns, clock, record),
+            None => table::row(out, &self.layout(screen), clock, record),
         }
     }
 }

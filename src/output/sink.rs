@@ -10,10 +10,12 @@ use nix::fcntl::{OFlag, open};
 use nix::libc::PIPE_BUF;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
-use nix::unistd::{Whence, ftruncate, lseek, write};
+use nix::unistd::{Whence, ftruncate, getpgrp, lseek, tcgetpgrp, write};
 
 use crate::output::buffer::Taker;
+use crate::output::status::Status;
 use crate::system::stop::Stop;
+use crate::system::sys;
 
 /// How often the end is looked for while there is no room, in milliseconds.
 const TICK_MS: u8 = 50;
@@ -40,6 +42,24 @@ impl Stream {
         let own = can_be_opened.then(|| open_again(fd.as_fd(), &stat)).flatten();
         let may_wait = own.is_none() && (can_be_opened || is(SFlag::S_IFSOCK));
         Self { fd, own, may_wait, stop }
+    }
+
+    /// How many columns and lines the terminal has, if it is one.
+    pub(crate) fn size(&self) -> Option<(usize, usize)> {
+        self.fd.is_terminal().then(|| sys::window_size(self.fd.as_fd()))
+    }
+
+    /// Is it a pipe, or a socket?
+    pub(crate) fn has_reader(&self) -> bool {
+        fstat(&self.fd).is_ok_and(|stat| {
+            let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+            [SFlag::S_IFIFO, SFlag::S_IFSOCK].contains(&kind)
+        })
+    }
+
+    /// Is it a terminal, and this process not in its background?
+    pub(crate) fn is_ours(&self) -> bool {
+        tcgetpgrp(&self.fd).is_ok_and(|group| group == getpgrp())
     }
 
     /// Says how many bytes it took, and why not more.
@@ -77,26 +97,36 @@ impl Stream {
     }
 }
 
-impl Taker for Arc<Stream> {
+/// Rows, which may go to the terminal that has a line of status.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) to: Arc<Stream>,
+    pub(crate) status: Status,
+}
+
+impl Taker for Rows {
     fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
-        Stream::write(self, bytes)
+        if !bytes.is_empty() {
+            self.status.clear();
+        }
+        self.to.write(bytes)
     }
 
     /// No half a line stays at the end of a file on a full disk; where it is something else, or
     /// somebody has written after it, it cannot be taken back.
     fn take_back(&mut self, bytes: usize) {
-        let Ok(end) = lseek(&self.fd, 0, Whence::SeekCur) else { return };
-        let is_end = fstat(&self.fd).is_ok_and(|stat| stat.st_size == end);
+        let Ok(end) = lseek(&self.to.fd, 0, Whence::SeekCur) else { return };
+        let is_end = fstat(&self.to.fd).is_ok_and(|stat| stat.st_size == end);
         if is_end && bytes > 0 {
             let cut = end - i64::try_from(bytes).unwrap_or(0);
-            let back = |()| lseek(&self.fd, cut, Whence::SeekSet);
+            let back = |()| lseek(&self.to.fd, cut, Whence::SeekSet);
             // What cannot be cut stays.
-            let _ = ftruncate(&self.fd, cut).and_then(back);
+            let _ = ftruncate(&self.to.fd, cut).and_then(back);
         }
     }
 
     fn is_closed(&self) -> bool {
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        let mut fds = [PollFd::new(self.to.fd.as_fd(), PollFlags::empty())];
         poll(&mut fds, PollTimeout::ZERO).is_ok()
             && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }

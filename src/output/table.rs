@@ -1,43 +1,112 @@
 //! The text table: a header line, and one line an event whatever bytes came in.
 
+use anstyle::Style;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::cell::Cell;
-use super::{Clock, Column};
+use super::fit::{self, Piece};
+use super::screen::{FAILURE, HEADER};
+use super::{Clock, Column, Screen};
 use crate::decode::Record;
 
-/// Appends the header line.
-pub fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>]) {
-    if !columns.is_empty() {
-        line(out, columns, |out, column| out.extend_from_slice(column.title.as_bytes()));
-    }
+/// Where cells are.
+#[derive(Debug)]
+pub(super) struct Layout<'l, E> {
+    pub(super) columns: &'l [&'l Column<E>],
+    /// How wide each column is.
+    pub(super) widths: &'l [usize],
+    pub(super) screen: Screen,
 }
 
-/// Appends the line of one row.
-pub fn row<E>(out: &mut Vec<u8>, columns: &[&Column<E>], clock: &Clock, record: &Record<'_, E>) {
-    line(out, columns, |text, column| {
-        (column.value)(record).text(&mut Cell { text, clock });
+/// Appends the header line.
+pub(super) fn header<E>(out: &mut Vec<u8>, layout: &Layout<'_, E>) {
+    if layout.columns.is_empty() {
+        return;
+    }
+    line(out, layout, |out, column| {
+        out.extend_from_slice(column.title.as_bytes());
+        (true, HEADER)
     });
 }
 
-/// Cells with a space between; what is wider than its column pushes the others on, whole.
+/// Appends the line of one row.
+pub(super) fn row<E>(
+    out: &mut Vec<u8>,
+    layout: &Layout<'_, E>,
+    clock: &Clock,
+    record: &Record<'_, E>,
+) {
+    line(out, layout, |text, column| cell(text, column, clock, layout.screen, record));
+}
+
+/// Appends what a row has in a column. Whether it is text, and its style.
+pub(super) fn cell<E>(
+    text: &mut Vec<u8>,
+    column: &Column<E>,
+    clock: &Clock,
+    screen: Screen,
+    record: &Record<'_, E>,
+) -> (bool, Style) {
+    let value = (column.value)(record);
+    value.text(&mut Cell { text, clock, screen });
+    (value.is_text(), if value.is_failure() { FAILURE } else { Style::new() })
+}
+
+/// Appends a line. `fill` appends what is in a column, and says whether it is text, and its style.
 fn line<E>(
     out: &mut Vec<u8>,
-    columns: &[&Column<E>],
-    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>),
+    layout: &Layout<'_, E>,
+    fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
 ) {
-    let mut padding = 0;
-    for column in columns {
-        out.resize(out.len() + padding, b' ');
-        let start = out.len();
-        fill(out, column);
-        padding = column.width.saturating_sub(width(out.get(start..).unwrap_or_default())) + 1;
+    match layout.screen == Screen::default() {
+        true => whole(out, layout, fill),
+        false => on_screen(out, layout, fill),
     }
     out.push(b'\n');
 }
 
+/// Cells with a space between; what is wider than its column pushes the others on, whole.
+fn whole<E>(
+    out: &mut Vec<u8>,
+    layout: &Layout<'_, E>,
+    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
+) {
+    let mut padding = 0;
+    for (column, cell) in layout.columns.iter().zip(layout.widths) {
+        out.resize(out.len() + padding, b' ');
+        let start = out.len();
+        fill(out, column);
+        padding = cell.saturating_sub(width(out.get(start..).unwrap_or_default())) + 1;
+    }
+}
+
+/// The same as it fits the screen, in its colours.
+fn on_screen<E>(
+    out: &mut Vec<u8>,
+    layout: &Layout<'_, E>,
+    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
+) {
+    let mut filled = Vec::new();
+    for column in layout.columns {
+        let mut text = Vec::new();
+        let (is_text, style) = fill(&mut text, column);
+        filled.push((String::from_utf8(text).unwrap_or_default(), is_text, style));
+    }
+    let pieces = filled.iter().map(|(text, is_text, _)| Piece { text, is_text: *is_text });
+    let pieces = pieces.collect::<Vec<_>>();
+    let line = layout.screen.width.unwrap_or(usize::MAX);
+    let widths = fit::columns(layout.widths.to_vec(), line);
+    let fitted = fit::cells(&pieces, &widths, line);
+    let mut padding = 0;
+    for ((text, (.., style)), width) in fitted.iter().zip(&filled).zip(widths) {
+        out.resize(out.len() + padding, b' ');
+        layout.screen.styled(out, *style, |out| out.extend_from_slice(text.as_bytes()));
+        padding = width.saturating_sub(text.width()) + 1;
+    }
+}
+
 /// The terminal cells that a text takes.
-fn width(text: &[u8]) -> usize {
+pub(super) fn width(text: &[u8]) -> usize {
     if text.is_ascii() { text.len() } else { std::str::from_utf8(text).map_or(0, str::width) }
 }
 
@@ -45,6 +114,7 @@ fn width(text: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::decode::Header;
+    use crate::output::Lines;
     use crate::output::values::{Args, Value};
     use proptest::prelude::*;
 
@@ -56,22 +126,22 @@ mod tests {
         &Column::new("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), true)),
     ];
 
-    fn line(comm: &[u8], tail: &[u8]) -> String {
+    fn line(comm: &[u8], tail: &[u8], screen: Screen) -> String {
         let mut header = Header { pid: 7, ..Header::default() };
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
         let mut out = Vec::new();
-        row(&mut out, COLUMNS, &Clock::new(0), &record);
+        Lines::table(COLUMNS).row(&mut out, &Clock::new(0), screen, &record);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn lines_up() {
         let mut head = Vec::new();
-        header(&mut head, COLUMNS);
+        Lines::table(COLUMNS).header(&mut head, Screen::default());
         assert_eq!(head, b"UID    COMM             PID     RET    ARGS\n");
         assert_eq!(
-            line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0"),
+            line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0", Screen::default()),
             "0      \u{4e16}\\x1b           7       ENOENT ls [?] 'a b'[...]\n"
         );
     }
@@ -79,7 +149,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_is_one_line(comm: [u8; 16], tail: Vec<u8>) {
-            let line = line(&comm, &tail);
+            let line = line(&comm, &tail, Screen::default());
             let rest = line.strip_suffix('\n');
             prop_assert!(rest.is_some_and(|rest| !rest.contains(char::is_control)));
         }

@@ -50,7 +50,7 @@ impl<E> Column<E> {
     /// The container.
     pub const CONTAINER: Self =
         Self::new("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
-            if r.container.is_empty() { Value::None } else { Value::Text(r.container.as_bytes()) }
+            if r.container.is_empty() { Value::None } else { Value::Id(r.container) }
         })
         .json_only()
         .collect(collect::COLLECT_CGROUP);

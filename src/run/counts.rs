@@ -86,9 +86,10 @@ pub(crate) fn of<'a>(
     kinds: &'static [&'static str],
     columns: &'a [&'a Column<Count>],
     report: &'a RefCell<Report>,
+    silent: Option<String>,
 ) -> Result<impl Source + 'a> {
     let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
-    let lines = report.borrow_mut().lines("interval", columns);
+    let lines = report.borrow_mut().lines_of_summary(columns);
     let show = move |report: &mut Report, _| {
         let mut rows = Summary::new();
         let read = tables.turn(|key, count| {
@@ -102,7 +103,7 @@ pub(crate) fn of<'a>(
         rows.show(report, &lines);
         read
     };
-    Ok(Counted { report, show })
+    Ok(Counted { report, silent, show })
 }
 
 fn none(key: [u8; 16], kinds: &[&'static str], number: u32) -> Count {

@@ -1,18 +1,23 @@
 //! What a run is given: all that belongs to the process, so that several runs may be in one.
 
 use std::cell::RefCell;
+use std::env;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Once};
 
+use clap::ColorChoice;
 use libbpf_rs::PrintLevel;
 
 use crate::error::{Context as _, Result};
 use crate::escape;
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
-use crate::output::sink::Stream;
+use crate::output::sink::{Rows, Stream};
+use crate::output::status::Status;
+use crate::output::{LOSS, Screen};
+use crate::run::options::OutputOptions;
 use crate::system::stop::Stop;
 
 /// Where rows and messages of a run go, and what ends it.
@@ -26,6 +31,7 @@ pub(crate) struct Host {
     pub(crate) stop: Stop,
     out: Arc<Stream>,
     err: Arc<Stream>,
+    status: Status,
     exit_code: Arc<AtomicU8>,
 }
 
@@ -47,14 +53,16 @@ impl Host {
             libbpf_rs::set_print(None);
         });
         let (out, err) = (Arc::new(out), Arc::new(err));
-        let messages = Messages::new("ebtools", false, err.clone());
-        Self { tool: "ebtools", messages, stop, out, err, exit_code: Arc::default() }
+        let status = Status::new(err.clone(), &out);
+        let messages = Messages::new("ebtools", false, err.clone(), status.clone());
+        Self { tool: "ebtools", messages, stop, out, err, status, exit_code: Arc::default() }
     }
 
-    /// The same for a tool; `is_verbose` with `-v`. What libbpf says of what this thread does is said
+    /// The same for a tool; `is_verbose` with `-v`, `is_quiet` with `--quiet`. What libbpf says of what this thread does is said
     /// then too.
-    pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool) -> Self {
-        let messages = Messages::new(tool, is_verbose, self.err.clone());
+    pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool, is_quiet: bool) -> Self {
+        let status = if is_quiet { self.status.silent() } else { self.status.clone() };
+        let messages = Messages::new(tool, is_verbose, self.err.clone(), status);
         if is_verbose {
             LIBBPF.with_borrow_mut(|of_thread| *of_thread = Some(self.err.clone()));
             libbpf_rs::set_print(Some((PrintLevel::Info, speak)));
@@ -62,9 +70,28 @@ impl Host {
         Self { tool, messages, ..self }
     }
 
+    /// Do people see the rows as they come?
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.out.size().is_some()
+    }
+
+    /// What rows of a table are shown on.
+    pub(crate) fn screen(&self, output: &OutputOptions) -> Screen {
+        let width = self.out.size().filter(|_| !output.wide).map(|(columns, _)| columns);
+        Screen { width, has_colours: has_colours(output, &self.out) }
+    }
+
+    /// A text for people about something that is missing.
+    pub(crate) fn warning(&self, output: &OutputOptions, text: &str) -> String {
+        let screen = Screen { width: None, has_colours: has_colours(output, &self.err) };
+        let mut styled = Vec::new();
+        screen.styled(&mut styled, LOSS, |out| out.extend_from_slice(text.as_bytes()));
+        String::from_utf8(styled).unwrap_or_default()
+    }
+
     /// Where rows go.
     pub(crate) fn output(&self) -> Output {
-        Output::to(Box::new(self.out.clone()))
+        Output::to(Box::new(Rows { to: self.out.clone(), status: self.status.clone() }))
     }
 
     /// What the process is to end with, if nothing fails.
@@ -77,11 +104,26 @@ impl Host {
         match done {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
-                Messages::new("ebtools", false, self.err.clone()).say(&error);
+                let (to, status) = (self.err.clone(), self.status.clone());
+                Messages::new("ebtools", false, to, status).say(&error);
                 error.exit_code()
             }
         }
     }
+}
+
+fn has_colours(output: &OutputOptions, to: &Stream) -> bool {
+    match output.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => to.size().is_some() && are_colours_wanted(),
+    }
+}
+
+/// By those who set up the terminal: no-color.org.
+fn are_colours_wanted() -> bool {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 thread_local! {

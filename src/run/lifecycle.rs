@@ -10,6 +10,7 @@ use libbpf_rs::Object;
 use crate::attach::links;
 use crate::attach::plan::Attached;
 use crate::error::Result;
+use crate::output::status::grouped;
 use crate::run::command;
 use crate::run::host::Host;
 use crate::run::intervals::Intervals;
@@ -27,6 +28,11 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) trait Source {
     /// Waits for events, at most so long, and reads those that are there, or a good part of them.
     fn read(&mut self, at_most: Duration) -> Result<()>;
+
+    /// What a person who sees nothing yet is told: with so many events counted in the kernel.
+    fn progress(&self, _submitted: u64) -> Option<String> {
+        None
+    }
 
     /// The end of an interval of this length; of the last one, when nothing is left to be read.
     fn interval(&mut self, _: Duration) -> Result<()> {
@@ -63,7 +69,9 @@ pub(crate) fn run(
         if second <= Instant::now() {
             second = Instant::now() + SECOND;
             done = done.and_then(|()| InKernel::of(object, &seeing)).map(|kernel| {
+                let progress = source.progress(kernel.submitted);
                 report.borrow_mut().lost(kernel);
+                condition.tell(progress);
             });
             done = done.and_then(|()| attached.refresh(object));
         }
@@ -89,6 +97,8 @@ fn leave(host: &Host, done: Result<()>) -> ! {
 /// Nothing to be read: what the kernel counts is shown each interval, and at the end.
 pub(crate) struct Counted<'r, S> {
     pub(crate) report: &'r RefCell<Report>,
+    /// What is counted, if there is no report before the end.
+    pub(crate) silent: Option<String>,
     pub(crate) show: S,
 }
 
@@ -96,6 +106,14 @@ impl<S: FnMut(&mut Report, Duration) -> Result<()>> Source for Counted<'_, S> {
     fn read(&mut self, at_most: Duration) -> Result<()> {
         sleep(at_most);
         Ok(())
+    }
+
+    fn progress(&self, submitted: u64) -> Option<String> {
+        let counted = match (self.silent.as_deref()?, submitted) {
+            (what, 1..) => format!("{} {what}; ", grouped(submitted)),
+            _ => String::new(),
+        };
+        Some(counted + "Ctrl-C ends it and shows the result")
     }
 
     fn interval(&mut self, length: Duration) -> Result<()> {

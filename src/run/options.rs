@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ColorChoice, ValueEnum};
 
 use crate::bpf::shared::types::count_by;
 use crate::error::Result;
@@ -24,7 +24,7 @@ pub(crate) struct CommonOptions {
 }
 
 /// How rows are shown.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct OutputOptions {
     /// Print a table or JSON Lines
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -37,6 +37,14 @@ pub(crate) struct OutputOptions {
     /// Show these fields in this order; `help` lists them
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     fields: Vec<String>,
+
+    /// On a terminal too, show rows whole, however long they are
+    #[arg(long)]
+    pub(crate) wide: bool,
+
+    /// When to use colours: on a terminal, unless NO_COLOR is set, always or never
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
 }
 
 /// For how long, and how events are shown: the options of every tool that traces.
@@ -57,6 +65,10 @@ pub(crate) struct RunOptions {
     /// Say what is being done: hooks in use and refused, libbpf's messages
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    /// On a terminal, don't say what is being done while nothing is shown
+    #[arg(long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
 
     /// Run this command, trace only it and its descendants, and exit when it does, with its exit
     /// code. Its standard output goes to standard error
@@ -105,6 +117,12 @@ pub(crate) struct IntervalOptions {
 }
 
 impl OutputOptions {
+    /// Those that nobody gave.
+    #[cfg(test)]
+    pub(crate) fn of(output: Format) -> Self {
+        Self { output, json: false, fields: Vec::new(), wide: false, color: ColorChoice::Never }
+    }
+
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
     }

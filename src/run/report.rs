@@ -1,5 +1,6 @@
 //! What the user gets: lines on standard output, and the accounts of what was lost.
 
+use std::collections::HashMap;
 use std::env;
 use std::io::ErrorKind;
 
@@ -9,19 +10,24 @@ use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
-use crate::output::{Clock, Column, Lines, is_zone_of_system, json};
+use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json};
 use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};
-use crate::run::options::Format;
+use crate::run::options::{Format, OutputOptions};
 
 /// The lines of one run.
 #[derive(Debug)]
 pub(crate) struct Report {
     tool: &'static str,
-    messages: Messages,
-    format: Format,
+    host: Host,
+    options: OutputOptions,
     buffer: u32,
     clock: Clock,
+    screen: Screen,
+    /// The last one that was written.
+    header: Vec<u8>,
+    /// Of columns that have what their text takes.
+    widths: HashMap<&'static str, usize>,
     output: Output,
     /// What has been told of already.
     told: Accounts,
@@ -39,13 +45,16 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(host: &Host, format: Format, buffer: u32) -> Self {
+    pub(crate) fn new(host: &Host, options: &OutputOptions, buffer: u32) -> Self {
         Self {
             tool: host.tool,
-            messages: host.messages.clone(),
-            format,
+            host: host.clone(),
+            options: options.clone(),
             buffer,
-            clock: clock(&host.messages, format),
+            clock: clock(&host.messages, options.format()),
+            screen: host.screen(options),
+            header: Vec::new(),
+            widths: HashMap::new(),
             output: host.output(),
             told: Accounts::default(),
             rejected: 0,
@@ -58,30 +67,71 @@ impl Report {
     }
 
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
-    pub(crate) fn lines<'a, E>(
-        &mut self,
-        kind: &str,
-        columns: &'a [&'a Column<E>],
-    ) -> Lines<'a, E> {
-        let lines = match self.format {
-            Format::Table => Lines::table(columns),
-            Format::Json => Lines::json(kind, self.tool, columns),
-        };
-        self.output.lines(0, |out| lines.header(out));
+    pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
+        let lines = self.lines_of(kind, columns);
+        self.header(&lines);
         self.output.flush();
         lines
     }
 
+    /// The same for rows that come many at a time. A terminal's header comes with them.
+    pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
+        let lines = self.lines_of("interval", columns);
+        if self.screen.width.is_none() {
+            self.header(&lines);
+            self.output.flush();
+        }
+        lines
+    }
+
+    fn lines_of<'a, E>(&self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
+        match self.options.format() {
+            Format::Table => Lines::table(columns),
+            Format::Json => Lines::json(kind, self.tool, columns),
+        }
+    }
+
+    /// On a terminal, what makes the lines of these rows: without the columns that are empty in all of
+    /// them. Where they are not the same as before, their header is written.
+    pub(crate) fn lines_on_screen<'a, E>(
+        &mut self,
+        lines: &Lines<'a, E>,
+        records: &[Record<'_, E>],
+    ) -> Option<Lines<'a, E>> {
+        let is_table = self.options.format() == Format::Table;
+        let is_fitted = is_table && self.screen.width.is_some() && !records.is_empty();
+        is_fitted.then(|| {
+            let mut lines = lines.filled(records);
+            lines.narrow(self.screen, &self.clock, records, &mut self.widths);
+            self.header(&lines);
+            lines
+        })
+    }
+
+    fn header<E>(&mut self, lines: &Lines<'_, E>) {
+        let mut header = Vec::new();
+        lines.header(&mut header, self.screen);
+        if header != self.header {
+            self.output.lines(0, |out| out.extend_from_slice(&header));
+            self.header = header;
+        }
+    }
+
+    /// How wide lines may be, if that matters.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.screen.width
+    }
+
     /// A row that stands for `events` events.
     pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
-        let clock = &self.clock;
-        self.output.lines(events, |out| lines.row(out, clock, record));
+        let (clock, screen) = (&self.clock, self.screen);
+        self.output.lines(events, |out| lines.row(out, clock, screen, record));
     }
 
     /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
     /// its values.
     pub(crate) fn text(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        match self.format {
+        match self.options.format() {
             Format::Table => self.output.lines(events, write),
             Format::Json => self.left_out(events),
         }
@@ -115,9 +165,11 @@ impl Report {
         self.rest = reason;
     }
 
-    /// Writes what waits, and looks at the clock, which may have been set.
+    /// Writes what waits, and looks at the clock, which may have been set, and at the screen, which may
+    /// have another size now.
     pub(crate) fn flush(&mut self) {
         self.clock.set(boot_ns());
+        self.screen = self.host.screen(&self.options);
         self.output.flush();
     }
 
@@ -137,6 +189,16 @@ impl Report {
         self.beside = (lines, values);
     }
 
+    /// Events that were written.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.output.delivered()
+    }
+
+    /// Do people see the rows as they come?
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.host.is_on_terminal()
+    }
+
     /// Can nothing more be written?
     pub(crate) fn has_failed(&mut self) -> bool {
         self.output.failure().is_some()
@@ -151,9 +213,10 @@ impl Report {
 
     fn tell(&mut self, accounts: Accounts) {
         for (reason, count) in accounts.lost_since(&self.told) {
-            match self.format {
+            match self.options.format() {
                 Format::Table => {
-                    self.messages.say(loss::advice(reason, count, self.buffer));
+                    let advice = loss::advice(reason, count, self.buffer);
+                    self.host.messages.say(self.host.warning(&self.options, &advice));
                 }
                 Format::Json => {
                     let (tool, clock) = (self.tool, &self.clock);
@@ -191,7 +254,7 @@ impl Report {
         }
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
-        if self.format == Format::Json {
+        if self.options.format() == Format::Json {
             let tool = self.tool;
             let beside = std::mem::take(&mut self.beside.1);
             self.output
@@ -201,9 +264,9 @@ impl Report {
         if self.pipe_is_closed() {
             return done;
         }
-        self.messages.say(totals);
+        self.host.messages.say(totals);
         for line in &self.beside.0 {
-            self.messages.say(line);
+            self.host.messages.say(line);
         }
         done.and_then(|()| match self.output.failure() {
             // A pipe may be closed at any time, just now too.
@@ -283,15 +346,9 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn report_to(disk: &Disk, format: Format) -> Report {
-        let mut report = Report::new(&Host::standard().unwrap(), format, 0);
+        let mut report = Report::new(&Host::standard().unwrap(), &OutputOptions::of(format), 0);
         report.output = Output::to(Box::new(disk.clone()));
         report
-    }
-
-    impl Report {
-        pub(crate) fn delivered(&self) -> u64 {
-            self.output.delivered()
-        }
     }
 
     impl Taker for Disk {

@@ -61,6 +61,7 @@ pub(crate) struct Session<'a> {
     buffer: u32,
     /// What `--count` tells apart.
     kinds: &'static [&'static str],
+    counted: String,
     rights: &'static Rights,
 }
 
@@ -141,12 +142,18 @@ impl<'a> Session<'a> {
     fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
         let rights = capabilities::check(&host.messages, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
-        Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], rights })
+        let counted = "events".into();
+        Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], counted, rights })
     }
 
     /// The same, with a ring of this size.
     pub(crate) fn buffer(self, buffer: u32) -> Self {
         Self { buffer, ..self }
+    }
+
+    /// The same, with a name for what it counts, of which there are many: `calls of 3 functions`.
+    pub(crate) fn counted(self, counted: String) -> Self {
+        Self { counted, ..self }
     }
 
     /// The same for what takes rights of its own.
@@ -200,7 +207,11 @@ impl<'a> Session<'a> {
         let groups = plan.hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
         for (group, storage) in groups.zip(&mut storage.0) {
             let programs = self.programs(&plan, group[0]);
-            let skel = match self.load::<B>(storage, group[0], &programs, &wants, &constants)? {
+            let loaded = self.host.messages.during("loading the BPF programs", || {
+                let storage = storage;
+                self.load::<B>(storage, group[0], &programs, &wants, &constants)
+            });
+            let skel = match loaded? {
                 Ok(skel) => skel,
                 Err(refusal) => {
                     refuse(group[0], refusal);
@@ -209,7 +220,8 @@ impl<'a> Session<'a> {
             };
             let mut links = self.filter.fill(skel.object())?;
             for hook in group {
-                match hook.attach(skel.object(), |text| self.note(text)) {
+                let attach = || hook.attach(skel.object(), |text| self.note(text));
+                match self.host.messages.during(format!("attaching {}", hook.name), attach) {
                     Ok(attached) => {
                         self.note(format!("hook in use: {}", hook.name));
                         links.join(attached);
@@ -321,9 +333,9 @@ impl<'a> Session<'a> {
         mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
         let report = RefCell::new(self.report());
-        let lines = report.borrow_mut().lines("interval", columns);
+        let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
-        let counted = Counted { report: &report, show };
+        let counted = Counted { report: &report, silent: self.silent(), show };
         lifecycle::run(object, attached, self.interval, counted, &report, self.begin(&[])?)
     }
 
@@ -353,12 +365,17 @@ impl<'a> Session<'a> {
         report: &RefCell<Report>,
     ) -> Result<()> {
         let columns = counts::columns(by, self.kinds);
-        let counts = counts::of(object, by, self.kinds, &columns, report)?;
+        let counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
         lifecycle::run(object, attached, self.interval, counts, report, self.begin(&[])?)
     }
 
+    /// What is counted, where that is not seen before the end.
+    fn silent(&self) -> Option<String> {
+        self.interval.is_none().then(|| self.counted.clone())
+    }
+
     fn report(&self) -> Report {
-        Report::new(self.host, self.options.output.format(), self.buffer)
+        Report::new(self.host, &self.options.output, self.buffer)
     }
 
     fn settings(&self, wants: &Wants) -> settings {

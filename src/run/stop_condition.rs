@@ -54,6 +54,17 @@ impl StopCondition {
         })
     }
 
+    /// Tells a person who sees nothing that it goes on, unless a command has the terminal.
+    pub(crate) fn tell(&self, progress: Option<String>) {
+        let Some(progress) = progress.filter(|_| !self.has_command) else { return };
+        let time = self.began.elapsed().as_secs();
+        let time = match self.deadline.map(|deadline| deadline - self.began) {
+            Some(all) => format!("{time} of {} s", all.as_secs_f64()),
+            None => format!("{time} s"),
+        };
+        self.host.messages.doing(format!("{time}, {progress}"));
+    }
+
     /// Is it time to end?
     pub(crate) fn reached(&mut self) -> bool {
         self.end = self.end.or_else(|| {

@@ -16,6 +16,7 @@ use crate::bpf::shared::types::limit;
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups::Containers;
+use crate::output::status::grouped;
 use crate::output::{Column, Lines};
 use crate::run::lifecycle::Source;
 use crate::run::loss;
@@ -62,6 +63,11 @@ pub(crate) trait Consumer<E> {
     /// One event. It is called inside C code: it must not panic.
     fn take(&mut self, report: &mut Report, record: Record<'_, E>);
 
+    /// What a person who sees nothing yet is told.
+    fn progress(&self, _: &Report) -> Option<String> {
+        None
+    }
+
     /// The end of an interval of this length.
     fn interval(&mut self, _: &mut Report, _: Duration) {}
 }
@@ -87,6 +93,14 @@ impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
 }
 
 impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
+    fn progress(&self, report: &Report) -> Option<String> {
+        match report.delivered() {
+            0 => Some("no event yet; Ctrl-C ends it".into()),
+            events if !report.is_on_terminal() => Some(format!("{} events", grouped(events))),
+            _ => None,
+        }
+    }
+
     fn take(&mut self, report: &mut Report, record: Record<'_, E>) {
         if !(self.wanted)(&record) {
             return report.reject(1);
@@ -127,6 +141,11 @@ impl<E: Plain, C: Consumer<E>> Source for Ring<'_, E, C> {
             self.filled.wait(at_most)?;
         }
         self.consume().map(drop)
+    }
+
+    fn progress(&self, _: u64) -> Option<String> {
+        let reader = self.reader.borrow();
+        reader.consumer.progress(&reader.report.borrow())
     }
 
     fn interval(&mut self, length: Duration) -> Result<()> {

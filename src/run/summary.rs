@@ -21,8 +21,8 @@ pub(crate) trait Sum {
     /// How many events it stands for.
     fn events(&self) -> u64;
 
-    /// Appends what stands below it in a table.
-    fn draw(&self, _: &mut Vec<u8>) {}
+    /// Appends what stands below it in a table, whose lines are at most so wide.
+    fn draw(&self, _: &mut Vec<u8>, _width: Option<usize>) {}
 }
 
 /// The rows of an interval.
@@ -63,9 +63,12 @@ impl<R: Sum> Summary<R> {
         rows.sort_by_key(|row| Reverse(row.weight()));
         let (shown, rest) = rows.split_at(self.top.min(rows.len()));
         let header = Header::at(boottime_ns());
-        for row in shown {
-            report.row(lines, &Record::of(&header, row), row.events());
-            report.text(0, |out| row.draw(out));
+        let records = shown.iter().map(|row| Record::of(&header, row)).collect::<Vec<_>>();
+        let on_screen = report.lines_on_screen(lines, &records);
+        let (lines, width) = (on_screen.as_ref().unwrap_or(lines), report.width());
+        for (row, record) in shown.iter().zip(&records) {
+            report.row(lines, record, row.events());
+            report.text(0, |out| row.draw(out, width));
         }
         report.left_out(rest.iter().map(R::events).sum());
     }
@@ -98,7 +101,7 @@ mod tests {
             self.count
         }
 
-        fn draw(&self, out: &mut Vec<u8>) {
+        fn draw(&self, out: &mut Vec<u8>, _: Option<usize>) {
             out.extend(b"below\n");
         }
     }
@@ -111,7 +114,7 @@ mod tests {
     fn shown(top: usize) -> (String, u64) {
         let disk = Disk::with_room(usize::MAX);
         let mut report = report_to(&disk, Format::Table);
-        let lines = report.lines("interval", COLUMNS);
+        let lines = report.lines_of_summary(COLUMNS);
         let mut rows = Summary::new();
         for (name, count) in [("b", 2), ("c", 3), ("a", 5), ("c", 2), ("none", 0)] {
             rows.row(Row { name, count: 0 }).count += count;

@@ -472,6 +472,20 @@ extern "C" fn on_bus_error(_: i32, info: *mut libc::siginfo_t, _: *mut libc::c_v
     }
 }
 
+/// What a terminal has that does not say: columns and lines.
+const USUAL_WINDOW: (usize, usize) = (80, 24);
+
+/// The columns and lines of a terminal.
+pub(crate) fn window_size(terminal: BorrowedFd<'_>) -> (usize, usize) {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel writes that struct.
+    let done = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    match (done, size.ws_col, size.ws_row) {
+        (0, columns @ 1.., lines @ 1..) => (columns.into(), lines.into()),
+        _ => USUAL_WINDOW,
+    }
+}
+
 /// The bytes of a value that has no padding.
 pub(crate) fn bytes_of<T: plain::Plain>(value: &T) -> &[u8] {
     // SAFETY: the types that are Plain here have no padding (shared.bpf.h), so all their bytes

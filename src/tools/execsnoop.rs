@@ -215,7 +215,7 @@ fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 mod tests {
     use super::*;
     use crate::decode::Header;
-    use crate::output::{Clock, fields, table};
+    use crate::output::{Clock, Lines, Screen, fields};
     use crate::tool;
 
     fn line(event: types::event, tail: &[u8]) -> String {
@@ -224,7 +224,7 @@ mod tests {
         let columns =
             fields::choose(&tool::columns::<Execsnoop>(|_| false), false, &[], |_| false).unwrap();
         let mut line = Vec::new();
-        table::row(&mut line, &columns, &Clock::new(0), &record);
+        Lines::table(&columns).row(&mut line, &Clock::new(0), Screen::default(), &record);
         String::from_utf8(line).unwrap()
     }
 

@@ -127,8 +127,8 @@ impl Sum for Row {
         self.count + self.errors
     }
 
-    fn draw(&self, out: &mut Vec<u8>) {
-        histogram::draw(out, self.histogram.slots(), |out, value| match self.is_time {
+    fn draw(&self, out: &mut Vec<u8>, width: Option<usize>) {
+        histogram::draw(out, width, self.histogram.slots(), |out, value| match self.is_time {
             true => duration_into(out, value),
             false => out.extend_from_slice(value.to_string().as_bytes()),
         });
@@ -169,6 +169,16 @@ enum Target {
 }
 
 impl Target {
+    /// What is counted.
+    fn counted(&self) -> String {
+        let functions = match self {
+            Target::Kernel(functions) => functions.len(),
+            Target::User(_, offsets, _) => offsets.len(),
+        };
+        let plural = if functions == 1 { "" } else { "s" };
+        format!("calls of {functions} function{plural}")
+    }
+
     /// The kernel's functions.
     fn functions(&self) -> &[String] {
         match self {
@@ -245,6 +255,7 @@ impl Tool for Funclatency {
         };
         let names = target.functions().iter().map(String::as_str).collect::<Vec<_>>();
         let probes = self.probes(&target, &names, arguments.is_some())?;
+        session = session.counted(target.counted());
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();
         let mut storage = Storage::new();

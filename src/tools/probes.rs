@@ -103,7 +103,7 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(host, &found, columns, self.output.format())
+        print(host, &found, columns, &self.output)
     }
 }
 
@@ -224,17 +224,18 @@ fn shown(pid: u32, file: &ForeignFile, path: &[u8]) -> String {
     [path, there].into_iter().find(leads_there).unwrap_or_else(|| file.to_string())
 }
 
-fn print(host: &Host, found: &[Found], columns: &[&Col], format: Format) -> Result<()> {
-    let lines = match format {
+fn print(host: &Host, found: &[Found], columns: &[&Col], options: &OutputOptions) -> Result<()> {
+    let screen = host.screen(options);
+    let lines = match options.format() {
         Format::Json => Lines::json("probe", Probes::NAME, columns),
         Format::Table => Lines::table(columns),
     };
     let mut output = host.output();
-    output.lines(0, |out| lines.header(out));
+    output.lines(0, |out| lines.header(out, screen));
     let (header, clock) = (Header::default(), Clock::new(0));
     for found in found {
         let record = Record::of(&header, found);
-        output.lines(1, |out| lines.row(out, &clock, &record));
+        output.lines(1, |out| lines.row(out, &clock, screen, &record));
     }
     output.flush();
     match output.failure() {

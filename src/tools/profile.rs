@@ -16,6 +16,7 @@ use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::bpf::programs::profile::ON_SAMPLE;
 use crate::decode::{self, Header, Record, c_str};
 use crate::error::Error;
+use crate::output::status::grouped;
 use crate::output::{Lines, values};
 use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
@@ -139,7 +140,7 @@ const MODULE: Col = Col::new(
     "the file that it is in, [kernel], or its module",
     |r| match &r.event.module[..] {
         b"" => Value::None,
-        module => Value::Text(module),
+        module => Value::File(module),
     },
 )
 .user();
@@ -294,6 +295,12 @@ struct Samples<'a> {
 }
 
 impl Consumer<types::event> for Samples<'_> {
+    fn progress(&self, _: &Report) -> Option<String> {
+        let is_silent = self.tool.options.interval.is_none();
+        let samples = || grouped(self.all());
+        is_silent.then(|| format!("{} samples; Ctrl-C ends it and shows them", samples()))
+    }
+
     fn take(&mut self, _: &mut Report, record: Record<'_, types::event>) {
         let comm = c_str(&record.header.comm).to_vec();
         let is_full = self.stacks.len() >= STACKS_MAX || self.calls >= CALLS_MAX;

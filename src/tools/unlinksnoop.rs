@@ -262,7 +262,7 @@ fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
 mod tests {
     use super::*;
     use crate::decode::Header;
-    use crate::output::{Clock, fields, table};
+    use crate::output::{Clock, Lines, Screen, fields};
     use crate::tool;
 
     fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {
@@ -279,7 +279,7 @@ mod tests {
             fields::choose(&tool::columns::<Unlinksnoop>(|_| false), false, &[], |_| false)
                 .unwrap();
         let mut line = Vec::new();
-        table::row(&mut line, &columns, &Clock::new(0), &record);
+        Lines::table(&columns).row(&mut line, &Clock::new(0), Screen::default(), &record);
         String::from_utf8(line).unwrap()
     }
 

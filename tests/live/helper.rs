@@ -12,7 +12,7 @@ use ebtools::cli::Beside;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::personality::{self, Persona};
-use nix::unistd::{Gid, Uid, chroot, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid, chroot, setgid, setgroups, setsid, setuid};
 
 use crate::servers;
 
@@ -49,6 +49,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["with-two-overlays", dir, ref command @ ..] => with_two_overlays(Path::new(dir), command),
         // Runs a command whose output goes to a small disk, and then prints it.
         ["on-small-disk", dir, ref command @ ..] => on_small_disk(Path::new(dir), command),
+        // Becomes a command whose terminal is its standard input.
+        ["in-terminal", ref command @ ..] => in_terminal(command),
         // Runs a command that finds nothing in a directory, or in a file.
         ["without", path, ref command @ ..] => without(Path::new(path), command),
         // Starts programs while two tools trace this process and what it starts, in threads of it:
@@ -100,6 +102,13 @@ fn with_rights(uid: &str, rights: &str, command: &[&str]) -> Done {
         caps::set(None, set, &rights)?;
     }
     Err(Command::new(command[0]).args(&command[1..]).exec().into())
+}
+
+fn in_terminal(command: &[&str]) -> Done {
+    setsid()?;
+    // The first one that the leader of a session opens is its own.
+    let terminal = File::options().read(true).write(true).open("/proc/self/fd/0")?;
+    Err(Command::new(command[0]).args(&command[1..]).stdin(terminal).exec().into())
 }
 
 fn without(path: &Path, command: &[&str]) -> Done {

@@ -21,6 +21,7 @@ mod made;
 mod owners;
 mod run;
 mod servers;
+mod terminal;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -86,7 +87,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
-    [behaviours::BEHAVIOURS, owners::BEHAVIOURS]
+    [behaviours::BEHAVIOURS, owners::BEHAVIOURS, terminal::BEHAVIOURS]
         .into_iter()
         .chain(hostile::ALL.iter().copied())
         .flatten()

@@ -3,6 +3,7 @@
 
 use super::cell::Cell;
 use super::entry::Entry;
+use crate::decode::errno_name;
 
 mod addresses;
 mod ancestors;
@@ -12,10 +13,12 @@ mod cut_text;
 mod duration;
 mod end_of_file;
 mod errno;
+mod file;
 mod flags;
 mod float;
 mod hex;
 mod histogram;
+mod id;
 mod indented;
 mod int;
 mod none;
@@ -91,6 +94,10 @@ values! {
     text => Text(bytes: &'a [u8]);
     /// Text that was cut: shown with a mark.
     cut_text => CutText(bytes: &'a [u8]);
+    /// The path of a file, of which a terminal shows the name.
+    file => File(path: &'a [u8]);
+    /// A number that is long, of which a terminal shows the beginning.
+    id => Id(id: &'a str);
     /// There was no line, but the end of the input.
     end_of_file => EndOfFile;
     /// A path and where it starts.
@@ -105,6 +112,35 @@ values! {
     addresses => Addresses(addresses: Addresses<'a>);
     /// Processes from the parent up.
     ancestors => Ancestors(ancestors: Ancestors<'a>);
+}
+
+impl Value<'_> {
+    /// Is there none?
+    pub(super) fn is_none(self) -> bool {
+        matches!(self, Value::None)
+    }
+
+    /// Is it a number that something is wrong with?
+    pub(super) fn is_failure(self) -> bool {
+        matches!(self, Value::Ret(ret) | Value::Errno(ret) if errno_name(ret).is_some())
+    }
+
+    /// May a part of it stand for it?
+    pub(super) fn is_text(self) -> bool {
+        matches!(
+            self,
+            Value::Text(_)
+                | Value::CutText(_)
+                | Value::File(_)
+                | Value::Id(_)
+                | Value::Path(_)
+                | Value::Args(..)
+                | Value::Indented(..)
+                | Value::Addresses(_)
+                | Value::Ancestors(_)
+                | Value::Flags(_)
+        )
+    }
 }
 
 impl<'a> Value<'a> {
@@ -126,12 +162,13 @@ impl<'a> Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Clock;
+    use crate::output::{Clock, Screen};
 
     fn shown(value: Value<'_>) -> (String, String) {
         let clock = &Clock::new(0).in_utc();
         let (mut text, mut line) = (Vec::new(), Vec::new());
-        value.text(&mut Cell { text: &mut text, clock });
+        let screen = Screen::default();
+        value.text(&mut Cell { text: &mut text, clock, screen });
         value.json(&mut Entry { line: &mut line, clock, key: b"\"k\":", name: "k" });
         (String::from_utf8(text).unwrap(), String::from_utf8(line).unwrap())
     }
@@ -163,6 +200,8 @@ mod tests {
             (Value::Text(b""), "''", r#""k":"""#),
             (Value::Text(b"a\n\"\\"), r#"a\n"\\"#, r#""k":"a\n\"\\""#),
             (Value::Text(b"\xff"), r"\xff", "\"k\":\"\u{fffd}\",\"k_base64\":\"/w==\""),
+            (Value::File(b"/a/b"), "/a/b", r#""k":"/a/b""#),
+            (Value::Id("0123456789abcdef"), "0123456789abcdef", r#""k":"0123456789abcdef""#),
             (Value::CutText(b"a"), "a[...]", r#""k":"a","k_truncated":true"#),
             (Value::EndOfFile, "[end of file]", r#""k":null"#),
             (Value::Path(place(1)), "/a/b/c\"", r#""k":"/a/b/c\"""#),

@@ -1,0 +1,86 @@
+//! The line at the bottom of a terminal that says what is going on. It is replaced, and gone when
+//! anything else is written there.
+
+use std::env;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::output::fit;
+use crate::output::sink::Stream;
+
+/// To the beginning of the line, and nothing is there any more.
+const CLEAR: &str = "\r\x1b[K";
+
+/// The line of a process, which all have who write to its terminal.
+#[derive(Clone, Debug)]
+pub(crate) struct Status(Arc<State>);
+
+#[derive(Debug)]
+struct State {
+    to: Arc<Stream>,
+    is_wanted: bool,
+    is_shown: Mutex<bool>,
+}
+
+impl Status {
+    /// On this terminal, if it is one, and nobody else writes there what comes of the `rows`.
+    pub(crate) fn new(to: Arc<Stream>, rows: &Stream) -> Self {
+        let obeys = env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
+        // Who reads a pipe may write to the same terminal.
+        let is_wanted = obeys && to.size().is_some() && !rows.has_reader();
+        Self(Arc::new(State { to, is_wanted, is_shown: Mutex::new(false) }))
+    }
+
+    /// Nothing is shown: `--quiet`.
+    pub(crate) fn silent(&self) -> Self {
+        let to = self.0.to.clone();
+        Self(Arc::new(State { to, is_wanted: false, is_shown: Mutex::new(false) }))
+    }
+
+    /// Is there anybody to see it?
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_wanted
+    }
+
+    /// Puts this text there, which has no hostile characters any more.
+    pub(crate) fn show(&self, text: &str) {
+        let Some((width, _)) = self.0.to.size().filter(|_| self.0.to.is_ours()) else { return };
+        let mut is_shown = self.0.is_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last column would start another line in some terminals.
+        let text = fit::text(text, width.saturating_sub(1));
+        let _ = self.0.to.write(format!("{CLEAR}{text}").as_bytes());
+        *is_shown = true;
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&self) {
+        let mut is_shown = self.0.is_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut *is_shown) {
+            let _ = self.0.to.write(CLEAR.as_bytes());
+        }
+    }
+}
+
+/// `1,024`
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_digits() {
+        for (number, text) in [(0, "0"), (999, "999"), (1024, "1,024"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
