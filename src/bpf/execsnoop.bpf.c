@@ -9,6 +9,10 @@
 /* The least --max-args-bytes; user space makes the tail larger. */
 #define ARGS_MAX PATH_MAX
 #define TAIL_MAX (PLACES_LEN + ARGS_MAX)
+/* Of a record that is made in the ring: the file and the arguments. */
+#define SHORT_PATH 64
+#define SHORT_ARGS 128
+#define SHORT_TAIL (SHORT_PATH + SHORT_ARGS)
 /* Arguments of a failed call that are looked at; at most as many as .unreadable has bits. */
 #define FAILED_ARGS_MAX 64
 
@@ -59,29 +63,36 @@ __noinline int write_ancestors(__u32 slot, __u64 at)
 	return 0;
 }
 
+static __always_inline void no_places(struct event *event)
+{
+	event->exe_len = 0;
+	event->cwd_len = 0;
+	event->ancestors = 0;
+	event->exe_state = PATH_NONE;
+	event->cwd_state = PATH_NONE;
+	event->reserved = 0;
+	event->unreadable = 0;
+}
+
 /* What both ways have in common; the file and its interpreter are in the tail up to *at. */
 static __always_inline void fill_places(struct record *record, struct file *exe, __u64 *at)
 {
 	struct event *event = &record->event;
 	__u64 start = *at;
 
-	event->exe_state = PATH_NONE;
+	no_places(event);
 	if (settings.collect & COLLECT_EXE && exe)
 		event->exe_state = names_of(place_of_file(exe), record, at);
 	event->exe_len = *at - start;
 	start = *at;
-	event->cwd_state = PATH_NONE;
 	if (settings.collect & COLLECT_CWD)
 		event->cwd_state = names_of(working_directory(), record, at);
 	event->cwd_len = *at - start;
-	event->ancestors = 0;
 	if (settings.collect & COLLECT_ANCESTRY) {
 		write_ancestors(record->slot, *at);
 		start = *(volatile __u32 *)&event->ancestors;
 		*at += (start > ANCESTORS_MAX ? ANCESTORS_MAX : start) * ANCESTOR_LEN;
 	}
-	event->reserved = 0;
-	event->unreadable = 0;
 }
 
 /*
@@ -142,34 +153,81 @@ int on_prepare_exec(__u64 *ctx)
 	return 0;
 }
 
-/* The file that was asked for, with a NUL. */
-static __always_inline long path_asked_for(__u64 *ctx, __u8 *to)
+/* The file that was asked for, with a NUL: at most size bytes. */
+static __always_inline long path_asked_for(__u64 *ctx, __u8 *to, __u32 size)
 {
 	struct linux_binprm *bprm;
 
 	if (settings.perf_tracepoints)
-		return bpf_probe_read_kernel_str(to, PATH_MAX, STRING_AT(ctx, 0));
+		return bpf_probe_read_kernel_str(to, size, STRING_AT(ctx, 0));
 	bprm = (struct linux_binprm *)ctx[2];
-	return bpf_probe_read_kernel_str(to, PATH_MAX, bprm->filename);
+	return bpf_probe_read_kernel_str(to, size, bprm->filename);
 }
 
-/* What runs that file, with a NUL; 0 when nothing does. */
-static __always_inline long interpreter(__u64 *ctx, __u8 *to, __u64 args)
+/* Does another program run that file? */
+static __always_inline bool is_interpreted(__u64 *ctx)
 {
 	struct linux_binprm *bprm;
 	__u32 tid;
 
 	if (settings.perf_tracepoints) {
 		tid = pid_before_exec(ctx);
-		if (bpf_map_delete_elem(&interpreted, &tid))
-			return 0;
-		/* The kernel puts its name before the arguments. */
-		return bpf_probe_read_user_str(to, PATH_MAX, (void *)args);
+		return !bpf_map_delete_elem(&interpreted, &tid);
 	}
 	bprm = (struct linux_binprm *)ctx[2];
-	if (bprm->interp == bprm->filename)
-		return 0;
+	return bprm->interp != bprm->filename;
+}
+
+/* What runs it, with a NUL. The kernel puts its name before the arguments. */
+static __always_inline long interpreter(__u64 *ctx, __u8 *to, __u64 args)
+{
+	struct linux_binprm *bprm;
+
+	if (settings.perf_tracepoints)
+		return bpf_probe_read_user_str(to, PATH_MAX, (void *)args);
+	bprm = (struct linux_binprm *)ctx[2];
 	return bpf_probe_read_kernel_str(to, PATH_MAX, bprm->interp);
+}
+
+/* The arguments of a program that has just started. */
+struct arguments {
+	__u64 start, len;
+};
+
+static __always_inline struct arguments arguments_of(struct mm_struct *mm)
+{
+	__u64 start = BPF_CORE_READ(mm, arg_start);
+
+	return (struct arguments){start, BPF_CORE_READ(mm, arg_end) - start};
+}
+
+/* False where that is too long, or not all that is wanted. */
+static __always_inline bool exec_shortly(__u64 *ctx, const struct arguments *args)
+{
+	struct short_record *record;
+	struct event *event;
+	__u64 len = args->len;
+	long n;
+
+	if (len > SHORT_ARGS || settings.collect & (COLLECT_EXE | COLLECT_CWD | COLLECT_ANCESTRY))
+		return false;
+	record = short_begin();
+	if (!record)
+		return false;
+	n = path_asked_for(ctx, record->tail, SHORT_PATH);
+	if (n < 1 || n >= SHORT_PATH ||
+	    bpf_probe_read_user(record->tail + n, len, (void *)args->start)) {
+		short_drop(record);
+		return false;
+	}
+	event = &record->event;
+	event->ret = 0;
+	event->path_len = n;
+	event->interp_len = 0;
+	event->args_bytes = len;
+	no_places(event);
+	short_submit(record);
+	return true;
 }
 
 /*
@@ -180,39 +238,46 @@ SEC("tracepoint/sched/sched_process_exec")
 int on_exec(__u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	struct arguments args;
 	struct record *record;
+	struct mm_struct *mm;
 	struct event *event;
-	__u64 start, len, at;
+	bool interpreted;
+	__u64 len, at;
 	long n;
 
 	if (!task_wanted() || count_only())
+		return 0;
+	mm = BPF_CORE_READ(task, mm);
+	args = arguments_of(mm);
+	interpreted = is_interpreted(ctx);
+	if (!interpreted && exec_shortly(ctx, &args))
 		return 0;
 	record = record_begin();
 	if (!record)
 		return 0;
 	event = &record->event;
-	n = path_asked_for(ctx, record->tail);
+	n = path_asked_for(ctx, record->tail, PATH_MAX);
 	if (n < 1 || n > PATH_MAX) {
 		record_drop(record, LOST_MEMORY_UNREADABLE);
 		return 0;
 	}
 	event->path_len = at = n;
-	start = BPF_CORE_READ(task, mm, arg_start);
-	n = interpreter(ctx, record->tail + at, start);
+	n = interpreted ? interpreter(ctx, record->tail + at, args.start) : 0;
 	if (n < 1 || n > PATH_MAX)
 		n = 0;
 	event->interp_len = n;
 	at += n;
-	fill_places(record, BPF_CORE_READ(task, mm, exe_file), &at);
+	fill_places(record, BPF_CORE_READ(mm, exe_file), &at);
 
-	len = BPF_CORE_READ(task, mm, arg_end) - start;
+	len = args.len;
 	event->ret = 0;
 	event->args_bytes = len;
 	if (len > settings.max_tail)
 		len = settings.max_tail;
 	if (at > PLACES_LEN)
 		at = PLACES_LEN;
-	if (bpf_probe_read_user(record->tail + at, len, (void *)start))
+	if (bpf_probe_read_user(record->tail + at, len, (void *)args.start))
 		len = 0;
 	record_submit(record, at + len);
 	return 0;

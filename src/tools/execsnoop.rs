@@ -195,7 +195,7 @@ impl<'a> Tail<'a> {
             exe: next(event.exe_len),
             cwd: next(event.cwd_len),
             ancestors: next(event.ancestors.saturating_mul(Ancestors::LEN)),
-            args: next(u32::MAX),
+            args: next(event.args_bytes),
         }
     }
 }

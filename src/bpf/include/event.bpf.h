@@ -196,7 +196,9 @@ static __always_inline void record_submit(struct record *record, __u64 tail_len)
  * have to wait for it there, so that the program must be one that is not preempted; and only one at a
  * time on a CPU. What is behind the tail's end is what the ring had there before.
  */
+#ifndef SHORT_TAIL
 #define SHORT_TAIL 64
+#endif
 
 struct short_record {
 	struct event event;

@@ -236,6 +236,26 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        // What fits a record that is made in the ring, and what is a byte too long for it.
+        name: "exec_at_the_end_of_short_records",
+        args: &["execsnoop", "--json", "--fields", "path,args,args_bytes", "-n", "true"],
+        command: &["sh", "-c", "a=$(printf %0117d 0); /bin/true $a; /bin/true 0$a; \
+            /bin//././././././././././././././././././././././././././true; /bin/./././././././././././././././././././././././././././true; :"],
+        also: |run| {
+            let lines = run.json()?;
+            let seen = lines.iter().filter_map(|line| {
+                let (path, args) = (line["path"].as_str()?, line["args"].as_array()?);
+                let len = args.iter().filter_map(|arg| Some(arg.as_str()?.len() + 1)).sum::<usize>();
+                let is_whole = line["args_bytes"] == len && line["args_truncated"].is_null();
+                Some((path.len(), len, is_whole))
+            });
+            let seen = seen.collect::<Vec<_>>();
+            let good = seen == [(9, 128, true), (9, 129, true), (62, 63, true), (63, 64, true)];
+            if good { Ok(()) } else { Err(format!("{seen:?}")) }
+        },
+        ..CASE
+    },
+    Case {
         name: "args_on_untouched_pages",
         args: &["execsnoop", "--json", "--fields", "comm,ret,errno,args,args_bytes"],
         command: &["sh", "-c", "cd $DIR; $CALLS untouched /bin/true 'never read'"],
