@@ -43,6 +43,11 @@ impl Error {
         self.hint.is_some()
     }
 
+    /// What to do, if it says that.
+    pub(crate) fn what_to_do(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Why it failed.
     pub(crate) fn cause(&self) -> &str {
         &self.cause

@@ -18,6 +18,7 @@ fn stderr(output: &Output) -> String {
 
 const TOOLS: &[&str] = &[
     "clonesnoop",
+    "doctor",
     "execsnoop",
     "funclatency",
     "gethostlatency",

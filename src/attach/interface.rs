@@ -84,6 +84,7 @@ impl Interface {
                 Ok(attached) => {
                     let name = escape::text(self.name.as_bytes());
                     self.messages.say(format_args!("{name}: {mode} mode"));
+                    self.messages.hook_in_use(format_args!("{mode} mode"));
                     self.link = Some(attached);
                     return Ok(());
                 }

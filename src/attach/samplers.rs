@@ -193,7 +193,7 @@ impl Attachment for Samplers {
         for &of in &self.counters {
             match self.sampling.all(object, of) {
                 Ok(cpus) => {
-                    self.sampling.messages.note(format!("hook in use: {of}"));
+                    self.sampling.messages.hook_in_use(of);
                     (self.cpus, self.counters) = (cpus, vec![of]);
                     return Ok(());
                 }

@@ -214,7 +214,7 @@ impl Files {
         match Mappings::start() {
             Ok(mappings) => {
                 self.mappings = Some(mappings);
-                self.note("hook in use: perf events of mappings");
+                self.messages.hook_in_use("perf events of mappings");
             }
             Err(error) => self.note(&format!(
                 "hook refused: {}; libraries that a process maps more than two seconds after its start are \

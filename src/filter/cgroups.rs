@@ -261,7 +261,8 @@ fn container_in(dir: &Path) -> Option<&str> {
 }
 
 /// Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on systems that have both versions.
-fn mount_point() -> Option<PathBuf> {
+/// Where they are.
+pub(crate) fn mount_point() -> Option<PathBuf> {
     procfs::mount_point(&fs::read("/proc/self/mounts").ok()?, "cgroup2")
 }
 

@@ -2,8 +2,8 @@
 //! terminal that is gone. Nobody is left to be told of that then, and the run goes on.
 
 use std::fmt::Display;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -21,7 +21,11 @@ pub(crate) struct Messages {
     is_verbose: bool,
     to: Arc<Stream>,
     status: Status,
+    hooks: Hooks,
 }
+
+/// The hooks that a run uses, for who wants to know.
+pub(crate) type Hooks = Option<Arc<Mutex<Vec<String>>>>;
 
 impl Messages {
     /// Those of a tool; `is_verbose` with `-v`.
@@ -30,8 +34,9 @@ impl Messages {
         is_verbose: bool,
         to: Arc<Stream>,
         status: Status,
+        hooks: Hooks,
     ) -> Self {
-        Self { tool, is_verbose, to, status }
+        Self { tool, is_verbose, to, status, hooks }
     }
 
     /// A line of the tool's, in one piece. `text` has no hostile bytes any more: `Error` escapes what
@@ -46,6 +51,14 @@ impl Messages {
         if self.is_verbose {
             self.say(escape::text(text.as_ref()));
         }
+    }
+
+    /// A hook is in use.
+    pub(crate) fn hook_in_use(&self, hook: impl Display) {
+        if let Some(hooks) = &self.hooks {
+            hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook.to_string());
+        }
+        self.note(format!("hook in use: {hook}"));
     }
 
     /// What is being done, until something else is said: on a terminal alone. Any bytes.

@@ -57,6 +57,8 @@ const TABLE: &[Rights] = {
     use Need::*;
     &[
         Rights { of: "clonesnoop", start: &[Programs], run: &[] },
+        // Each tool that it tries asks for its own.
+        Rights { of: "doctor", start: &[], run: &[] },
         Rights { of: "execsnoop", start: &[Programs], run: &[] },
         Rights { of: "funclatency", start: &[Programs], run: &[] },
         Rights { of: FUNCLATENCY_OF_PROGRAMS, start: &[Programs, Uprobes], run: &[] },

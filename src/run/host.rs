@@ -13,7 +13,7 @@ use libbpf_rs::PrintLevel;
 use crate::error::{Context as _, Result};
 use crate::escape;
 use crate::output::buffer::Output;
-use crate::output::messages::Messages;
+use crate::output::messages::{Hooks, Messages};
 use crate::output::sink::{Rows, Stream};
 use crate::output::status::Status;
 use crate::output::{LOSS, Screen};
@@ -32,6 +32,7 @@ pub(crate) struct Host {
     out: Arc<Stream>,
     err: Arc<Stream>,
     status: Status,
+    hooks: Hooks,
     exit_code: Arc<AtomicU8>,
 }
 
@@ -54,15 +55,22 @@ impl Host {
         });
         let (out, err) = (Arc::new(out), Arc::new(err));
         let status = Status::new(err.clone(), &out);
-        let messages = Messages::new("ebtools", false, err.clone(), status.clone());
-        Self { tool: "ebtools", messages, stop, out, err, status, exit_code: Arc::default() }
+        let messages = Messages::new("ebtools", false, err.clone(), status.clone(), None);
+        let exit_code = Arc::default();
+        Self { tool: "ebtools", messages, stop, out, err, status, hooks: None, exit_code }
+    }
+
+    /// The same, which notes the hooks that are used.
+    pub(crate) fn noting(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// The same for a tool; `is_verbose` with `-v`, `is_quiet` with `--quiet`. What libbpf says of what this thread does is said
     /// then too.
     pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool, is_quiet: bool) -> Self {
         let status = if is_quiet { self.status.silent() } else { self.status.clone() };
-        let messages = Messages::new(tool, is_verbose, self.err.clone(), status);
+        let (err, hooks) = (self.err.clone(), self.hooks.clone());
+        let messages = Messages::new(tool, is_verbose, err, status, hooks);
         if is_verbose {
             LIBBPF.with_borrow_mut(|of_thread| *of_thread = Some(self.err.clone()));
             libbpf_rs::set_print(Some((PrintLevel::Info, speak)));
@@ -105,7 +113,7 @@ impl Host {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
                 let (to, status) = (self.err.clone(), self.status.clone());
-                Messages::new("ebtools", false, to, status).say(&error);
+                Messages::new("ebtools", false, to, status, None).say(&error);
                 error.exit_code()
             }
         }

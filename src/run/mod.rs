@@ -7,6 +7,7 @@ pub(crate) mod counts;
 pub(crate) mod host;
 pub(crate) mod intervals;
 pub(crate) mod lifecycle;
+pub(crate) mod listing;
 pub(crate) mod loss;
 pub(crate) mod options;
 pub(crate) mod report;

@@ -223,7 +223,7 @@ impl<'a> Session<'a> {
                 let attach = || hook.attach(skel.object(), |text| self.note(text));
                 match self.host.messages.during(format!("attaching {}", hook.name), attach) {
                     Ok(attached) => {
-                        self.note(format!("hook in use: {}", hook.name));
+                        self.host.messages.hook_in_use(hook.name);
                         links.join(attached);
                         links.join(self.filter.attach_last(skel.object())?);
                         let attached = plan.attach(skel.object(), links, programs)?;

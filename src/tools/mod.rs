@@ -36,6 +36,7 @@ macro_rules! tools {
 
 tools! {
     clonesnoop::Clonesnoop;
+    doctor::Doctor;
     execsnoop::Execsnoop;
     funclatency::Funclatency;
     gethostlatency::Gethostlatency;

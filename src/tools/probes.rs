@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use super::prelude::*;
 use crate::attach::elf;
 use crate::attach::libraries;
 use crate::decode::{Header, Record, Row};
-use crate::error::{Context as _, Error};
-use crate::output::{Clock, Lines};
-use crate::run::capabilities;
-use crate::run::options::{Format, OutputOptions};
+use crate::error::Context as _;
+use crate::run::options::OutputOptions;
+use crate::run::{capabilities, listing};
 use crate::system::foreign::{ForeignFile, identity_at};
 use crate::system::kernel::{self, Alike};
 use crate::system::names::{self, Wanted};
@@ -103,7 +102,7 @@ impl Tool for Probes {
                 _ => error,
             });
         }
-        print(host, &found, columns, &self.output)
+        listing::print(host, "probe", columns, &self.output, &found)
     }
 }
 
@@ -222,26 +221,4 @@ fn shown(pid: u32, file: &ForeignFile, path: &[u8]) -> String {
     let leads_there =
         |name: &String| identity_at(Path::new(name)).is_ok_and(|found| found == file.identity());
     [path, there].into_iter().find(leads_there).unwrap_or_else(|| file.to_string())
-}
-
-fn print(host: &Host, found: &[Found], columns: &[&Col], options: &OutputOptions) -> Result<()> {
-    let screen = host.screen(options);
-    let lines = match options.format() {
-        Format::Json => Lines::json("probe", Probes::NAME, columns),
-        Format::Table => Lines::table(columns),
-    };
-    let mut output = host.output();
-    output.lines(0, |out| lines.header(out, screen));
-    let (header, clock) = (Header::default(), Clock::new(0));
-    for found in found {
-        let record = Record::of(&header, found);
-        output.lines(1, |out| lines.row(out, &clock, screen, &record));
-    }
-    output.flush();
-    match output.failure() {
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new("writing to standard output", error))
-        }
-        _ => Ok(()),
-    }
 }

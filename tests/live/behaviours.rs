@@ -37,6 +37,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
     ("probes_lists_what_there_is", probes_lists_what_there_is),
+    ("doctor_agrees_with_what_is_found", doctor_agrees_with_what_is_found),
     ("many_names", many_names),
     ("follow_pid", follow_pid),
     ("filter_by_cgroup", filter_by_cgroup),
@@ -448,6 +449,33 @@ fn probes_lists_what_there_is() -> Result<(), String> {
         check(said.contains(expected), || format!("{args:?}: {said}"))?;
     }
     Ok(())
+}
+
+/// With what the other cases take for granted: that each tool works, if there is what it needs.
+fn doctor_agrees_with_what_is_found() -> Result<(), String> {
+    let output = Command::new(ebtools()).args(["doctor", "--json"]).output().map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let findings = said.lines().map(serde_json::from_str::<serde_json::Value>);
+    let findings = findings.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let works = |kind: &str, name: &str| {
+        let finding = findings.iter().find(|one| one["kind"] == kind && one["name"] == name);
+        finding.and_then(|one| one["works"].as_bool()).ok_or(format!("no {kind} {name}: {said}"))
+    };
+    for (attachment, need) in
+        [("fexit", Need::Fexit), ("kprobe", Need::Kprobes), ("kprobe.multi", Need::KprobeMulti)]
+    {
+        let missing = need.missing();
+        check(works("attachment", attachment)? == missing.is_none(), || {
+            format!("{attachment}: {missing:?}: {said}")
+        })?;
+    }
+    let has_functions = [Need::Fexit, Need::Kprobes, Need::KprobeMulti];
+    let has_functions = has_functions.iter().any(|need| need.missing().is_none());
+    for tool in findings.iter().filter(|finding| finding["kind"] == "tool") {
+        let is_there = tool["name"] != "funclatency" || has_functions;
+        check(tool["works"] == is_there, || format!("{tool}: {said}"))?;
+    }
+    check(output.status.code() == Some((!has_functions).into()), || format!("{output:?}"))
 }
 
 fn many_names() -> Result<(), String> {

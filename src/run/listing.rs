@@ -1,0 +1,38 @@
+//! Rows that are all known before the first is shown: no run, and nothing that is lost.
+
+use std::io;
+
+use crate::decode::{Header, Record};
+use crate::error::{Error, Result};
+use crate::output::{Clock, Column, Lines};
+use crate::run::host::Host;
+use crate::run::options::{Format, OutputOptions};
+
+/// Prints them; `kind` is their type in JSON.
+pub(crate) fn print<E>(
+    host: &Host,
+    kind: &str,
+    columns: &[&Column<E>],
+    options: &OutputOptions,
+    rows: &[E],
+) -> Result<()> {
+    let screen = host.screen(options);
+    let lines = match options.format() {
+        Format::Json => Lines::json(kind, host.tool, columns),
+        Format::Table => Lines::table(columns),
+    };
+    let mut output = host.output();
+    output.lines(0, |out| lines.header(out, screen));
+    let (header, clock) = (Header::default(), Clock::new(0));
+    for row in rows {
+        let record = Record::of(&header, row);
+        output.lines(1, |out| lines.row(out, &clock, screen, &record));
+    }
+    output.flush();
+    match output.failure() {
+        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::new("writing to standard output", error))
+        }
+        _ => Ok(()),
+    }
+}
