@@ -1,5 +1,5 @@
-//! The table of tools: one line each. A tool's kernel side is in `src/bpf/NAME.bpf.c`, its page in
-//! `docs/tools/NAME.md`.
+//! The table of tools: one line each, and the one that is an example last. A tool's kernel side is in
+//! `src/bpf/NAME.bpf.c`, its page in `docs/tools/NAME.md`.
 
 use crate::decode::Row as _;
 use crate::output::{Clock, Lines, Screen};
@@ -40,7 +40,6 @@ tools! {
     execsnoop::Execsnoop;
     funclatency::Funclatency;
     gethostlatency::Gethostlatency;
-    hello::Hello;
     opensnoop::Opensnoop;
     probes::Probes;
     profile::Profile;
@@ -49,6 +48,7 @@ tools! {
     syscount::Syscount;
     unlinksnoop::Unlinksnoop;
     xdpfilter::Xdpfilter;
+    hello::Hello;
 }
 
 /// As a table and as JSON, of each of its tables of columns; the table on a terminal too.
