@@ -75,6 +75,21 @@ fn fields_of_each_tool_are_explained() {
 }
 
 #[test]
+fn times_have_units() {
+    for time in ["10", "1.5", "10s", "500ms", "2m", "1h"] {
+        for args in [
+            &["execsnoop", "-d", time][..],
+            &["syscount", "-i", time],
+            &["xdpfilter", "lo", "-i", time],
+            &["querysnoop", "--slower", time],
+        ] {
+            let output = ebtools(&[args, &["--fields=help"]].concat());
+            assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     for (args, said) in [
         (&[][..], "Usage: ebtools"),
@@ -103,7 +118,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["profile", "-f", "--top", "3"], "cannot be used with"),
         (&["profile", "--annotations"], "--folded"),
         (&["profile", "-F", "0"], "invalid value '0'"),
-        (&["querysnoop", "--slower", "soon"], "a number of milliseconds"),
+        (&["querysnoop", "--slower", "soon"], "a time is needed"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (
             &["unlinksnoop", "--hook", "magic"],

@@ -51,7 +51,8 @@ pub(crate) struct OutputOptions {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct RunOptions {
-    /// Stop after this many seconds; the command goes on, unless --kill is given
+    /// Stop after so many seconds, or a time like 500ms, 2m, 1h; the command goes on, unless --kill is
+    /// given
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) duration: Option<Duration>,
 
@@ -177,9 +178,21 @@ impl From<CountBy> for count_by {
     }
 }
 
+/// What may stand behind a time, in seconds; `ms` ends like the unit after it.
+const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// A time with its unit, like 500ms, or else a number of `usual` seconds: in seconds, of whatever size
+/// and sign.
+pub(crate) fn time(text: &str, usual: f64) -> std::result::Result<f64, String> {
+    let of_unit = |(unit, seconds)| Some((text.strip_suffix(unit)?, seconds));
+    let (number, seconds) = UNITS.into_iter().find_map(of_unit).unwrap_or((text, usual));
+    let number =
+        number.parse::<f64>().map_err(|_| "a time is needed, like 10, 500ms, 1.5s, 2m, 1h")?;
+    Ok(number * seconds)
+}
+
 pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
-    let number = text.parse::<f64>().map_err(|_| "a number of seconds is needed")?;
-    match Duration::try_from_secs_f64(number) {
+    match Duration::try_from_secs_f64(time(text, 1.0)?) {
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
         _ => Err("seconds must be at least 0.001, and fit a clock".into()),
     }
@@ -215,8 +228,37 @@ mod tests {
 
     #[test]
     fn reads_seconds() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
-        for text in ["", "0", "-1", "nan", "inf", "1e99", "soon"] {
+        for (text, milliseconds) in [
+            ("10", 10_000),
+            ("1.5", 1500),
+            ("10s", 10_000),
+            ("500ms", 500),
+            ("1ms", 1),
+            ("2m", 120_000),
+            ("0.5h", 1_800_000),
+        ] {
+            assert_eq!(seconds(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "-1",
+            "nan",
+            "inf",
+            "1e99",
+            "soon",
+            "s",
+            "ms",
+            "0.9ms",
+            "-1s",
+            "nanh",
+            "infm",
+            "5d",
+            "1us",
+            "10 s",
+            "1m30s",
+            "\u{0661}s",
+        ] {
             assert!(seconds(text).is_err(), "{text}");
         }
     }

@@ -10,12 +10,13 @@ use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::decode::{Record, c_str};
+use crate::run::options;
 use servers::Servers;
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]
 pub(crate) struct Querysnoop {
-    /// Only queries of at least MS milliseconds
+    /// Only queries of at least MS milliseconds, or a time like 2s
     #[arg(short, long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
 
@@ -175,9 +176,11 @@ impl Tool for Querysnoop {
 }
 
 fn milliseconds(text: &str) -> std::result::Result<u64, String> {
-    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1e9).contains(number));
-    let number = number.ok_or("a number of milliseconds is needed")?;
-    Ok((number * 1e6) as u64)
+    let seconds = options::time(text, 1e-3)?;
+    if !(0.0..=1e6).contains(&seconds) {
+        return Err("it must be from 0 to 1,000,000 seconds".into());
+    }
+    Ok((seconds * 1e9).round() as u64)
 }
 
 #[cfg(test)]
@@ -204,7 +207,9 @@ mod tests {
     fn reads_milliseconds() {
         assert_eq!(milliseconds("1.5"), Ok(1_500_000));
         assert_eq!(milliseconds("0"), Ok(0));
-        for text in ["", "-1", "nan", "inf", "1e10", "soon"] {
+        assert_eq!(milliseconds("2s"), Ok(2_000_000_000));
+        assert_eq!(milliseconds("0.1ms"), Ok(100_000));
+        for text in ["", "-1", "nan", "inf", "1e10", "soon", "300h"] {
             assert!(milliseconds(text).is_err(), "{text}");
         }
     }
