@@ -27,6 +27,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         args.insert(1, tool.name.into());
         args[0] = "ebtools".into();
     }
+    ask_for_help(&mut args);
     if args.last().is_some_and(|arg| arg == "--") {
         let error = command().error(ErrorKind::MissingRequiredArgument, "no command after --");
         return usage(&error);
@@ -56,6 +57,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// `help TOOL` is `TOOL --help`, and `help` is `--help`. So what is no tool is answered with those that are
+/// alike, which clap's own `help` does not know.
+fn ask_for_help(args: &mut Vec<OsString>) {
+    let words = args.iter().skip(1).take_while(|arg| *arg == "help").count();
+    if words > 0 {
+        args.drain(1..=words);
+        args.insert(args.len().min(2), "--help".into());
+    }
+}
+
 /// The whole command line, for its help and for what is made from it.
 pub fn command() -> Command {
     with_tools(TOOLS)
@@ -65,7 +76,7 @@ fn with_tools(tools: &[Entry]) -> Command {
     Command::new("ebtools")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Linux tracing tools on eBPF, in one binary")
-        .after_help("ebtools TOOL --help shows a tool's options and examples.")
+        .after_help("ebtools help TOOL, or TOOL --help, shows a tool's options and examples.")
         .subcommand_value_name("TOOL")
         .subcommand_help_heading("Tools")
         .disable_help_subcommand(true)

@@ -51,6 +51,20 @@ fn help_has_a_line_for_each_tool() {
 }
 
 #[test]
+fn help_is_a_word_too() {
+    let help = ebtools(&["--help"]);
+    for args in [&["help"][..], &["help", "help"], &["help", "--help"]] {
+        assert_eq!(ebtools(args), help, "{args:?}");
+    }
+    for tool in TOOLS {
+        assert_eq!(ebtools(&["help", tool]), ebtools(&[tool, "--help"]));
+    }
+    let output = ebtools(&["help", "execsnop"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("'execsnoop'"), "{}", stderr(&output));
+}
+
+#[test]
 fn help_of_a_tool_has_examples() {
     for tool in TOOLS {
         let output = ebtools(&[tool, "--help"]);

@@ -54,6 +54,18 @@ fn nothing_is_missing() {
 }
 
 #[test]
+fn help_is_completed() {
+    let dir = manual("help");
+    for (file, expected) in [
+        ("bash/ebtools", "ebtools__subcmd__help,execsnoop)"),
+        ("zsh/_ebtools", "_ebtools__subcmd__help__subcmd__execsnoop_commands"),
+        ("fish/ebtools.fish", "__fish_ebtools_using_subcommand help"),
+    ] {
+        assert!(text(dir.join(file)).contains(expected), "{file}");
+    }
+}
+
+#[test]
 fn each_tool_has_a_page_and_a_row() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = text(root.join("README.md"));

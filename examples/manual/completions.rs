@@ -60,7 +60,8 @@ const VALUES: &[Values] = &[
 
 /// The commands that are installed, by name.
 fn commands() -> Vec<(String, Command)> {
-    let all = ebtools::cli::command();
+    // What `ebtools help` takes is what clap's own would.
+    let all = ebtools::cli::command().disable_help_subcommand(false);
     let tools = all.get_subcommands().cloned();
     let tools = tools.map(|tool| (format!("{}-ebtools", tool.get_name()), tool));
     tools.chain([("ebtools".into(), all.clone())]).collect()
