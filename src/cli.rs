@@ -19,6 +19,8 @@ use crate::system::sys;
 use crate::tool::{self, Entry};
 use crate::tools::TOOLS;
 
+mod mistakes;
+
 /// Runs the program: exit code 0 or the command's, 1 after a failure, 2 for wrong usage.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter().collect::<Vec<_>>();
@@ -32,16 +34,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let error = command().error(ErrorKind::MissingRequiredArgument, "no command after --");
         return usage(&error);
     }
-    // A tool that is named needs no others: making their command lines takes time and memory.
-    let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
-    let mut command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
-    let asks = |pair: &[OsString]| pair[0] == "--fields" && pair[1] == "help";
-    if args.windows(2).any(asks) || args.iter().any(|arg| arg == "--fields=help") {
-        command_line = command_line.mut_subcommands(without_arguments);
-    }
-    let matches = match command_line.try_get_matches_from(args) {
+    let matches = match command_line_for(&args).try_get_matches_from(&args) {
         Ok(matches) => matches,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&mistakes::explained(error, &command_line_for(&args), &args)),
     };
     if matches.get_flag("list") {
         let names = TOOLS.iter().map(|tool| format!("{}\n", tool.name)).collect::<String>();
@@ -65,6 +60,18 @@ fn ask_for_help(args: &mut Vec<OsString>) {
         args.drain(1..=words);
         args.insert(args.len().min(2), "--help".into());
     }
+}
+
+/// What reads these arguments. A tool that is named needs no others: making their command lines takes time
+/// and memory.
+fn command_line_for(args: &[OsString]) -> Command {
+    let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
+    let command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    let asks = |pair: &[OsString]| pair[0] == "--fields" && pair[1] == "help";
+    if args.windows(2).any(asks) || args.iter().any(|arg| arg == "--fields=help") {
+        return command_line.mut_subcommands(without_arguments);
+    }
+    command_line
 }
 
 /// The whole command line, for its help and for what is made from it.

@@ -54,6 +54,13 @@ pub fn text_into(out: &mut Vec<u8>, bytes: &[u8]) {
     escape_into(out, bytes, Style::Text);
 }
 
+/// [`shell_word_into`] as text.
+pub fn shell_word(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len());
+    shell_word_into(&mut out, bytes);
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// `bytes` as one word that a shell reads back as the same bytes: plain where that is enough, in
 /// single quotes, or in bash's `$'...'` where something has to be escaped.
 pub fn shell_word_into(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -131,12 +138,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn word(bytes: &[u8]) -> String {
-        let mut out = Vec::new();
-        shell_word_into(&mut out, bytes);
-        String::from_utf8(out).unwrap()
-    }
-
     #[test]
     fn text_escapes_what_is_not_plainly_visible() {
         let cases: [(&[u8], &str); 10] = [
@@ -189,7 +190,7 @@ mod tests {
             ("\u{202e}\u{e0041}".as_bytes(), "$'\\xe2\\x80\\xae\\xf3\\xa0\\x81\\x81'"),
         ];
         for (bytes, expected) in cases {
-            assert_eq!(word(bytes), expected);
+            assert_eq!(shell_word(bytes), expected);
         }
     }
 
@@ -243,7 +244,7 @@ mod tests {
 
         #[test]
         fn any_bytes_become_a_harmless_word(bytes: Vec<u8>) {
-            let shown = word(&bytes);
+            let shown = shell_word(&bytes);
             prop_assert!(!shown.is_empty());
             prop_assert!(!shown.chars().any(is_hostile), "{shown:?}");
         }

@@ -145,11 +145,109 @@ fn wrong_usage_is_exit_code_2() {
     }
 }
 
+/// What is wrong, and what helps; nothing between them and the usage.
+#[test]
+fn usual_mistakes_are_answered() {
+    for (args, said) in [
+        (
+            &["opensnoop", "ls", "/"][..],
+            "error: unexpected argument 'ls' found\n\n  \
+             tip: to trace a command: ebtools opensnoop -- ls /\n\nUsage: ",
+        ),
+        (
+            &["opensnoop", "-n", "ls", "-x", "ls", "-l", "a b"],
+            "error: unexpected argument 'ls' found\n\n  \
+             tip: to trace a command: ebtools opensnoop -n ls -x -- ls -l 'a b'\n\nUsage: ",
+        ),
+        (
+            &["syscount", "/bin/ls"],
+            "tip: to trace a command: ebtools syscount -- /bin/ls\n\nUsage: ",
+        ),
+        (
+            &["funclatency", "vfs_read", "ls"],
+            "tip: to trace a command: ebtools funclatency vfs_read -- ls\n\nUsage: ",
+        ),
+        (
+            &["xdpfilter", "lo", "ls"],
+            "tip: to run a command: ebtools xdpfilter lo -- ls\n\nUsage: ",
+        ),
+        (
+            &["profile", "5"],
+            "error: unexpected argument '5' found\n\n  tip: to stop after that time: -d 5\n\nUsage: ",
+        ),
+        (&["syscount", "10s"], "tip: to stop after that time: -d 10s\n\nUsage: "),
+        (&["funclatency", "vfs_read", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
+        (&["xdpfilter", "lo", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
+        (
+            &["execsnop"],
+            "error: unrecognized subcommand 'execsnop'\n\n  \
+             tip: some similar subcommands exist: 'execsnoop', 'querysnoop'\n\nUsage: ",
+        ),
+        (
+            &["help", "nonsense"],
+            "error: unrecognized subcommand 'nonsense'\n\n  \
+             tip: ebtools --list names the tools\n\nUsage: ",
+        ),
+        (
+            &["help", "profil"],
+            "tip: some similar subcommands exist: 'profile', 'xdpfilter'\n\nUsage: ",
+        ),
+        (
+            &["execsnoop", "--folow"],
+            "error: unexpected argument '--folow' found\n\n  \
+             tip: a similar argument exists: '--follow'\n\nUsage: ",
+        ),
+    ] {
+        let output = ebtools(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(said), "{args:?}: {}", stderr(&output));
+    }
+}
+
+/// It would be run there, or is not what is wrong.
+#[test]
+fn nothing_else_is_to_be_put_behind_two_dashes() {
+    for args in [
+        &["execsnoop", "--no-such-option"][..],
+        &["--list", "execsnoop", "--no-such-option"],
+        &["execsnoop", "--folow", "ls"],
+        &["execsnoop", "-z"],
+        &["execsnoop", "-xz", "ls"],
+        &["execsnoop", "-/bin/ls"],
+        &["execsnoop", "--no-such=/bin/ls"],
+        &["execsnoop", "-1"],
+        &["execsnoop", "no-such-program", "ls"],
+        &["execsnoop", "ls", "--", "ls"],
+        &["execsnoop", ""],
+        // A directory.
+        &["funclatency", "ls", "/"],
+        &["probes", "c", "getaddr*", "ls"],
+        &["probes", "c", "getaddr*", "5"],
+    ] {
+        let output = ebtools(args);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("unexpected argument"), "{args:?}: {said}");
+        let tips = said.lines().filter(|line| line.contains("tip:"));
+        assert!(tips.clone().all(|tip| tip.contains("a similar argument")), "{args:?}: {said}");
+    }
+}
+
 #[test]
 fn escapes_in_wrong_usage_do_not_reach_the_terminal() {
-    let output = ebtools(&["execsnoop", "-u", "a\u{1b}[2Jb"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(!stderr(&output).contains('\u{1b}'), "{:?}", stderr(&output));
+    for args in [
+        &["execsnoop", "-u", "a\u{1b}[2Jb"][..],
+        &["execsnoop", "a\u{1b}[2Jb"],
+        &["execsnoop", "--a\u{1b}[2Jb"],
+        &["a\u{1b}[2Jb"],
+        &["opensnoop", "ls", "a\u{1b}[2Jb"],
+    ] {
+        let output = ebtools(args);
+        assert_eq!(output.status.code(), Some(2));
+        // They are not left out, as they would be for a pipe.
+        assert!(stderr(&output).contains("a\\x1b[2Jb"), "{args:?}: {:?}", stderr(&output));
+        assert!(!stderr(&output).contains('\u{1b}'), "{args:?}: {:?}", stderr(&output));
+    }
 }
 
 #[test]

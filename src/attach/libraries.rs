@@ -66,6 +66,10 @@ pub(crate) fn program(name: &OsStr) -> Option<PathBuf> {
         return None;
     }
     let path = std::env::var_os("PATH")?;
-    let is_program = |file: &PathBuf| access(file, AccessFlags::X_OK).is_ok() && file.is_file();
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(is_program)
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| is_program(file))
+}
+
+/// May it be run?
+pub(crate) fn is_program(file: &Path) -> bool {
+    access(file, AccessFlags::X_OK).is_ok() && file.is_file()
 }

@@ -1,0 +1,98 @@
+//! What clap's answers to the usual mistakes lack, and what they must not say.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error};
+
+use crate::attach::libraries;
+use crate::escape;
+use crate::run::options;
+
+/// What clap quotes of the command line.
+const QUOTED: [ContextKind; 3] =
+    [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
+
+/// `error` with what helps; it is what `command` says of `args`.
+pub(super) fn explained(mut error: Error, command: &Command, args: &[OsString]) -> Error {
+    match error.kind() {
+        ErrorKind::UnknownArgument => replace_tips(&mut error, command, args),
+        ErrorKind::InvalidSubcommand => name_tools(&mut error, command),
+        _ => {}
+    }
+    escape_quoted(&mut error);
+    error
+}
+
+/// clap tells to put what it does not know behind `--`, where it would be run, by root.
+fn replace_tips(error: &mut Error, command: &Command, args: &[OsString]) {
+    let Some(at) = place_of_unknown(command, args) else { return };
+    let tool = args[1..at].iter().find_map(|arg| command.find_subcommand(arg));
+    let Some(tool) = tool else { return };
+    error.remove(ContextKind::Suggested);
+    if let Some(tip) = tip(tool, args, at) {
+        suggest(error, tip);
+    }
+}
+
+/// Where the argument is that clap does not know: it says so of no shorter command line.
+fn place_of_unknown(command: &Command, args: &[OsString]) -> Option<usize> {
+    (1..args.len()).find(|&at| {
+        let read = command.clone().try_get_matches_from(&args[..=at]);
+        read.is_err_and(|error| error.kind() == ErrorKind::UnknownArgument)
+    })
+}
+
+/// What may be meant by the argument there.
+fn tip(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
+    let word = args[at].to_str().filter(|word| !word.starts_with('-'))?;
+    let has = |id: &str| tool.get_arguments().any(|arg| arg.get_id() == id);
+    let style = tool.get_styles().get_valid();
+    if has("duration") && options::seconds(word).is_ok() {
+        return Some(format!("to stop after that time: {style}-d {word}{style:#}"));
+    }
+    if !has("command") || args[at..].iter().any(|arg| arg == "--") || !is_program(word) {
+        return None;
+    }
+    let doing = if has("pid") { "trace" } else { "run" };
+    let with = [&["ebtools".into()], &args[1..at], &["--".into()], &args[at..]].concat();
+    Some(format!("to {doing} a command: {style}{}{style:#}", shell_line(&with)))
+}
+
+/// Could it be run?
+fn is_program(word: &str) -> bool {
+    match word.contains('/') {
+        true => libraries::is_program(word.as_ref()),
+        false => libraries::program(word.as_ref()).is_some(),
+    }
+}
+
+fn shell_line(args: &[OsString]) -> String {
+    let words = args.iter().map(|arg| escape::shell_word(arg.as_encoded_bytes()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// clap sorts names that are alike by how much they are, the best one last.
+fn name_tools(error: &mut Error, command: &Command) {
+    if let Some(ContextValue::Strings(mut names)) = error.remove(ContextKind::SuggestedSubcommand) {
+        names.reverse();
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+    } else {
+        let style = command.get_styles().get_valid();
+        suggest(error, format!("{style}ebtools --list{style:#} names the tools"));
+    }
+}
+
+fn suggest(error: &mut Error, tip: String) {
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+}
+
+/// The command line may be put together from names that somebody else gave.
+fn escape_quoted(error: &mut Error) {
+    for kind in QUOTED {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let escaped = escape::text(text.as_bytes());
+            error.insert(kind, ContextValue::String(escaped));
+        }
+    }
+}
