@@ -204,6 +204,31 @@ fn usual_mistakes_are_answered() {
     }
 }
 
+/// By the name that is no number, which processes have: this one.
+#[test]
+fn a_name_is_no_pid() {
+    let own = std::fs::read_to_string("/proc/self/comm").expect("a process has a name");
+    let name = own.trim_end();
+    let output = ebtools(&["execsnoop", "-p", &format!("1,{name}-with-more-than-it-keeps")]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for expected in [
+        "for '--pid <PID>': -p takes a number\n\n  tip: use -n",
+        &format!("tip: use -n {name} for the name\n"),
+        "tip: processes of that name: ",
+        &format!(" {}", std::process::id()),
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    let output = ebtools(&["opensnoop", "-p", "no\u{1b}[2J"]);
+    let expected = "error: invalid value 'no\\x1b[2J' for '--pid <PID>': -p takes a number\n\n  \
+                    tip: use -n $'no\\x1b[2J' for the name\n\nFor more";
+    assert!(stderr(&output).contains(expected), "{:?}", stderr(&output));
+    // Processes, but none that has a name.
+    let output = ebtools(&["opensnoop", "-p", "1 2"]);
+    assert!(!stderr(&output).contains("tip"), "{}", stderr(&output));
+}
+
 /// It would be run there, or is not what is wrong.
 #[test]
 fn nothing_else_is_to_be_put_behind_two_dashes() {

@@ -2,4 +2,5 @@
 
 pub(crate) mod cgroups;
 pub(crate) mod paths;
+pub(crate) mod pids;
 pub(crate) mod tasks;

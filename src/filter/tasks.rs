@@ -19,6 +19,7 @@ use crate::bpf::programs::{Program, common};
 use crate::bpf::shared::types::{self, limit};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups;
+use crate::filter::pids::PidParser;
 use crate::system::processes;
 
 /// Cgroups that can be wanted.
@@ -38,7 +39,7 @@ const FOLLOWERS: [(Program, Role); 3] = [
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct FilterOptions {
     /// Only these processes; may be repeated
-    #[arg(short, long, value_name = "PID", value_delimiter = ',')]
+    #[arg(short, long, value_name = "PID", value_parser = PidParser, value_delimiter = ',')]
     pub(crate) pid: Vec<NonZeroU32>,
 
     /// Only this user, by name or number; may be repeated
@@ -238,14 +239,14 @@ fn comm(text: &str) -> std::result::Result<OsString, String> {
     match text.len() {
         0 => Err("a name is needed".into()),
         1..=15 => Ok(text.into()),
-        _ => {
-            let kept = text.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 15);
-            Err(format!(
-                "the kernel keeps 15 bytes of a name: use {:?}",
-                kept.map(|(_, c)| c).collect::<String>()
-            ))
-        }
+        _ => Err(format!("the kernel keeps 15 bytes of a name: use {:?}", kept(text))),
     }
+}
+
+/// What of a name may be asked for.
+pub(crate) fn kept(name: &str) -> &str {
+    let ends = name.char_indices().map(|(at, c)| at + c.len_utf8());
+    &name[..ends.take_while(|end| *end <= 15).last().unwrap_or(0)]
 }
 
 #[cfg(test)]
@@ -265,5 +266,7 @@ mod tests {
         let error = comm("sixteen-bytes-xy").unwrap_err();
         assert!(error.contains("\"sixteen-bytes-x\""), "{error}");
         assert!(comm("").is_err());
+        assert_eq!(kept("systemd-journald"), "systemd-journal");
+        assert_eq!(kept("fourteen-bytes\u{e9}"), "fourteen-bytes");
     }
 }

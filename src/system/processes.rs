@@ -28,6 +28,14 @@ pub(crate) fn all() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// The processes that have this name now.
+pub(crate) fn named(name: &[u8]) -> impl Iterator<Item = u32> {
+    all().filter(move |pid| {
+        let comm = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+        comm.strip_suffix(b"\n") == Some(name)
+    })
+}
+
 /// The process that `pid` is a thread of; `None` if it is its first one, and so means the process.
 pub(crate) fn of_thread(pid: NonZeroU32) -> Option<u32> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
