@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use libbpf_rs::{MapCore as _, MapFlags, Object, OpenMapMut, ProgramInput as Input};
 use nix::errno::Errno;
-use nix::sys::signal::kill;
-use nix::unistd::{Pid, User};
+use nix::unistd::User;
 
 use crate::attach::links::Links;
 use crate::attach::plan::Role;
@@ -20,7 +19,8 @@ use crate::bpf::shared::types::{self, limit};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups;
 use crate::filter::pids::PidParser;
-use crate::system::processes;
+use crate::system::processes::{self, Process};
+use crate::system::sys;
 
 /// Cgroups that can be wanted.
 const CGROUPS_MAX: usize = limit::CGROUPS_MAX.0 as usize;
@@ -38,7 +38,7 @@ const FOLLOWERS: [(Program, Role); 3] = [
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct FilterOptions {
-    /// Only these processes; may be repeated
+    /// Only these processes, until the last of them has ended; may be repeated
     #[arg(short, long, value_name = "PID", value_parser = PidParser, value_delimiter = ',')]
     pub(crate) pid: Vec<NonZeroU32>,
 
@@ -50,7 +50,7 @@ pub(crate) struct FilterOptions {
     #[arg(short, long, value_parser = comm)]
     pub(crate) name: Option<OsString>,
 
-    /// With -p: their descendants too
+    /// With -p: their descendants too, until none is left
     #[arg(long, requires = "pid", conflicts_with = "command")]
     pub(crate) follow: bool,
 
@@ -79,12 +79,15 @@ pub(crate) struct TaskFilter<'a> {
     options: &'a FilterOptions,
     follow: types::follow,
     cgroups: Vec<cgroups::Wanted>,
+    /// Those of `-p`.
+    processes: Vec<Process>,
 }
 
 impl<'a> TaskFilter<'a> {
     /// Nobody's events are left out.
     pub(crate) fn everybody() -> Self {
-        Self { options: &EVERYBODY, follow: types::follow::FOLLOW_NOBODY, cgroups: Vec::new() }
+        let (follow, cgroups, processes) = (types::follow::FOLLOW_NOBODY, Vec::new(), Vec::new());
+        Self { options: &EVERYBODY, follow, cgroups, processes }
     }
 
     /// # Errors
@@ -95,16 +98,11 @@ impl<'a> TaskFilter<'a> {
         options: &'a FilterOptions,
         has_command: bool,
     ) -> Result<Self> {
-        for pid in &options.pid {
-            let number = i32::try_from(pid.get()).unwrap_or(i32::MAX);
-            if kill(Pid::from_raw(number), None) == Err(Errno::ESRCH) {
-                return Err(Error::new(tool, format!("there is no process {pid}")));
-            }
-            if let Some(process) = processes::of_thread(*pid) {
-                return Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
-                    .hint(format!("-p {process} -n NAME chooses threads by name")));
-            }
+        if !options.pid.is_empty() {
+            sys::open_more_files();
         }
+        let processes = options.pid.iter().map(|pid| process(tool, *pid));
+        let processes = processes.collect::<Result<_>>()?;
         let cgroups = cgroups::wanted(&options.cgroup, &options.container)?;
         if cgroups.len() > CGROUPS_MAX {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
@@ -115,7 +113,17 @@ impl<'a> TaskFilter<'a> {
             (false, true) => types::follow::FOLLOW_PIDS,
             (false, false) => types::follow::FOLLOW_NOBODY,
         };
-        Ok(Self { options, follow: followed, cgroups })
+        Ok(Self { options, follow: followed, cgroups, processes })
+    }
+
+    /// The processes that are traced, whose end is the run's: not where a command is.
+    pub(crate) fn processes(&self) -> &[Process] {
+        if self.follow == types::follow::FOLLOW_COMMAND { &[] } else { &self.processes }
+    }
+
+    /// And their descendants?
+    pub(crate) fn follows_processes(&self) -> bool {
+        self.follow == types::follow::FOLLOW_PIDS
     }
 
     fn follows(&self) -> bool {
@@ -200,6 +208,23 @@ impl<'a> TaskFilter<'a> {
         }
         Ok(())
     }
+}
+
+/// The one that has this number now.
+fn process(tool: &'static str, pid: NonZeroU32) -> Result<Process> {
+    if let Some(process) = processes::of_thread(pid) {
+        return Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
+            .hint(format!("-p {process} -n NAME chooses threads by name")));
+    }
+    let process = match Process::open(pid.get().min(i32::MAX as u32)) {
+        Err(Errno::ESRCH) => Err(Error::new(tool, format!("there is no process {pid}"))),
+        opened => opened.doing(format!("opening process {pid}")),
+    }?;
+    if process.has_ended() {
+        return Err(Error::new(tool, format!("process {pid} has ended"))
+            .hint("its number stays until its parent has waited for it"));
+    }
+    Ok(process)
 }
 
 fn at_least_one(len: usize) -> u32 {

@@ -54,7 +54,7 @@ pub(crate) fn run(
     interval: Option<Duration>,
     mut source: impl Source,
     report: &RefCell<Report>,
-    mut condition: StopCondition,
+    mut condition: StopCondition<'_>,
 ) -> Result<()> {
     let seeing = attached.seeing();
     let mut intervals = Intervals::new(condition.began, interval);

@@ -164,6 +164,12 @@ fn lost_in_kernel(
     reasons.chain([(RECURSION, skipped)]).collect()
 }
 
+/// How many processes have been followed up to now.
+pub(crate) fn followed(object: &Object) -> Result<u64> {
+    let _undisturbed = kernel::undisturbed();
+    Ok(counters_of(object)?.followed)
+}
+
 /// All CPUs' counters together.
 fn counters_of(object: &Object) -> Result<counters> {
     let doing = "reading the counters of events";
@@ -174,6 +180,7 @@ fn counters_of(object: &Object) -> Result<counters> {
         let one = plain::from_bytes::<counters>(cpu)
             .map_err(|_| Error::new(doing, "they have another size than expected"))?;
         all.submitted += one.submitted;
+        all.followed += one.followed;
         // A call may end on another CPU than it began on.
         all.calls = all.calls.wrapping_add(one.calls);
         for (sum, lost) in all.lost.iter_mut().zip(one.lost) {

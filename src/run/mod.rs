@@ -18,3 +18,4 @@ pub(crate) mod stream;
 pub(crate) mod summary;
 pub(crate) mod tables;
 pub(crate) mod trace_pipe;
+pub(crate) mod traced;

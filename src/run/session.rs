@@ -27,6 +27,7 @@ use crate::run::stop_condition::StopCondition;
 use crate::run::stream::{self, Consumer, LEAST_BUFFER, Reader, Ring, Rows};
 use crate::run::summary::{Sum, Summary};
 use crate::run::trace_pipe::{self, Message, Messages};
+use crate::run::traced::Traced;
 use crate::system::kernel;
 use crate::system::kernel_types;
 use crate::system::sys;
@@ -283,7 +284,7 @@ impl<'a> Session<'a> {
         let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
         let reader = Reader::new(rows, &report, &self.host.stop);
         let ring = Ring::of(object, &reader)?;
-        lifecycle::run(object, attached, None, ring, &report, self.begin(needs)?)
+        lifecycle::run(object, attached, None, ring, &report, self.begin(object, needs)?)
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
@@ -296,14 +297,15 @@ impl<'a> Session<'a> {
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let ring = Ring::of(object, &reader)?;
-        lifecycle::run(object, attached, self.interval, ring, &report, self.begin(&[])?)
+        lifecycle::run(object, attached, self.interval, ring, &report, self.begin(object, &[])?)
     }
 
     /// The run begins now, with the rights that it needs and no more.
-    fn begin(&self, needs: &[Need]) -> Result<StopCondition> {
+    fn begin<'s>(&'s self, object: &'s Object, needs: &[Need]) -> Result<StopCondition<'s>> {
         let command: &[_] = if self.options.command.is_empty() { &[] } else { &[Need::Command] };
         let kept = self.rights.kept(&[needs, command].concat());
-        let condition = StopCondition::new(self.host, self.options, &kept)?;
+        let traced = Traced::new(&self.filter, object);
+        let condition = StopCondition::new(self.host, self.options, &kept, traced)?;
         self.note("attached");
         Ok(condition)
     }
@@ -320,7 +322,7 @@ impl<'a> Session<'a> {
             return self.count(object, attached, by, &report);
         }
         let messages = Messages::new(trace_pipe::open()?, columns, &report);
-        lifecycle::run(object, attached, None, messages, &report, self.begin(&[])?)
+        lifecycle::run(object, attached, None, messages, &report, self.begin(object, &[])?)
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more behind
@@ -336,7 +338,7 @@ impl<'a> Session<'a> {
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
         let counted = Counted { report: &report, silent: self.silent(), show };
-        lifecycle::run(object, attached, self.interval, counted, &report, self.begin(&[])?)
+        lifecycle::run(object, attached, self.interval, counted, &report, self.begin(object, &[])?)
     }
 
     /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
@@ -366,7 +368,7 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let columns = counts::columns(by, self.kinds);
         let counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
-        lifecycle::run(object, attached, self.interval, counts, report, self.begin(&[])?)
+        lifecycle::run(object, attached, self.interval, counts, report, self.begin(object, &[])?)
     }
 
     /// What is counted, where that is not seen before the end.

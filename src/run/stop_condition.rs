@@ -1,4 +1,4 @@
-//! What stops a run: a signal, `--duration`, or the command's end.
+//! What stops a run: a signal, `--duration`, the end of the command, or of the processes of `-p`.
 
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use crate::run::capabilities::Kept;
 use crate::run::command::{self, Starter};
 use crate::run::host::Host;
 use crate::run::options::RunOptions;
+use crate::run::traced::Traced;
 
 /// What ended the run.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +18,13 @@ enum End {
     /// The command's, with its exit code.
     Command(u8),
     Duration,
+    Processes,
 }
 
 /// What ends the run. Starts the command, if there is one; ends it, if it still runs then and is
 /// not to go on.
 #[derive(Debug)]
-pub(crate) struct StopCondition {
+pub(crate) struct StopCondition<'a> {
     pub(crate) host: Host,
     /// When the run began: before the command did.
     pub(crate) began: Instant,
@@ -30,13 +32,19 @@ pub(crate) struct StopCondition {
     has_command: bool,
     /// When the time is over, the command must end too.
     kills: bool,
+    traced: Traced<'a>,
     end: Option<End>,
     _starter: Option<Starter>,
 }
 
-impl StopCondition {
+impl<'a> StopCondition<'a> {
     /// From now on this process has the rights that are `kept`; the command has those that it had.
-    pub(crate) fn new(host: &Host, options: &RunOptions, kept: &Kept) -> Result<Self> {
+    pub(crate) fn new(
+        host: &Host,
+        options: &RunOptions,
+        kept: &Kept,
+        traced: Traced<'a>,
+    ) -> Result<Self> {
         let has_command = !options.command.is_empty();
         let starter = has_command.then(|| Starter::new(&options.command, kept)).transpose()?;
         kept.settle()?;
@@ -49,6 +57,7 @@ impl StopCondition {
             deadline: options.duration.and_then(|duration| began.checked_add(duration)),
             has_command,
             kills: options.kill,
+            traced,
             _starter: starter,
             end: None,
         })
@@ -70,9 +79,14 @@ impl StopCondition {
         self.end = self.end.or_else(|| {
             let signal = self.host.stop.asked().map(End::Signal);
             let is_over = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            signal.or(command::ended().map(End::Command)).or(is_over.then_some(End::Duration))
+            let other = signal.or(command::ended().map(End::Command));
+            let other = other.or(is_over.then_some(End::Duration));
+            other.or_else(|| self.traced.have_ended().then_some(End::Processes))
         });
         self.host.set_exit_code(self.code());
+        if matches!(self.end, Some(End::Processes)) {
+            self.host.messages.note("the processes have ended");
+        }
         self.end.is_some()
     }
 
@@ -86,7 +100,7 @@ impl StopCondition {
     }
 }
 
-impl Drop for StopCondition {
+impl Drop for StopCondition<'_> {
     fn drop(&mut self) {
         let goes_on = matches!(self.end, Some(End::Duration)) && !self.kills;
         if !goes_on {

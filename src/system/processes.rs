@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::fs;
 use std::num::NonZeroU32;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use crate::system::procfs;
+use crate::system::sys;
 
 /// The number of the host's PID namespace: `PROC_PID_INIT_INO` in include/linux/proc_ns.h.
 const HOST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
@@ -26,6 +30,23 @@ fn kernel_dev(dev: u64) -> u64 {
 pub(crate) fn all() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// A process, whoever else may get its number.
+#[derive(Debug)]
+pub(crate) struct Process(OwnedFd);
+
+impl Process {
+    /// The one that has this number now; `ESRCH` where none has.
+    pub(crate) fn open(pid: u32) -> nix::Result<Self> {
+        sys::pidfd_open(pid).map(Self)
+    }
+
+    /// Have all its threads ended? Its parent need not have waited for it.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
 }
 
 /// The processes that have this name now.
@@ -59,7 +80,25 @@ pub(crate) fn descendants(pids: &[NonZeroU32]) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
+    use nix::errno::Errno;
+
     use super::*;
+
+    #[test]
+    fn knows_the_end_of_a_process() {
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let process = Process::open(cat.id()).unwrap();
+        assert!(!process.has_ended());
+        drop(cat.stdin.take());
+        // Nobody has waited for it yet when it ends.
+        while !process.has_ended() {}
+        assert!(Process::open(cat.id()).unwrap().has_ended());
+        cat.wait().unwrap();
+        assert!(process.has_ended());
+        assert_eq!(Process::open(i32::MAX as u32).unwrap_err(), Errno::ESRCH);
+    }
 
     #[test]
     fn finds_descendants() {

@@ -346,6 +346,16 @@ pub(crate) fn open_cgroup(mount: BorrowedFd<'_>, number: u64) -> nix::Result<Own
     Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?) })
 }
 
+/// Opens what stands for a process, whatever its number is used for later.
+pub(crate) fn pidfd_open(pid: u32) -> nix::Result<OwnedFd> {
+    let no_flags = 0;
+    // SAFETY: nothing is handed over but numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, no_flags) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd).map_err(|_| Errno::EBADF)?) })
+}
+
 /// Opens a perf event for all processes on one CPU.
 pub(crate) fn perf_event_open(attr: &mut perf_event_attr, cpu: u32) -> nix::Result<OwnedFd> {
     attr.size = u32::try_from(size_of::<perf_event_attr>()).unwrap_or(0);

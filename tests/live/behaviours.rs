@@ -5,12 +5,14 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, RingBufferBuilder};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 
 use crate::case::{Need, cgroup2, first_way};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
@@ -40,6 +42,9 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("doctor_agrees_with_what_is_found", doctor_agrees_with_what_is_found),
     ("many_names", many_names),
     ("follow_pid", follow_pid),
+    ("processes_end_it", processes_end_it),
+    ("processes_end_it_with_descendants", processes_end_it_with_descendants),
+    ("processes_that_have_ended", processes_that_have_ended),
     ("filter_by_cgroup", filter_by_cgroup),
     ("filter_by_container", filter_by_container),
     ("in_a_pid_namespace", in_a_pid_namespace),
@@ -115,23 +120,87 @@ fn duration_ends_it() -> Result<(), String> {
 }
 
 fn filter_by_pid() -> Result<(), String> {
-    trace_one_of_two_shells("read line; exec /bin/true $line", &[])
+    trace_one_of_two_shells("exec /bin/true $line", &[])
 }
 
 /// A shell waits, then starts another that starts a program; one that is not traced does the same.
 fn follow_pid() -> Result<(), String> {
-    let script = "read line; sh -c \"sh -c '/bin/true $line; :'; :\"; :";
+    let script = "sh -c \"sh -c '/bin/true $line; :'; :\"; :";
     trace_one_of_two_shells(script, &["--follow"])
+}
+
+/// A shell that reads a line before it goes on.
+fn waiting(script: &str) -> Result<Child, String> {
+    let script = format!("read line; {script}");
+    Command::new("sh").args(["-c", &script]).stdin(Stdio::piped()).spawn().map_err(text)
+}
+
+/// It ended by itself, and nothing was lost.
+fn ended_with_processes(running: Running) -> Result<String, String> {
+    let (code, stdout, stderr) = running.end().map_err(text)?;
+    let good = code == Some(0) && stderr.contains(": the processes have ended\n");
+    let summary = stdout.lines().next_back().unwrap_or_default();
+    check(good && summary.ends_with(r#""lost":{}}"#), || format!("{code:?} {stdout} {stderr}"))?;
+    Ok(stdout)
+}
+
+/// The second goes on for longer than the end of the first is not noticed; nobody has waited for either
+/// when it ends.
+fn processes_end_it() -> Result<(), String> {
+    let forks = "i=0; while [ $i -lt 1000 ]; do (:); i=$((i+1)); done";
+    let (mut first, mut second) = (waiting("(:)")?, waiting(forks)?);
+    let pids = format!("{},{}", first.id(), second.id());
+    let running = Running::start(&["clonesnoop", "--json", "-p", &pids])?;
+    drop(first.stdin.take());
+    let first_pid = Pid::from_raw(i32::try_from(first.id()).map_err(text)?);
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(first_pid), flags).map_err(text)?;
+    drop(second.stdin.take());
+    let stdout = ended_with_processes(running)?;
+    let (first, second) = (first.wait().map_err(text)?, second.wait().map_err(text)?);
+    let events = stdout.lines().filter(|line| line.contains(r#""type":"event""#)).count();
+    check(events == 1001, || format!("{events} events, {first}, {second}"))
+}
+
+/// Of some of them the end is not seen, as they begin and end while it attaches; another outlives the
+/// process that started it.
+fn processes_end_it_with_descendants() -> Result<(), String> {
+    let dir = scratch_dir("descendants");
+    let script = r#"
+        forks() { while [ ! -e "$0/go" ]; do (:); done; }
+        forks & forks & forks & forks
+        wait
+        (i=0; while [ $i -lt 1000 ]; do (:); i=$((i+1)); done; /bin/true late) &
+        "#;
+    let mut shell = Command::new("sh").args(["-c", script]).arg(&dir).spawn().map_err(text)?;
+    let pid = shell.id().to_string();
+    let running = Running::start(&["execsnoop", "--json", "-p", &pid, "--follow"]);
+    std::fs::write(dir.join("go"), "").map_err(text)?;
+    let shown = running.and_then(ended_with_processes);
+    shell.wait().map_err(text)?;
+    std::fs::remove_dir_all(dir).map_err(text)?;
+    let shown = shown?;
+    check(shown.contains(r#""args":["/bin/true","late"]"#), || shown)
+}
+
+/// They cannot be traced, though their numbers are still there.
+fn processes_that_have_ended() -> Result<(), String> {
+    let mut ended = Command::new("true").spawn().map_err(text)?;
+    let pid = Pid::from_raw(i32::try_from(ended.id()).map_err(text)?);
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+    waitid(Id::Pid(pid), flags).map_err(text)?;
+    let mut command = Command::new(ebtools());
+    command.args(["execsnoop", "-p", &pid.to_string()]);
+    let line = format!("ebtools: execsnoop: process {pid} has ended");
+    let done = fails_with(command, &[&line, "hint: "]);
+    ended.wait().map_err(text)?;
+    done
 }
 
 /// Two shells wait; one of them is traced by its pid, with more `options`; both go on, and the
 /// traced one's program alone is seen.
 fn trace_one_of_two_shells(script: &str, options: &[&str]) -> Result<(), String> {
-    let waiting = || {
-        let shell = Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn();
-        shell.map_err(text)
-    };
-    let (mut traced, mut other) = (waiting()?, waiting()?);
+    let (mut traced, mut other) = (waiting(script)?, waiting(script)?);
     let pid = traced.id().to_string();
     let args = ["execsnoop", "--json", "--fields", "args", "-p", &pid];
     let running = Running::start(&[&args, options].concat())?;
@@ -592,21 +661,20 @@ fn follow_in_a_pid_namespace() -> Result<(), String> {
         busybox mkfifo "$1/ready" "$1/go"
         sh -c 'sh -c "echo >\"$0/ready\"; read x <\"$0/go\"; /bin/true followed; :"; :' "$1" &
         read x <"$1/ready"
-        "$0" execsnoop --json --fields args -v -p $! --follow 2>"$1/said" &
+        "$0" execsnoop --json --fields args -v -d 100 -p $! --follow 2>"$1/said" &
         until [[ $(<"$1/said") == *": attached"* ]]; do :; done
         echo >"$1/go"
-        wait %1
-        kill -INT %2
-        wait %2
+        wait
+        [[ $(<"$1/said") == *": the processes have ended"* ]] || echo "it did not end by itself"
     "#;
     let mut command = Command::new(this_program());
     command.args(["helper", "in-pid-namespace", &this_program(), "helper", "with-own-proc"]);
     let command = command.args(["bash", "-mc", script, &ebtools()]).arg(&dir);
     let output = command.stdin(Stdio::null()).output().map_err(text)?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    check(stdout.contains(r#""args":["/bin/true","followed"]"#), || {
-        format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
-    })
+    let good =
+        stdout.contains(r#""args":["/bin/true","followed"]"#) && !stdout.contains("it did not");
+    check(good, || format!("{stdout}{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// A bash in another mount namespace, with an inode of its own, and one that replaces another

@@ -254,6 +254,8 @@ int follow_fork(__u64 *ctx)
 	}
 	if (bpf_map_update_elem(&followed, &pid, &is_itself, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
+	else
+		count_followed();
 	return 0;
 }
 

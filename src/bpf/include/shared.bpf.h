@@ -119,6 +119,7 @@ struct counters {
 	__u64 submitted; /* records in the ring, or counted by --count */
 	__u64 calls; /* that have begun and not ended; of all CPUs together, modulo 2^64 */
 	__u64 lost[LOST_REASONS];
+	__u64 followed; /* processes, by --follow or from a command on */
 };
 
 /* What --count counts: the name, or the number in the first four bytes. */
