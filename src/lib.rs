@@ -4,7 +4,7 @@
 //! loads its BPF program; `attach` attaches it, and `run` runs it: what the kernel saw goes from a source
 //! (a ring, tables, trace_pipe) through `decode` and `output` to standard output, while `loss` keeps the
 //! accounts. Dependencies point down this list: `cli`, `tools`, `run`, `attach` and `filter`, `output`,
-//! `system`, `decode`, `escape` and `error`. `CONTRIBUTING.md` says how to add a tool.
+//! `system`, `decode`, `escape`, `crc32` and `error`. `CONTRIBUTING.md` says how to add a tool.
 //!
 //! This is the binary's inside, not a library with a stable interface: what is public is so for
 //! the tests.
@@ -22,6 +22,7 @@ pub mod system;
 pub mod tools;
 
 mod bpf;
+mod crc32;
 mod filter;
 mod run;
 mod tool;

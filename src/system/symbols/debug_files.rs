@@ -9,6 +9,7 @@ use nix::fcntl::ResolveFlag;
 
 use super::bytes::Bytes;
 use super::elf::{Elf, Elsewhere};
+use crate::crc32::Crc32;
 use crate::system::foreign::{self, ForeignFile};
 
 const DIRECTORY: &str = "/usr/lib/debug";
@@ -55,36 +56,18 @@ fn open(path: OsString) -> Option<ForeignFile> {
     foreign::open_below(DIRECTORY, path, ResolveFlag::RESOLVE_BENEATH, &[0])
 }
 
-/// The sum that links to symbols have: CRC-32 of the whole file.
+/// The sum that links to symbols have: of the whole file.
 fn sum_of(file: &ForeignFile) -> Option<u32> {
     let len = Some(file.metadata().len()).filter(|len| *len <= SUMMED_MAX)?;
-    let mut sum = u32::MAX;
+    let mut crc = Crc32::new();
     let mut chunk = vec![0; 1 << 16];
     for at in (0..len).step_by(chunk.len()) {
         let chunk = &mut chunk[..usize::try_from(len - at).unwrap_or(usize::MAX).min(1 << 16)];
         file.read_at(at, chunk)?;
-        sum = chunk
-            .iter()
-            .fold(sum, |sum, &byte| SUMS[usize::from(sum.to_le_bytes()[0] ^ byte)] ^ (sum >> 8));
+        crc = crc.and(chunk);
     }
-    Some(!sum)
+    Some(crc.sum())
 }
-
-const SUMS: [u32; 256] = {
-    let mut sums = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut sum = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            sum = if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 };
-            bit += 1;
-        }
-        sums[byte] = sum;
-        byte += 1;
-    }
-    sums
-};
 
 #[cfg(test)]
 mod tests {
