@@ -216,6 +216,8 @@ impl Tool for Profile {
         self.check_frequency()?;
         #[cfg(feature = "svg")]
         let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
+        // That takes a while, in which nothing is to be sampled yet.
+        let symbols = Symbols::new();
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
         let wants = Wants { at_once: true, ..Wants::default() };
@@ -245,7 +247,7 @@ impl Tool for Profile {
             Samples {
                 #[cfg(feature = "svg")]
                 svg,
-                ..Samples::new(&self, lines, is_folded, missed_cpus)
+                ..Samples::new(&self, symbols, lines, is_folded, missed_cpus)
             }
         })
     }
@@ -337,6 +339,7 @@ impl Consumer<types::event> for Samples<'_> {
 impl<'a> Samples<'a> {
     fn new(
         tool: &'a Profile,
+        symbols: Symbols,
         lines: Lines<'a, Row>,
         is_folded: bool,
         missed_cpus: Rc<Cell<u64>>,
@@ -346,7 +349,7 @@ impl<'a> Samples<'a> {
             lines,
             is_folded,
             time_ns: 0,
-            symbols: Symbols::new(),
+            symbols,
             stacks: HashMap::new(),
             calls: 0,
             of_programs: 0,
