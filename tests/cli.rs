@@ -133,6 +133,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["profile", "--annotations"], "--folded"),
         (&["profile", "-F", "0"], "invalid value '0'"),
         (&["querysnoop", "--slower", "soon"], "a time is needed"),
+        (&["profile", "-i", "1", "--svg", "x"], "cannot be used with"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (
             &["unlinksnoop", "--hook", "magic"],

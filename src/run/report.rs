@@ -174,7 +174,6 @@ impl Report {
     }
 
     /// Something else than standard output could not be written: the run ends with this error.
-    #[cfg(feature = "svg")]
     pub(crate) fn fail(&mut self, error: Error) {
         self.error = Some(error);
     }

@@ -5,8 +5,6 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::num::NonZeroUsize;
-#[cfg(feature = "svg")]
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,11 +21,14 @@ use crate::run::report::{Report, boottime_ns};
 use crate::run::stream::Consumer;
 use crate::system::symbols::{Function, Space, Symbols};
 
+mod files;
 #[cfg(feature = "svg")]
 mod flames;
 mod folded;
+mod title;
 mod tree;
 
+use files::{FileOptions, Files, Sampled};
 use folded::Folded;
 use tree::{Tree, What};
 
@@ -50,10 +51,8 @@ pub(crate) struct Profile {
     #[arg(short, long, requires = "folded")]
     annotations: bool,
 
-    /// Write a flame graph to this file
-    #[cfg(feature = "svg")]
-    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
-    svg: Option<PathBuf>,
+    #[command(flatten)]
+    files: FileOptions,
 
     /// Only stacks of programs, not of the kernel
     #[arg(short = 'U', long, conflicts_with = "kernel_stacks_only")]
@@ -214,8 +213,7 @@ impl Tool for Profile {
         let run = &self.options.common.run;
         let session = Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
-        #[cfg(feature = "svg")]
-        let svg = self.svg.as_deref().map(flames::Svg::create).transpose()?;
+        let files = self.files.create()?;
         // That takes a while, in which nothing is to be sampled yet.
         let symbols = Symbols::new();
         let mut storage = Storage::new();
@@ -244,11 +242,7 @@ impl Tool for Profile {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
             let lines = report.lines("interval", if is_folded { &[] } else { columns });
-            Samples {
-                #[cfg(feature = "svg")]
-                svg,
-                ..Samples::new(&self, symbols, lines, is_folded, missed_cpus)
-            }
+            Samples { files, ..Samples::new(&self, symbols, lines, is_folded, missed_cpus) }
         })
     }
 }
@@ -292,8 +286,7 @@ struct Samples<'a> {
     broken: u64,
     depth_max: usize,
     missed_cpus: Rc<Cell<u64>>,
-    #[cfg(feature = "svg")]
-    svg: Option<flames::Svg>,
+    files: Files,
 }
 
 impl Consumer<types::event> for Samples<'_> {
@@ -313,7 +306,7 @@ impl Consumer<types::event> for Samples<'_> {
         self.calls += if self.stacks.len() > known { calls } else { 0 };
     }
 
-    fn interval(&mut self, report: &mut Report, _: Duration) {
+    fn interval(&mut self, report: &mut Report, length: Duration) {
         self.time_ns = boottime_ns();
         if self.tool.options.interval.is_some() && !self.is_folded {
             report.time(self.time_ns);
@@ -323,12 +316,7 @@ impl Consumer<types::event> for Samples<'_> {
             (_, true) => self.show_tree(report),
             _ => self.show_functions(report),
         }
-        #[cfg(feature = "svg")]
-        if let Some(svg) = self.svg.take() {
-            if let Err(error) = svg.draw(self.folded().lines()) {
-                report.fail(error);
-            }
-        }
+        self.write_files(report, length);
         self.say_what_is_missing(report);
         self.stacks.clear();
         self.calls = 0;
@@ -356,8 +344,7 @@ impl<'a> Samples<'a> {
             broken: 0,
             depth_max: depth_max(),
             missed_cpus,
-            #[cfg(feature = "svg")]
-            svg: None,
+            files: Files::default(),
         }
     }
 
@@ -483,7 +470,8 @@ impl<'a> Samples<'a> {
 
     fn show_stacks(&self, report: &mut Report) {
         if self.is_folded {
-            for (line, count) in self.folded().lines() {
+            let folded = Folded::new(&self.stacks, &self.symbols, self.tool.annotations);
+            for (line, count) in folded.lines() {
                 report.text(count, |out| out.extend_from_slice((line + "\n").as_bytes()));
             }
             return;
@@ -498,8 +486,19 @@ impl<'a> Samples<'a> {
         }
     }
 
-    fn folded(&self) -> Folded {
-        Folded::new(&self.stacks, &self.symbols, self.tool.annotations)
+    /// Once, at the end.
+    fn write_files(&mut self, report: &mut Report, length: Duration) {
+        let files = std::mem::take(&mut self.files);
+        let done = files.write(&Sampled {
+            stacks: &self.stacks,
+            functions: &self.symbols,
+            whose: title::whose(&self.tool.options.common),
+            hertz: self.tool.frequency,
+            length,
+        });
+        if let Err(error) = done {
+            report.fail(error);
+        }
     }
 }
 

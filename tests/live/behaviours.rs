@@ -271,11 +271,14 @@ fn limit_on_files_is_said() -> Result<(), String> {
     let dir = scratch_dir("limit");
     let svg = dir.join("flames.svg").to_string_lossy().into_owned();
     let opens = ["opensnoop", "--json", "-d", "100", "--", "busybox", "cat", "/dev/null"];
-    let flames = ["profile", "--svg", &svg, "-d", "100", "--", "busybox", "sha1sum", "/dev/null"];
-    for (args, failed) in [(&opens[..], "(output failed "), (&flames[..], "flames.svg")] {
-        // So many blocks: nothing of the first, less than a flame graph of the second.
-        let (blocks, out) = match args[0] {
-            "profile" => ("1", Stdio::null()),
+    let profile =
+        |option, file| ["profile", option, file, "-d", "100", "--", calls(), "busy", "300"];
+    for (args, failed) in
+        [(&opens[..], "(output failed "), (&profile("--svg", svg.as_str()), "flames.svg")]
+    {
+        // So many blocks: less than a flame graph, and nothing of the other.
+        let (blocks, out) = match args[1] {
+            "--svg" => ("1", Stdio::null()),
             _ => ("0", File::create(dir.join("out")).map_err(text)?.into()),
         };
         let mut limited = Command::new("sh");

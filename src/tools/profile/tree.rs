@@ -73,6 +73,14 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// The callers of a call, from the thread on, and it.
+    #[cfg(feature = "svg")]
+    pub(super) fn path(&self, call: &Call) -> impl Iterator<Item = What<'a>> {
+        let (comm, functions) = self.0[call.stacks.start].0;
+        let functions = functions[..call.depth].iter().map(|&number| What::Function(number));
+        std::iter::once(What::Thread(comm)).chain(functions)
+    }
+
     /// Samples in the call itself.
     pub(super) fn count(&self, call: &Call) -> u64 {
         let stacks = &self.0[call.stacks.clone()];

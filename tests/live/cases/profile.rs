@@ -85,7 +85,11 @@ pub(super) const CASES: &[Case] = &[
         command: &["$CALLS", "busy", "500"],
         also: |run| {
             let svg = std::fs::read_to_string(run.word("$DIR") + "/flames.svg").map_err(|error| error.to_string())?;
-            let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (");
+            let lines = run.json()?;
+            let samples = lines.last().ok_or("no line")?["delivered"].as_u64().unwrap_or(0);
+            let title = format!(" s, {samples} samples</text>");
+            let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (")
+                && svg.contains(": 99 Hz, ") && svg.contains(&title);
             if good { Ok(()) } else { Err("no flame graph with spin in it".into()) }
         },
         ..CASE
