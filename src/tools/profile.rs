@@ -25,6 +25,9 @@ mod files;
 #[cfg(feature = "svg")]
 mod flames;
 mod folded;
+mod gzip;
+mod pprof;
+mod protobuf;
 mod title;
 mod tree;
 

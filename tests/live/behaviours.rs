@@ -266,19 +266,24 @@ fn full_disk_has_whole_lines() -> Result<(), String> {
     check(good, || said)
 }
 
-/// A limit on the size of files is an error, not the end by SIGXFSZ: of the output, and of the flame graph.
+/// A limit on the size of files is an error, not the end by SIGXFSZ: of the output, and of the files
+/// of a profile.
 fn limit_on_files_is_said() -> Result<(), String> {
     let dir = scratch_dir("limit");
-    let svg = dir.join("flames.svg").to_string_lossy().into_owned();
+    let [svg, pprof] =
+        ["flames.svg", "pprof.gz"].map(|name| dir.join(name).to_string_lossy().into_owned());
     let opens = ["opensnoop", "--json", "-d", "100", "--", "busybox", "cat", "/dev/null"];
     let profile =
         |option, file| ["profile", option, file, "-d", "100", "--", calls(), "busy", "300"];
-    for (args, failed) in
-        [(&opens[..], "(output failed "), (&profile("--svg", svg.as_str()), "flames.svg")]
-    {
-        // So many blocks: less than a flame graph, and nothing of the other.
+    for (args, failed) in [
+        (&opens[..], "(output failed "),
+        (&profile("--svg", svg.as_str()), "flames.svg"),
+        (&profile("--pprof", &pprof), "pprof.gz"),
+    ] {
+        // So many blocks: less than a flame graph, and nothing of the others.
         let (blocks, out) = match args[1] {
             "--svg" => ("1", Stdio::null()),
+            "--pprof" => ("0", Stdio::null()),
             _ => ("0", File::create(dir.join("out")).map_err(text)?.into()),
         };
         let mut limited = Command::new("sh");

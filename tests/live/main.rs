@@ -19,6 +19,7 @@ mod helper;
 mod hostile;
 mod made;
 mod owners;
+mod readers;
 mod run;
 mod servers;
 mod terminal;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Stack;
 #[cfg(feature = "svg")]
 use super::flames;
+use super::{Stack, pprof};
 use crate::error::{Context as _, Error, Result};
 use crate::output::status::grouped;
 use crate::system::symbols::{Function, Symbols};
@@ -24,6 +24,10 @@ pub(super) struct FileOptions {
     #[cfg(feature = "svg")]
     #[arg(long, value_name = "FILE", conflicts_with = "interval")]
     svg: Option<PathBuf>,
+
+    /// Write a profile to this file for pprof: `go tool pprof FILE`
+    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    pprof: Option<PathBuf>,
 }
 
 impl FileOptions {
@@ -31,6 +35,7 @@ impl FileOptions {
         let mut files = Files::default();
         #[cfg(feature = "svg")]
         files.add(self.svg.as_deref(), flames::draw)?;
+        files.add(self.pprof.as_deref(), pprof::write)?;
         Ok(files)
     }
 }
@@ -63,12 +68,28 @@ impl<'a> Sampled<'a> {
         self.stacks.values().sum()
     }
 
+    /// The processor time that a sample stands for.
+    pub(super) fn period_ns(&self) -> u64 {
+        1_000_000_000 / self.hertz.max(1)
+    }
+
     /// The same each time; stacks that begin alike follow each other.
     pub(super) fn in_order(&self) -> Vec<(&'a Stack, u64)> {
         let mut stacks =
             self.stacks.iter().map(|(stack, count)| (stack, *count)).collect::<Vec<_>>();
         stacks.sort_unstable();
         stacks
+    }
+
+    /// The numbers of the functions in them, in order.
+    pub(super) fn functions_in_order(&self) -> Vec<u32> {
+        let mut are_there = Vec::new();
+        for &number in self.stacks.keys().flat_map(|(_, stack)| stack) {
+            let len = are_there.len().max(number as usize + 1);
+            are_there.resize(len, false);
+            are_there[number as usize] = true;
+        }
+        (0..).zip(are_there).filter_map(|(number, is_there)| is_there.then_some(number)).collect()
     }
 
     /// `make: 99 Hz, 12.3 s, 1,204 samples`
@@ -121,6 +142,7 @@ pub(super) mod tests {
     use super::*;
     use crate::escape;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     /// What might have been sampled.
     #[derive(Debug)]
@@ -163,7 +185,24 @@ pub(super) mod tests {
                 length: Duration::from_millis(12_345),
             }
         }
+
+        /// As they are to be read: the thread; functions from the first call on, with their
+        /// modules; samples.
+        pub(crate) fn shown(&self) -> Shown {
+            let mut shown = Shown::new();
+            for ((comm, stack), count) in &self.stacks {
+                let functions = stack.iter().map(|&number| &self.functions[number as usize]);
+                let texts = |function: &Function| {
+                    (escape::text(&function.name), escape::text(&function.module))
+                };
+                let stack = functions.map(texts).collect();
+                *shown.entry((escape::text(comm), stack)).or_default() += count;
+            }
+            shown
+        }
     }
+
+    pub(crate) type Shown = BTreeMap<(String, Vec<(String, String)>), u64>;
 
     fn function(name: &str) -> Function {
         let (name, module) = match name.strip_prefix("k:") {

@@ -1,6 +1,7 @@
 //! Cases of profile.
 
 use crate::case::{CASE, Case};
+use crate::readers;
 
 /// Where system calls begin in the kernel.
 const SYSTEM_CALL: &str =
@@ -91,6 +92,30 @@ pub(super) const CASES: &[Case] = &[
             let good = svg.starts_with("<?xml") && svg.trim_end().ends_with("</svg>") && svg.contains("spin (")
                 && svg.contains(": 99 Hz, ") && svg.contains(&title);
             if good { Ok(()) } else { Err("no flame graph with spin in it".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_for_pprof",
+        args: &["profile", "--pprof", "$DIR/pprof.gz", "--json"],
+        command: &["$CALLS", "busy", "500"],
+        also: |run| {
+            let shown = readers::shown(run)?;
+            let read = readers::pprof(&(run.word("$DIR") + "/pprof.gz"))?;
+            let good = shown.get("spin").is_some_and(|[own, _]| *own > 10) && read == shown;
+            if good { Ok(()) } else { Err(format!("others read what was not shown: {read:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_to_no_file",
+        args: &["profile", "--pprof", "$DIR/no/such"],
+        command: &["sh", "-c", ": >$DIR/ran"],
+        code: 1,
+        also: |run| {
+            let said = run.stderr.contains("/no/such: No such file");
+            let ran = std::path::Path::new(&run.word("$DIR")).join("ran").exists();
+            if said && !ran { Ok(()) } else { Err("not told before the command runs".into()) }
         },
         ..CASE
     },
