@@ -135,6 +135,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["querysnoop", "--slower", "soon"], "a time is needed"),
         (&["profile", "-i", "1", "--svg", "x"], "cannot be used with"),
         (&["profile", "-i", "1", "--pprof", "x"], "cannot be used with"),
+        (&["profile", "-i", "1", "--speedscope", "x"], "cannot be used with"),
         (&["xdpfilter", "lo", "-p", "1"], "unexpected argument '-p'"),
         (
             &["unlinksnoop", "--hook", "magic"],

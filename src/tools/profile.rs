@@ -28,6 +28,7 @@ mod folded;
 mod gzip;
 mod pprof;
 mod protobuf;
+mod speedscope;
 mod title;
 mod tree;
 

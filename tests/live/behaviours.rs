@@ -270,8 +270,8 @@ fn full_disk_has_whole_lines() -> Result<(), String> {
 /// of a profile.
 fn limit_on_files_is_said() -> Result<(), String> {
     let dir = scratch_dir("limit");
-    let [svg, pprof] =
-        ["flames.svg", "pprof.gz"].map(|name| dir.join(name).to_string_lossy().into_owned());
+    let [svg, pprof, speedscope] = ["flames.svg", "pprof.gz", "speedscope.json"]
+        .map(|name| dir.join(name).to_string_lossy().into_owned());
     let opens = ["opensnoop", "--json", "-d", "100", "--", "busybox", "cat", "/dev/null"];
     let profile =
         |option, file| ["profile", option, file, "-d", "100", "--", calls(), "busy", "300"];
@@ -279,11 +279,12 @@ fn limit_on_files_is_said() -> Result<(), String> {
         (&opens[..], "(output failed "),
         (&profile("--svg", svg.as_str()), "flames.svg"),
         (&profile("--pprof", &pprof), "pprof.gz"),
+        (&profile("--speedscope", &speedscope), "speedscope.json"),
     ] {
         // So many blocks: less than a flame graph, and nothing of the others.
         let (blocks, out) = match args[1] {
             "--svg" => ("1", Stdio::null()),
-            "--pprof" => ("0", Stdio::null()),
+            "--pprof" | "--speedscope" => ("0", Stdio::null()),
             _ => ("0", File::create(dir.join("out")).map_err(text)?.into()),
         };
         let mut limited = Command::new("sh");

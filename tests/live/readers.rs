@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use serde_json::Value;
+
 use crate::run::Run;
 
 /// By name: samples in the function itself, and in it and what it called.
@@ -25,6 +27,26 @@ pub(crate) fn shown(run: &Run) -> Result<Functions, String> {
         let [own, total] = functions.entry(name).or_default();
         *own += line["count"].as_u64().ok_or("no count")?;
         *total += line["total"].as_u64().ok_or("no total")?;
+    }
+    Ok(functions)
+}
+
+/// As speedscope reads them: without the first frames, which are threads.
+pub(crate) fn speedscope(path: &str) -> Result<Functions, String> {
+    let text = fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    let file = serde_json::from_slice::<Value>(&text).map_err(|error| error.to_string())?;
+    let profile = &file["profiles"][0];
+    let period_ns = 1_000_000_000 / 99;
+    let array = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let frames = array(&file["shared"]["frames"]);
+    let name = |number: &Value| {
+        let frame = number.as_u64().and_then(|number| frames.get(usize::try_from(number).ok()?));
+        frame.and_then(|frame| frame["name"].as_str()).unwrap_or("no name").to_string()
+    };
+    let mut functions = Functions::new();
+    for (sample, weight) in array(&profile["samples"]).iter().zip(array(&profile["weights"])) {
+        let stack = array(sample).iter().skip(1).map(name).collect::<Vec<_>>();
+        add(&mut functions, &stack, weight.as_u64().unwrap_or(0) / period_ns);
     }
     Ok(functions)
 }

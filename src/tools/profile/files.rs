@@ -12,7 +12,7 @@ use clap::Args;
 
 #[cfg(feature = "svg")]
 use super::flames;
-use super::{Stack, pprof};
+use super::{Stack, pprof, speedscope};
 use crate::error::{Context as _, Error, Result};
 use crate::output::status::grouped;
 use crate::system::symbols::{Function, Symbols};
@@ -28,6 +28,10 @@ pub(super) struct FileOptions {
     /// Write a profile to this file for pprof: `go tool pprof FILE`
     #[arg(long, value_name = "FILE", conflicts_with = "interval")]
     pprof: Option<PathBuf>,
+
+    /// Write a profile to this file for speedscope, which shows it in a browser
+    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    speedscope: Option<PathBuf>,
 }
 
 impl FileOptions {
@@ -36,6 +40,7 @@ impl FileOptions {
         #[cfg(feature = "svg")]
         files.add(self.svg.as_deref(), flames::draw)?;
         files.add(self.pprof.as_deref(), pprof::write)?;
+        files.add(self.speedscope.as_deref(), speedscope::write)?;
         Ok(files)
     }
 }
@@ -241,5 +246,33 @@ pub(super) mod tests {
             });
             Made { whose: escape::text(&whose), stacks: stacks.collect(), functions }
         }
+    }
+
+    #[test]
+    fn files_are_made_at_once_and_written_whole() {
+        let dir = std::env::temp_dir().join(format!("ebtools-files-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (pprof, speedscope) = (dir.join("pprof"), dir.join("speedscope"));
+        let options = |pprof: &Path, speedscope: &Path| FileOptions {
+            #[cfg(feature = "svg")]
+            svg: None,
+            pprof: Some(pprof.into()),
+            speedscope: Some(speedscope.into()),
+        };
+        let said = |pprof: &Path, speedscope: &Path| {
+            options(pprof, speedscope).create().err().map(|error| error.to_string())
+        };
+        assert!(said(&pprof, &dir.join("no/such")).unwrap().contains("/no/such: No such file"));
+        std::os::unix::fs::symlink(&pprof, dir.join("link")).unwrap();
+        assert!(said(&pprof, &dir.join("link")).unwrap().contains("another option's file"));
+        assert_eq!(said(Path::new("/dev/null"), Path::new("/dev/null")), None);
+
+        let made = Made::new("x", &[(b"sh", &["main"], 1)]);
+        let files = options(Path::new("/dev/full"), &speedscope).create().unwrap();
+        let said = files.write(&made.sampled()).unwrap_err().to_string();
+        assert!(said.starts_with("writing /dev/full: No space left"), "{said}");
+        let text = std::fs::read_to_string(&speedscope).unwrap();
+        assert!(text.ends_with("}\n"), "the other is whole: {text}");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -96,13 +96,14 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
-        name: "profile_for_pprof",
-        args: &["profile", "--pprof", "$DIR/pprof.gz", "--json"],
+        name: "profile_for_pprof_and_speedscope",
+        args: &["profile", "--pprof", "$DIR/pprof.gz", "--speedscope", "$DIR/speedscope.json", "--json"],
         command: &["$CALLS", "busy", "500"],
         also: |run| {
             let shown = readers::shown(run)?;
-            let read = readers::pprof(&(run.word("$DIR") + "/pprof.gz"))?;
-            let good = shown.get("spin").is_some_and(|[own, _]| *own > 10) && read == shown;
+            let file = |name: &str| run.word("$DIR") + name;
+            let read = [readers::pprof(&file("/pprof.gz"))?, readers::speedscope(&file("/speedscope.json"))?];
+            let good = shown.get("spin").is_some_and(|[own, _]| *own > 10) && read == [shown.clone(), shown];
             if good { Ok(()) } else { Err(format!("others read what was not shown: {read:?}")) }
         },
         ..CASE
