@@ -2,9 +2,9 @@
 //! terminal that is gone. Nobody is left to be told of that then, and the run goes on.
 
 use std::fmt::Display;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::escape;
@@ -22,6 +22,20 @@ pub(crate) struct Messages {
     to: Arc<Stream>,
     status: Status,
     hooks: Hooks,
+}
+
+/// A thread that tells of what takes long.
+struct Telling {
+    done: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Telling {
+    /// It ends now.
+    fn drop(&mut self) {
+        drop(self.done.take());
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// The hooks that a run uses, for who wants to know.
@@ -69,11 +83,16 @@ impl Messages {
     }
 
     /// Does `work`, and says so while it takes long.
-    pub(crate) fn during<T>(&self, text: impl AsRef<[u8]>, work: impl FnOnce() -> T) -> T {
-        if !self.is_status_shown() {
-            return work();
-        }
-        let (text, messages) = (text.as_ref().to_vec(), self.clone());
+    pub(crate) fn during<T>(&self, text: &str, work: impl FnOnce() -> T) -> T {
+        let telling = self.telling(text);
+        let outcome = work();
+        drop(telling);
+        outcome
+    }
+
+    /// Says so when it takes long, until it is dropped.
+    fn telling(&self, text: &str) -> Option<Telling> {
+        let (text, messages) = (text.to_string(), self.clone());
         let (done, is_done) = channel::<()>();
         let tell = move || {
             if is_done.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
@@ -82,12 +101,8 @@ impl Messages {
                 messages.status.clear();
             }
         };
-        let told = thread::Builder::new().spawn(tell);
-        let outcome = work();
-        drop(done);
-        // It ends now.
-        let _ = told.map(thread::JoinHandle::join);
-        outcome
+        let thread = self.is_status_shown().then(|| thread::Builder::new().spawn(tell).ok());
+        Some(Telling { done: Some(done), thread: thread? })
     }
 
     /// Whether there is a line for what is being done.

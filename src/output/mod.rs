@@ -80,7 +80,7 @@ impl<'a, E> Lines<'a, E> {
         for (column, width) in self.columns.iter().zip(&mut self.widths).filter(|(_, w)| **w > 0) {
             let width_of = |record| {
                 let mut text = Vec::new();
-                table::cell(&mut text, column, clock, screen, record);
+                table::cell((column.value)(record), &mut text, clock, screen);
                 table::width(&text)
             };
             let widths = records.iter().map(width_of);
@@ -90,14 +90,14 @@ impl<'a, E> Lines<'a, E> {
         }
     }
 
-    fn layout(&self, screen: Screen) -> Layout<'_, E> {
-        Layout { columns: &self.columns, widths: &self.widths, screen }
+    fn layout(&self, screen: Screen) -> Layout<'_> {
+        Layout { widths: &self.widths, screen }
     }
 
     /// Appends the line that stands above all others, if there is one.
     pub fn header(&self, out: &mut Vec<u8>, screen: Screen) {
         if self.json.is_none() {
-            table::header(out, &self.layout(screen));
+            table::header(out, &self.columns, self.layout(screen));
         }
     }
 
@@ -105,7 +105,7 @@ impl<'a, E> Lines<'a, E> {
     pub fn row(&self, out: &mut Vec<u8>, clock: &Clock, screen: Screen, record: &Record<'_, E>) {
         match &self.json {
             Some(keys) => json::row(out, keys, &self.columns, clock, record),
-            None => table::row(out, &self.layout(screen), clock, record),
+            None => table::row(out, &self.columns, self.layout(screen), clock, record),
         }
     }
 }

@@ -6,25 +6,28 @@ use unicode_width::UnicodeWidthStr as _;
 use super::cell::Cell;
 use super::fit::{self, Piece};
 use super::screen::{FAILURE, HEADER};
-use super::{Clock, Column, Screen};
+use super::{Clock, Column, Screen, Value};
 use crate::decode::Record;
 
 /// Where cells are.
-#[derive(Debug)]
-pub(super) struct Layout<'l, E> {
-    pub(super) columns: &'l [&'l Column<E>],
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout<'l> {
     /// How wide each column is.
     pub(super) widths: &'l [usize],
     pub(super) screen: Screen,
 }
 
+/// Appends what is in the column with that number. Whether it is text, and its style. Its type is
+/// forgotten: lines are made by the same code, whatever they are of.
+type Fill<'f> = &'f mut dyn FnMut(&mut Vec<u8>, usize) -> (bool, Style);
+
 /// Appends the header line.
-pub(super) fn header<E>(out: &mut Vec<u8>, layout: &Layout<'_, E>) {
-    if layout.columns.is_empty() {
+pub(super) fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>], layout: Layout<'_>) {
+    if columns.is_empty() {
         return;
     }
-    line(out, layout, |out, column| {
-        out.extend_from_slice(column.title.as_bytes());
+    line(out, layout, &mut |out, number| {
+        out.extend_from_slice(columns[number].title.as_bytes());
         (true, HEADER)
     });
 }
@@ -32,75 +35,63 @@ pub(super) fn header<E>(out: &mut Vec<u8>, layout: &Layout<'_, E>) {
 /// Appends the line of one row.
 pub(super) fn row<E>(
     out: &mut Vec<u8>,
-    layout: &Layout<'_, E>,
+    columns: &[&Column<E>],
+    layout: Layout<'_>,
     clock: &Clock,
     record: &Record<'_, E>,
 ) {
-    line(out, layout, |text, column| cell(text, column, clock, layout.screen, record));
+    line(out, layout, &mut |text, number| {
+        cell((columns[number].value)(record), text, clock, layout.screen)
+    });
 }
 
-/// Appends what a row has in a column. Whether it is text, and its style.
-pub(super) fn cell<E>(
+/// Appends a value. Whether it is text, and its style.
+pub(super) fn cell(
+    value: Value<'_>,
     text: &mut Vec<u8>,
-    column: &Column<E>,
     clock: &Clock,
     screen: Screen,
-    record: &Record<'_, E>,
 ) -> (bool, Style) {
-    let value = (column.value)(record);
     value.text(&mut Cell { text, clock, screen });
     (value.is_text(), if value.is_failure() { FAILURE } else { Style::new() })
 }
 
-/// Appends a line. `fill` appends what is in a column, and says whether it is text, and its style.
-fn line<E>(
-    out: &mut Vec<u8>,
-    layout: &Layout<'_, E>,
-    fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
-) {
+fn line(out: &mut Vec<u8>, layout: Layout<'_>, fill: Fill<'_>) {
     match layout.screen == Screen::default() {
-        true => whole(out, layout, fill),
+        true => whole(out, layout.widths, fill),
         false => on_screen(out, layout, fill),
     }
     out.push(b'\n');
 }
 
 /// Cells with a space between; what is wider than its column pushes the others on, whole.
-fn whole<E>(
-    out: &mut Vec<u8>,
-    layout: &Layout<'_, E>,
-    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
-) {
+fn whole(out: &mut Vec<u8>, widths: &[usize], fill: Fill<'_>) {
     let mut padding = 0;
-    for (column, cell) in layout.columns.iter().zip(layout.widths) {
+    for (number, cell) in widths.iter().enumerate() {
         out.resize(out.len() + padding, b' ');
         let start = out.len();
-        fill(out, column);
+        fill(out, number);
         padding = cell.saturating_sub(width(out.get(start..).unwrap_or_default())) + 1;
     }
 }
 
 /// The same as it fits the screen, in its colours.
-fn on_screen<E>(
-    out: &mut Vec<u8>,
-    layout: &Layout<'_, E>,
-    mut fill: impl FnMut(&mut Vec<u8>, &Column<E>) -> (bool, Style),
-) {
+fn on_screen(out: &mut Vec<u8>, Layout { widths, screen }: Layout<'_>, fill: Fill<'_>) {
     let mut filled = Vec::new();
-    for column in layout.columns {
+    for number in 0..widths.len() {
         let mut text = Vec::new();
-        let (is_text, style) = fill(&mut text, column);
+        let (is_text, style) = fill(&mut text, number);
         filled.push((String::from_utf8(text).unwrap_or_default(), is_text, style));
     }
     let pieces = filled.iter().map(|(text, is_text, _)| Piece { text, is_text: *is_text });
     let pieces = pieces.collect::<Vec<_>>();
-    let line = layout.screen.width.unwrap_or(usize::MAX);
-    let widths = fit::columns(layout.widths.to_vec(), line);
+    let line = screen.width.unwrap_or(usize::MAX);
+    let widths = fit::columns(widths.to_vec(), line);
     let fitted = fit::cells(&pieces, &widths, line);
     let mut padding = 0;
     for ((text, (.., style)), width) in fitted.iter().zip(&filled).zip(widths) {
         out.resize(out.len() + padding, b' ');
-        layout.screen.styled(out, *style, |out| out.extend_from_slice(text.as_bytes()));
+        screen.styled(out, *style, |out| out.extend_from_slice(text.as_bytes()));
         padding = width.saturating_sub(text.width()) + 1;
     }
 }
@@ -115,7 +106,7 @@ mod tests {
     use super::*;
     use crate::decode::Header;
     use crate::output::Lines;
-    use crate::output::values::{Args, Value};
+    use crate::output::values::Args;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[

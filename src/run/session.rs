@@ -222,7 +222,8 @@ impl<'a> Session<'a> {
             let mut links = self.filter.fill(skel.object())?;
             for hook in group {
                 let attach = || hook.attach(skel.object(), |text| self.note(text));
-                match self.host.messages.during(format!("attaching {}", hook.name), attach) {
+                let doing = format!("attaching {}", hook.name);
+                match self.host.messages.during(&doing, attach) {
                     Ok(attached) => {
                         self.host.messages.hook_in_use(hook.name);
                         links.join(attached);

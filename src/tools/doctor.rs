@@ -9,8 +9,8 @@ use std::thread;
 use caps::CapSet;
 use nix::sys::utsname::{UtsName, uname};
 
-use super::prelude::*;
 use super::TOOLS;
+use super::prelude::*;
 use super::probes::Probes;
 use crate::decode::{Header, Record, Row};
 use crate::error::{Context as _, Error};
@@ -112,7 +112,11 @@ impl Tool for Doctor {
         host.set_exit_code((!findings.iter().all(works)).into());
         listing::print(host, "check", columns, &self.output, &findings)?;
         for (hint, names) in hints(&findings) {
-            host.messages.say(format_args!("{}: {}", names.join(", "), escape::text(hint.as_bytes())));
+            host.messages.say(format_args!(
+                "{}: {}",
+                names.join(", "),
+                escape::text(hint.as_bytes())
+            ));
         }
         Ok(())
     }
@@ -204,7 +208,11 @@ fn system() -> Vec<Finding> {
     let cgroups = cgroups::mount_point();
     vec![
         fact("kernel", kernel_name()),
-        there("types (BTF)", types, "a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed"),
+        there(
+            "types (BTF)",
+            types,
+            "a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed",
+        ),
         there("tracefs", tracefs.as_deref(), "mount -t tracefs tracefs /sys/kernel/tracing"),
         there("cgroup2", cgroups.as_deref(), "mount -t cgroup2 cgroup2 /sys/fs/cgroup"),
         fact("capabilities", capabilities()),
