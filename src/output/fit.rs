@@ -47,7 +47,6 @@ pub(super) fn cells<'a>(cells: &[Piece<'a>], widths: &[usize], line: usize) -> V
     };
     if taken(others) + last.width().min(LAST) > line {
         for ((text, cell), width) in others.iter_mut().zip(cells).zip(widths) {
-            // An endless column has room for as much as the last one.
             if cell.is_text {
                 *text = cut_middle(text, (*width).max(LEAST)).into();
             }

@@ -92,6 +92,9 @@ impl Messages {
 
     /// Says so when it takes long, until it is dropped.
     fn telling(&self, text: &str) -> Option<Telling> {
+        if !self.is_status_shown() {
+            return None;
+        }
         let (text, messages) = (text.to_string(), self.clone());
         let (done, is_done) = channel::<()>();
         let tell = move || {
@@ -101,8 +104,8 @@ impl Messages {
                 messages.status.clear();
             }
         };
-        let thread = self.is_status_shown().then(|| thread::Builder::new().spawn(tell).ok());
-        Some(Telling { done: Some(done), thread: thread? })
+        let thread = thread::Builder::new().spawn(tell).ok()?;
+        Some(Telling { done: Some(done), thread: Some(thread) })
     }
 
     /// Whether there is a line for what is being done.

@@ -14,6 +14,7 @@ pub(crate) mod buffer;
 pub(crate) mod hist;
 pub(crate) mod messages;
 pub(crate) mod page;
+pub(crate) mod screen;
 pub(crate) mod sink;
 pub(crate) mod status;
 
@@ -21,13 +22,11 @@ mod cell;
 mod column;
 mod entry;
 mod fit;
-mod screen;
 mod table;
 mod task;
 mod time;
 
 pub use column::{Asked, Column, Shown, Source};
-pub(crate) use screen::LOSS;
 pub use screen::Screen;
 use table::Layout;
 pub(crate) use task::Task;

@@ -1,5 +1,7 @@
 //! What rows of a table are shown on: how wide it is, and whether it has colours.
 
+use std::env;
+
 use anstyle::{AnsiColor, Style};
 
 /// What rows of a table are shown on. The default is no screen: lines have no limit, and no colours.
@@ -17,6 +19,11 @@ pub(super) const HEADER: Style = Style::new().bold();
 pub(super) const FAILURE: Style = AnsiColor::Red.on_default();
 /// Something is missing.
 pub(crate) const LOSS: Style = AnsiColor::Yellow.on_default();
+
+/// Does a terminal of this kind obey escape sequences?
+pub(crate) fn obeys() -> bool {
+    env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+}
 
 impl Screen {
     /// Appends what `write` does, in this style if there are colours.

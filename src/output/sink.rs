@@ -36,7 +36,7 @@ impl Stream {
     /// Waits for a reader until `stop` is overdue.
     pub(crate) fn new(fd: OwnedFd, stop: Stop) -> Self {
         let Ok(stat) = fstat(&fd) else { return Self { fd, own: None, may_wait: false, stop } };
-        let is = |kind: SFlag| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind;
+        let is = |kind| kind_of(&stat) == kind;
         // Files, and devices that are no terminals, always have room.
         let can_be_opened = is(SFlag::S_IFIFO) || is_terminal(fd.as_fd(), &stat);
         let own = can_be_opened.then(|| open_again(fd.as_fd(), &stat)).flatten();
@@ -51,10 +51,8 @@ impl Stream {
 
     /// Is it a pipe, or a socket?
     pub(crate) fn has_reader(&self) -> bool {
-        fstat(&self.fd).is_ok_and(|stat| {
-            let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-            [SFlag::S_IFIFO, SFlag::S_IFSOCK].contains(&kind)
-        })
+        let has_one = |stat| [SFlag::S_IFIFO, SFlag::S_IFSOCK].contains(&kind_of(&stat));
+        fstat(&self.fd).is_ok_and(has_one)
     }
 
     /// Is it a terminal, and this process not in its background?
@@ -130,6 +128,10 @@ impl Taker for Rows {
         poll(&mut fds, PollTimeout::ZERO).is_ok()
             && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
+}
+
+fn kind_of(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
 /// The master's side of pseudo-terminals makes a new one each time that it is opened.

@@ -1,11 +1,10 @@
 //! The line at the bottom of a terminal that says what is going on. It is replaced, and gone when
 //! anything else is written there.
 
-use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::output::fit;
 use crate::output::sink::Stream;
+use crate::output::{fit, screen};
 
 /// To the beginning of the line, and nothing is there any more.
 const CLEAR: &str = "\r\x1b[K";
@@ -24,9 +23,8 @@ struct State {
 impl Status {
     /// On this terminal, if it is one, and nobody else writes there what comes of the `rows`.
     pub(crate) fn new(to: Arc<Stream>, rows: &Stream) -> Self {
-        let obeys = env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
         // Who reads a pipe may write to the same terminal.
-        let is_wanted = obeys && to.size().is_some() && !rows.has_reader();
+        let is_wanted = screen::obeys() && to.size().is_some() && !rows.has_reader();
         Self(Arc::new(State { to, is_wanted, is_shown: Mutex::new(false) }))
     }
 

@@ -12,11 +12,12 @@ use libbpf_rs::PrintLevel;
 
 use crate::error::{Context as _, Result};
 use crate::escape;
+use crate::output::Screen;
 use crate::output::buffer::Output;
 use crate::output::messages::{Hooks, Messages};
+use crate::output::screen::{self, LOSS};
 use crate::output::sink::{Rows, Stream};
 use crate::output::status::Status;
-use crate::output::{LOSS, Screen};
 use crate::run::options::OutputOptions;
 use crate::system::stop::Stop;
 
@@ -65,8 +66,8 @@ impl Host {
         Self { hooks, ..self }
     }
 
-    /// The same for a tool; `is_verbose` with `-v`, `is_quiet` with `--quiet`. What libbpf says of what this thread does is said
-    /// then too.
+    /// The same for a tool; `is_verbose` with `-v`, and what libbpf says of what this thread does is said
+    /// then too; `is_quiet` with `--quiet`.
     pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool, is_quiet: bool) -> Self {
         let status = if is_quiet { self.status.silent() } else { self.status.clone() };
         let (err, hooks) = (self.err.clone(), self.hooks.clone());
@@ -85,8 +86,13 @@ impl Host {
 
     /// What rows of a table are shown on.
     pub(crate) fn screen(&self, output: &OutputOptions) -> Screen {
-        let width = self.out.size().filter(|_| !output.wide).map(|(columns, _)| columns);
+        let width = if output.wide { None } else { self.width() };
         Screen { width, has_colours: has_colours(output, &self.out) }
+    }
+
+    /// How wide that is now, if it is a terminal.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.out.size().map(|(columns, _)| columns)
     }
 
     /// A text for people about something that is missing.
@@ -131,7 +137,7 @@ fn has_colours(output: &OutputOptions, to: &Stream) -> bool {
 /// By those who set up the terminal: no-color.org.
 fn are_colours_wanted() -> bool {
     let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    !is_set("NO_COLOR") && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
+    !is_set("NO_COLOR") && screen::obeys()
 }
 
 thread_local! {

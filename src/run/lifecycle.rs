@@ -69,9 +69,9 @@ pub(crate) fn run(
         if second <= Instant::now() {
             second = Instant::now() + SECOND;
             done = done.and_then(|()| InKernel::of(object, &seeing)).map(|kernel| {
-                let progress = source.progress(kernel.submitted);
+                let submitted = kernel.submitted;
                 report.borrow_mut().lost(kernel);
-                condition.tell(progress);
+                condition.tell(|| source.progress(submitted));
             });
             done = done.and_then(|()| attached.refresh(object));
         }

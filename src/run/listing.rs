@@ -4,9 +4,9 @@ use std::io;
 
 use crate::decode::{Header, Record};
 use crate::error::{Error, Result};
-use crate::output::{Clock, Column, Lines};
+use crate::output::{Clock, Column};
 use crate::run::host::Host;
-use crate::run::options::{Format, OutputOptions};
+use crate::run::options::OutputOptions;
 
 /// Prints them; `kind` is their type in JSON.
 pub(crate) fn print<E>(
@@ -17,10 +17,7 @@ pub(crate) fn print<E>(
     rows: &[E],
 ) -> Result<()> {
     let screen = host.screen(options);
-    let lines = match options.format() {
-        Format::Json => Lines::json(kind, host.tool, columns),
-        Format::Table => Lines::table(columns),
-    };
+    let lines = options.lines(kind, host.tool, columns);
     let mut output = host.output();
     output.lines(0, |out| lines.header(out, screen));
     let (header, clock) = (Header::default(), Clock::new(0));

@@ -9,8 +9,7 @@ use clap::{Args, ColorChoice, ValueEnum};
 use crate::bpf::shared::types::count_by;
 use crate::error::Result;
 use crate::filter::tasks::FilterOptions;
-use crate::output::Column;
-use crate::output::fields;
+use crate::output::{Column, Lines, fields};
 
 /// Whose events, for how long, and how they are shown: the options of every tool that traces what
 /// processes do.
@@ -126,6 +125,19 @@ impl OutputOptions {
 
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
+    }
+
+    /// What makes the lines of a tool's rows; `kind` is their type in JSON.
+    pub(crate) fn lines<'a, E>(
+        &self,
+        kind: &str,
+        tool: &str,
+        columns: &[&'a Column<E>],
+    ) -> Lines<'a, E> {
+        match self.format() {
+            Format::Table => Lines::table(columns),
+            Format::Json => Lines::json(kind, tool, columns),
+        }
     }
 
     /// The columns to show; `None` when `--fields help` was asked for and is answered. `is_given`

@@ -18,7 +18,6 @@ use crate::run::options::{Format, OutputOptions};
 /// The lines of one run.
 #[derive(Debug)]
 pub(crate) struct Report {
-    tool: &'static str,
     host: Host,
     options: OutputOptions,
     buffer: u32,
@@ -47,7 +46,6 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(host: &Host, options: &OutputOptions, buffer: u32) -> Self {
         Self {
-            tool: host.tool,
             host: host.clone(),
             options: options.clone(),
             buffer,
@@ -68,7 +66,7 @@ impl Report {
 
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
     pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
-        let lines = self.lines_of(kind, columns);
+        let lines = self.options.lines(kind, self.host.tool, columns);
         self.header(&lines);
         self.output.flush();
         lines
@@ -76,19 +74,12 @@ impl Report {
 
     /// The same for rows that come many at a time. A terminal's header comes with them.
     pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
-        let lines = self.lines_of("interval", columns);
+        let lines = self.options.lines("interval", self.host.tool, columns);
         if self.screen.width.is_none() {
             self.header(&lines);
             self.output.flush();
         }
         lines
-    }
-
-    fn lines_of<'a, E>(&self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
-        match self.options.format() {
-            Format::Table => Lines::table(columns),
-            Format::Json => Lines::json(kind, self.tool, columns),
-        }
     }
 
     /// On a terminal, what makes the lines of these rows: without the columns that are empty in all of
@@ -169,7 +160,9 @@ impl Report {
     /// have another size now.
     pub(crate) fn flush(&mut self) {
         self.clock.set(boot_ns());
-        self.screen = self.host.screen(&self.options);
+        if self.screen.width.is_some() {
+            self.screen.width = self.host.width();
+        }
         self.output.flush();
     }
 
@@ -218,7 +211,7 @@ impl Report {
                     self.host.messages.say(self.host.warning(&self.options, &advice));
                 }
                 Format::Json => {
-                    let (tool, clock) = (self.tool, &self.clock);
+                    let (tool, clock) = (self.host.tool, &self.clock);
                     let time_ns = boottime_ns();
                     let line = |out: &mut _| json::lost(out, tool, clock, time_ns, reason, count);
                     self.output.lines(0, line);
@@ -254,7 +247,7 @@ impl Report {
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
         if self.options.format() == Format::Json {
-            let tool = self.tool;
+            let tool = self.host.tool;
             let beside = std::mem::take(&mut self.beside.1);
             self.output
                 .lines(0, |out| json::summary(out, tool, produced, delivered, &lost, &beside));

@@ -208,11 +208,7 @@ impl<'a> Session<'a> {
         let groups = plan.hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
         for (group, storage) in groups.zip(&mut storage.0) {
             let programs = self.programs(&plan, group[0]);
-            let loaded = self.host.messages.during("loading the BPF programs", || {
-                let storage = storage;
-                self.load::<B>(storage, group[0], &programs, &wants, &constants)
-            });
-            let skel = match loaded? {
+            let skel = match self.load::<B>(storage, group[0], &programs, &wants, &constants)? {
                 Ok(skel) => skel,
                 Err(refusal) => {
                     refuse(group[0], refusal);
@@ -260,7 +256,8 @@ impl<'a> Session<'a> {
             return Ok(Err(error));
         }
         constants(&mut open);
-        Ok(open.load().map_err(|error| explain_load(&error)))
+        let loaded = self.host.messages.during("loading the BPF programs", || open.load());
+        Ok(loaded.map_err(|error| explain_load(&error)))
     }
 
     /// All that are loaded.
@@ -479,9 +476,9 @@ const LOADING: &str = "loading the BPF program";
 
 /// Without types no program can be loaded.
 fn no_types() -> Option<Error> {
-    let error = Error::new(LOADING, "this kernel has no type information (BTF)")
-        .hint("a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed");
-    (!Path::new("/sys/kernel/btf/vmlinux").exists()).then_some(error)
+    let error =
+        Error::new(LOADING, "this kernel has no type information (BTF)").hint(kernel_types::NEEDED);
+    (!Path::new(kernel_types::TYPES).exists()).then_some(error)
 }
 
 /// Why the kernel did not take the program, as far as can be told.

@@ -64,8 +64,11 @@ impl<'a> StopCondition<'a> {
     }
 
     /// Tells a person who sees nothing that it goes on, unless a command has the terminal.
-    pub(crate) fn tell(&self, progress: Option<String>) {
-        let Some(progress) = progress.filter(|_| !self.has_command) else { return };
+    pub(crate) fn tell(&self, progress: impl FnOnce() -> Option<String>) {
+        if self.has_command || !self.host.messages.is_status_shown() {
+            return;
+        }
+        let Some(progress) = progress() else { return };
         let time = self.began.elapsed().as_secs();
         let time = match self.deadline.map(|deadline| deadline - self.began) {
             Some(all) => format!("{time} of {} s", all.as_secs_f64()),

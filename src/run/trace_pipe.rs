@@ -17,6 +17,7 @@ use crate::output::{Column, Lines};
 use crate::run::lifecycle::{Source, TICK};
 use crate::run::loss;
 use crate::run::report::{Report, boottime_ns};
+use crate::system::kernel;
 
 /// How long what is left in the pipe is read at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -120,7 +121,7 @@ pub(crate) fn open() -> Result<File> {
     opened
         .reduce(Result::or)
         .unwrap_or_else(|| Err(Error::new("opening trace_pipe", "no path")))
-        .map_err(|error| error.hint("mount -t tracefs tracefs /sys/kernel/tracing"))
+        .map_err(|error| error.hint(kernel::MOUNT_TRACEFS))
 }
 
 fn is_busy(opened: &io::Result<File>) -> bool {

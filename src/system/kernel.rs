@@ -57,7 +57,7 @@ pub(crate) fn traceable() -> Option<HashSet<String>> {
 pub(crate) fn tracepoints() -> Result<Vec<String>> {
     let dir = tracefs().ok_or_else(|| {
         Error::new("listing tracepoints", "tracefs is not mounted, or closed to this user")
-            .hint("as root: mount -t tracefs tracefs /sys/kernel/tracing")
+            .hint(format!("as root: {MOUNT_TRACEFS}"))
     })?;
     let mut names = Vec::new();
     for category in dir.join("events").read_dir().doing("listing tracepoints")?.flatten() {
@@ -124,6 +124,9 @@ fn preempts_functions() -> bool {
         }),
     }
 }
+
+/// What to do where there is no tracefs.
+pub(crate) const MOUNT_TRACEFS: &str = "mount -t tracefs tracefs /sys/kernel/tracing";
 
 /// Where tracefs is.
 pub(crate) fn tracefs() -> Option<PathBuf> {

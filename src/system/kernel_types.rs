@@ -15,6 +15,11 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::system::sys;
 
+/// What a kernel says of its types, and which kernels do.
+pub(crate) const TYPES: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const NEEDED: &str =
+    "a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed";
+
 include!(concat!(env!("OUT_DIR"), "/types.rs"));
 
 /// Where libbpf finds the types; none, then it has to take all of the kernel's.
@@ -69,7 +74,7 @@ fn found() -> Option<&'static Found> {
 
 /// All types of the kernel.
 fn with_all<T>(read: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
-    let mut file = File::open("/sys/kernel/btf/vmlinux").ok()?;
+    let mut file = File::open(TYPES).ok()?;
     if let Some(all) = sys::map_kernel_types(&file) {
         return read(&all);
     }
@@ -413,7 +418,7 @@ mod tests {
     use super::*;
 
     fn of_kernel() -> Option<Vec<u8>> {
-        std::fs::read("/sys/kernel/btf/vmlinux").ok()
+        std::fs::read(TYPES).ok()
     }
 
     fn all<'a>(file: &'a [u8], names: &[&'static str]) -> Types<'a, 'static> {

@@ -19,8 +19,8 @@ use crate::filter::cgroups;
 use crate::output::sink::Stream;
 use crate::run::listing;
 use crate::run::options::OutputOptions;
-use crate::system::kernel;
 use crate::system::stop::Stop;
+use crate::system::{kernel, kernel_types};
 use crate::tool::Entry;
 
 /// Try what works on this machine: the kernel, each kind of attachment, each tool
@@ -203,17 +203,13 @@ fn system() -> Vec<Finding> {
         Some(path) => Finding { works: Some(true), ..fact(name, path.display().to_string()) },
         None => Finding { works: Some(false), hint: hint.into(), ..fact(name, String::new()) },
     };
-    let types = Some(Path::new("/sys/kernel/btf/vmlinux")).filter(|path| path.exists());
+    let types = Some(Path::new(kernel_types::TYPES)).filter(|path| path.exists());
     let tracefs = kernel::tracefs();
     let cgroups = cgroups::mount_point();
     vec![
         fact("kernel", kernel_name()),
-        there(
-            "types (BTF)",
-            types,
-            "a kernel of version 5.10 or later with CONFIG_DEBUG_INFO_BTF=y is needed",
-        ),
-        there("tracefs", tracefs.as_deref(), "mount -t tracefs tracefs /sys/kernel/tracing"),
+        there("types (BTF)", types, kernel_types::NEEDED),
+        there("tracefs", tracefs.as_deref(), kernel::MOUNT_TRACEFS),
         there("cgroup2", cgroups.as_deref(), "mount -t cgroup2 cgroup2 /sys/fs/cgroup"),
         fact("capabilities", capabilities()),
         fact("lockdown", read("/sys/kernel/security/lockdown")),

@@ -1,12 +1,12 @@
-//! Profiles for pprof: its `profile.proto`, compressed.
+//! Profiles for pprof: its `profile.proto`, as gzip.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
-use super::files::Sampled;
-use super::gzip;
+use super::files::{Functions, Sampled};
 use super::protobuf::{Message, numbers};
+use super::{Stack, gzip};
 use crate::escape;
 use crate::system::symbols::Function;
 
@@ -62,28 +62,27 @@ pub(super) fn write(sampled: &Sampled<'_>, out: &mut dyn Write) -> io::Result<()
 fn encode(sampled: &Sampled<'_>) -> Vec<u8> {
     let mut profile = Profile::default();
     profile.add_head(sampled);
-    if let Some(main) = main(sampled) {
+    let stacks = sampled.in_order();
+    if let Some(main) = main(sampled.functions, &stacks) {
         profile.mapping(&main.module);
     }
     for number in sampled.functions_in_order() {
         profile.add_function(number, sampled.functions.function(number));
     }
     let period_ns = sampled.period_ns();
-    for ((comm, stack), count) in sampled.in_order() {
+    for ((comm, stack), count) in stacks {
         profile.add_sample(comm, stack, [count, count.saturating_mul(period_ns)]);
     }
     profile.message.into_bytes()
 }
 
 /// pprof takes the first mapping for the program: that of the most frequent stack which has one.
-fn main<'a>(sampled: &Sampled<'a>) -> Option<&'a Function> {
-    let functions = sampled.functions;
+fn main<'a>(functions: &'a dyn Functions, stacks: &[(&Stack, u64)]) -> Option<&'a Function> {
     let program = |stack: &[u32]| {
         let mut functions = stack.iter().rev().map(|&number| functions.function(number));
         functions.find(|function| !function.is_kernel && !function.module.is_empty())
     };
-    let stacks = sampled.in_order().into_iter();
-    let programs = stacks.filter_map(|((_, stack), count)| Some((count, program(stack)?)));
+    let programs = stacks.iter().filter_map(|((_, stack), count)| Some((count, program(stack)?)));
     programs.max_by_key(|(count, _)| *count).map(|(_, function)| function)
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::Stack;
 use super::files::Sampled;
 use crate::escape;
 
@@ -18,11 +19,12 @@ pub(super) fn write(sampled: &Sampled<'_>, out: &mut dyn Write) -> io::Result<()
         r#","endValue":{},"weights":["#,
         sampled.all().saturating_mul(sampled.period_ns())
     )?;
-    for (i, (_, count)) in sampled.in_order().into_iter().enumerate() {
+    let stacks = sampled.in_order();
+    for (i, (_, count)) in stacks.iter().enumerate() {
         write!(out, "{}{}", comma(i), count.saturating_mul(sampled.period_ns()))?;
     }
     out.write_all(br#"],"samples":["#)?;
-    let frames = write_samples(sampled, out)?;
+    let frames = write_samples(sampled, &stacks, out)?;
     out.write_all(br#"]}],"shared":{"frames":["#)?;
     for (i, frame) in frames.iter().enumerate() {
         write!(out, "{}{{{frame}}}", comma(i))?;
@@ -31,7 +33,11 @@ pub(super) fn write(sampled: &Sampled<'_>, out: &mut dyn Write) -> io::Result<()
 }
 
 /// The numbers of their frames, the first call first; the frames.
-fn write_samples(sampled: &Sampled<'_>, out: &mut dyn Write) -> io::Result<Vec<String>> {
+fn write_samples(
+    sampled: &Sampled<'_>,
+    stacks: &[(&Stack, u64)],
+    out: &mut dyn Write,
+) -> io::Result<Vec<String>> {
     let functions = sampled.functions_in_order();
     let frames = functions.iter().map(|&number| {
         let function = sampled.functions.function(number);
@@ -41,7 +47,7 @@ fn write_samples(sampled: &Sampled<'_>, out: &mut dyn Write) -> io::Result<Vec<S
     });
     let mut frames = frames.collect::<Vec<_>>();
     let mut last = None;
-    for (i, ((comm, stack), _)) in sampled.in_order().into_iter().enumerate() {
+    for (i, ((comm, stack), _)) in stacks.iter().enumerate() {
         if last != Some(comm) {
             last = Some(comm);
             frames.push(format!("\"name\":{}", shown(comm)));

@@ -28,9 +28,7 @@ pub(super) fn whose(options: &CommonOptions) -> String {
 
 /// As a shell would read it.
 fn word(text: &OsStr) -> String {
-    let mut out = Vec::new();
-    escape::shell_word_into(&mut out, text.as_encoded_bytes());
-    String::from_utf8(out).unwrap_or_default()
+    escape::shell_word(text.as_encoded_bytes())
 }
 
 fn cut(mut text: String) -> String {
