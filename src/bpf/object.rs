@@ -1,5 +1,8 @@
 //! Programs and maps of an object, by their names; and why libbpf fails.
 
+use std::error::Error as StdError;
+use std::io;
+
 use libbpf_rs::{
     Map, MapCore as _, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
 };
@@ -37,11 +40,17 @@ pub(crate) fn load_for(
     program.set_attach_target(0, Some(name.into()))
 }
 
+/// The kernel's own error, for which C libraries have no text.
+const ENOTSUPP: i32 = 524;
+
 /// The system's own reason, without libbpf-rs's words before it and the number after it.
 pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+    let mut cause: &(dyn StdError + 'static) = error;
     while let Some(inner) = cause.source() {
         cause = inner;
+    }
+    if cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) == Some(ENOTSUPP) {
+        return "this kernel cannot do that".into();
     }
     let text = cause.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()

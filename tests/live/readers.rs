@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::run::Run;
 
-/// By name: samples in the function itself, and in it and what it called.
+/// By name and module: samples in the function itself, and in it and what it called.
 pub(crate) type Functions = BTreeMap<String, [u64; 2]>;
 
 /// Adds a sample, whose last call is the last.
@@ -19,11 +19,17 @@ fn add(functions: &mut Functions, stack: &[String], count: u64) {
     }
 }
 
-/// In the lines of JSON; functions of one name are one.
+/// As functions of several modules are kept apart: `clock_gettime` is in libc and in the vDSO.
+fn named(name: &str, module: &str) -> String {
+    format!("{name} of {module}")
+}
+
+/// In the lines of JSON.
 pub(crate) fn shown(run: &Run) -> Result<Functions, String> {
     let mut functions = Functions::new();
     for line in run.json()?.iter().filter(|line| line["type"] == "interval") {
-        let name = line["function"].as_str().ok_or("no function")?.to_string();
+        let name = line["function"].as_str().ok_or("no function")?;
+        let name = named(name, line["module"].as_str().unwrap_or_default());
         let [own, total] = functions.entry(name).or_default();
         *own += line["count"].as_u64().ok_or("no count")?;
         *total += line["total"].as_u64().ok_or("no total")?;
@@ -41,7 +47,8 @@ pub(crate) fn speedscope(path: &str) -> Result<Functions, String> {
     let frames = array(&file["shared"]["frames"]);
     let name = |number: &Value| {
         let frame = number.as_u64().and_then(|number| frames.get(usize::try_from(number).ok()?));
-        frame.and_then(|frame| frame["name"].as_str()).unwrap_or("no name").to_string()
+        let text = |key: &str| frame.and_then(|frame| frame[key].as_str());
+        named(text("name").unwrap_or("no name"), text("file").unwrap_or_default())
     };
     let mut functions = Functions::new();
     for (sample, weight) in array(&profile["samples"]).iter().zip(array(&profile["weights"])) {
@@ -61,14 +68,20 @@ pub(crate) fn pprof(path: &str) -> Result<Functions, String> {
     let profile = Message(&bytes);
     let strings = profile.all(6).map(|text| String::from_utf8_lossy(text).into_owned());
     let strings = strings.collect::<Vec<_>>();
-    let names = profile.all(5).map(|function| {
-        let number = |field| Message(function).number(field);
-        (number(1), strings[usize::try_from(number(2)).unwrap_or(0)].clone())
-    });
-    let names = names.collect::<BTreeMap<_, _>>();
+    // The text in a field of theirs, by their numbers.
+    let texts = |messages: u64, field: u64| {
+        let text = |message| {
+            let number = |field| Message(message).number(field);
+            (number(1), strings[usize::try_from(number(field)).unwrap_or(0)].clone())
+        };
+        profile.all(messages).map(text).collect::<BTreeMap<_, _>>()
+    };
+    let (names, modules) = (texts(5, 2), texts(3, 5));
     let locations = profile.all(4).map(|location| {
         let line = Message(location).all(4).next().unwrap_or_default();
-        (Message(location).number(1), names[&Message(line).number(1)].clone())
+        let module = modules.get(&Message(location).number(2));
+        let name = named(&names[&Message(line).number(1)], module.map_or("", String::as_str));
+        (Message(location).number(1), name)
     });
     let locations = locations.collect::<BTreeMap<_, _>>();
     let mut functions = Functions::new();

@@ -31,7 +31,7 @@ pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("root_without_rights_cannot_look_into_it", root_without_rights_cannot_look_into_it),
 ];
 
-/// What a tool takes, and what it keeps once it has attached. `MAPS`, `UPROBES`, `PERF` and
+/// What a tool takes, and what it keeps once it has attached. `MAPS`, `UPROBES`, `KPROBES`, `PERF` and
 /// `MEMORY` are what some kernels want besides.
 struct Rights {
     args: &'static [&'static str],
@@ -63,7 +63,7 @@ const RIGHTS: &[Rights] = &[
     Rights { args: &["unlinksnoop"], ..USUAL },
     Rights { args: &["hello"], start: TRACEFS, needs: &[Need::Tracefs], ..USUAL },
     Rights { args: &["xdpfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
-    Rights { args: &["funclatency", "vfs_read"], needs: &[Need::Kprobes], ..USUAL },
+    Rights { args: &["funclatency", "vfs_read"], start: &["CAP_BPF", "CAP_PERFMON", "KPROBES", "MEMORY"], needs: &[Need::Kprobes], ..USUAL },
     Rights { args: &["funclatency", "c:getaddrinfo"], start: &["CAP_BPF", "CAP_PERFMON", "UPROBES", "MEMORY"], ..USUAL },
     Rights {
         args: &["profile"],
@@ -87,7 +87,9 @@ fn named(words: &[&'static str], with_memory: bool) -> Vec<&'static str> {
     let word = |word: &&'static str| match *word {
         "MAPS" => is_before(5, 19).then_some("CAP_BPF"),
         "UPROBES" => is_before(6, 10).then_some("CAP_SYS_ADMIN"),
-        "PERF" => is_paranoid().then_some("CAP_SYS_ADMIN"),
+        // Where there is nothing better: on arm64, fexit came with 6.4.
+        "KPROBES" if !cfg!(target_arch = "aarch64") || !is_before(6, 4) => None,
+        "KPROBES" | "PERF" => is_paranoid().then_some("CAP_SYS_ADMIN"),
         "MEMORY" => (with_memory && is_before(5, 11)).then_some("CAP_SYS_RESOURCE"),
         word => Some(word),
     };
