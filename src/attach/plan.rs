@@ -3,6 +3,7 @@
 //! while it runs (files of programs, CPUs, an interface) is attached besides.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::atomic::AtomicUsize;
 
 use libbpf_rs::{Object, OpenObject, ProgramAttachType};
 
@@ -237,11 +238,16 @@ impl Hook<'_> {
             && pairs.all(|(a, b)| a.program == b.program && a.at.loads_like(b.at))
     }
 
-    /// Attaches all probes, or none.
-    pub(crate) fn attach(&self, object: &Object, note: impl Fn(&str)) -> Result<Links> {
+    /// Attaches all probes, or none; counts in `done` where that takes long.
+    pub(crate) fn attach(
+        &self,
+        object: &Object,
+        note: impl Fn(&str),
+        done: &AtomicUsize,
+    ) -> Result<Links> {
         let mut links = Links::default();
         for probe in self.probes {
-            match probe.at.attach(object, probe.program) {
+            match probe.at.attach(object, probe.program, done) {
                 Ok(attached) => links.join(attached),
                 Err(error) if probe.is_optional => note(&format!("not here: {error}")),
                 Err(error) => return Err(error),

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libbpf_rs::{Link, Object, ProgramAttachType, ProgramMut, ProgramType, UprobeMultiOpts};
 
@@ -73,12 +74,17 @@ pub(crate) struct UserFunctions<'a> {
 }
 
 impl<'a> Point<'a> {
-    /// Puts the program there.
+    /// Puts the program there; counts functions in `done` where that is one after the other.
     ///
     /// # Errors
     ///
     /// When the kernel refuses: with its reason.
-    pub(crate) fn attach(self, object: &Object, program: Program) -> Result<Links> {
+    pub(crate) fn attach(
+        self,
+        object: &Object,
+        program: Program,
+        done: &AtomicUsize,
+    ) -> Result<Links> {
         let program = object::program(object, program)?;
         let one = |link: libbpf_rs::Result<Link>| link.map(|link| vec![link]);
         let links = match self {
@@ -91,7 +97,8 @@ impl<'a> Point<'a> {
                 one(program.attach_kprobe_multi(true, functions.to_vec()))
             }
             Point::KprobePairs { functions, entry } => {
-                let pairs = attach_pairs(&program, &object::program(object, entry)?, functions);
+                let at_entry = object::program(object, entry)?;
+                let pairs = attach_pairs(&program, &at_entry, functions, done);
                 return pairs.map_err(|error| Error::new(self, cause(&error)));
             }
             Point::Kprobe(function) => one(program.attach_kprobe(false, function)),
@@ -101,8 +108,8 @@ impl<'a> Point<'a> {
                 sys::survive_cut_files().doing(self)?;
                 one(program.attach_usdt(ANY_PROCESS, file.path(), provider, name))
             }
-            Point::Uprobes(functions) => attach_uprobes(&program, functions, false),
-            Point::Uretprobes(functions) => attach_uprobes(&program, functions, true),
+            Point::Uprobes(functions) => attach_uprobes(&program, functions, false, done),
+            Point::Uretprobes(functions) => attach_uprobes(&program, functions, true, done),
         };
         let links = links.map_err(|error| Error::new(self, cause(&error)))?;
         Ok(match self.is_entry() {
@@ -170,6 +177,7 @@ fn attach_pairs(
     at_return: &ProgramMut<'_>,
     at_entry: &ProgramMut<'_>,
     functions: &[&str],
+    done: &AtomicUsize,
 ) -> libbpf_rs::Result<Links> {
     let pair = |function: &&str| {
         let link = at_return.attach_kprobe(true, function)?;
@@ -181,6 +189,7 @@ fn attach_pairs(
     let mut links = Links::default();
     let mut failure = None;
     for pair in functions.iter().map(pair) {
+        done.fetch_add(1, Ordering::Relaxed);
         match pair {
             Ok((at_return, at_entry)) => {
                 links.links.push(at_return);
@@ -200,6 +209,7 @@ fn attach_uprobes(
     program: &ProgramMut<'_>,
     UserFunctions { file, offsets, cookies, pids }: UserFunctions<'_>,
     retprobe: bool,
+    done: &AtomicUsize,
 ) -> libbpf_rs::Result<Vec<Link>> {
     let usize_of = |offset: &u64| usize::try_from(*offset).unwrap_or(usize::MAX);
     let offsets = offsets.iter().map(usize_of).collect::<Vec<_>>();
@@ -215,7 +225,11 @@ fn attach_uprobes(
         sys::open_more_files();
     }
     let all = pids.iter().flat_map(|pid| offsets.iter().map(move |offset| (*pid, *offset)));
-    all.map(|(pid, offset)| program.attach_uprobe(retprobe, pid, file.path(), offset)).collect()
+    let attach = |(pid, offset)| {
+        done.fetch_add(1, Ordering::Relaxed);
+        program.attach_uprobe(retprobe, pid, file.path(), offset)
+    };
+    all.map(attach).collect()
 }
 
 impl Display for Point<'_> {

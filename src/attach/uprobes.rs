@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::Object;
@@ -420,7 +421,7 @@ impl Files {
                 (When::Return, _) => Point::Uretprobes(functions),
                 _ => Point::Uprobes(functions),
             };
-            links.join(at.attach(object, program)?);
+            links.join(at.attach(object, program, &AtomicUsize::default())?);
             self.note(&format!("hook in use: {at} ({})", names.join(", ")));
         }
         Ok(links)

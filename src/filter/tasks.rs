@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 
 use clap::Args;
 use libbpf_rs::{MapCore as _, MapFlags, Object, OpenMapMut, ProgramInput as Input};
@@ -194,7 +195,7 @@ impl<'a> TaskFilter<'a> {
     fn attach(&self, object: &Object, is_now: impl Fn(Role) -> bool) -> Result<Links> {
         let mut links = Links::default();
         for (program, _) in self.programs().filter(|(_, role)| is_now(*role)) {
-            links.join(Point::Declared.attach(object, program)?);
+            links.join(Point::Declared.attach(object, program, &AtomicUsize::default())?);
         }
         Ok(links)
     }

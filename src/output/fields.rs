@@ -39,7 +39,9 @@ pub fn choose<'c, E>(
 /// Those of `--fields`, in its order.
 fn named<'c, E>(columns: &[&'c Column<E>], fields: &[String]) -> Result<Vec<&'c Column<E>>, Error> {
     let twice = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key));
-    let found = fields.iter().map(|key| find(columns, key).ok_or_else(|| unknown(columns, key)));
+    let found = fields
+        .iter()
+        .map(|key| find(columns, key).ok_or_else(|| unknown("--fields", columns, key)));
     match twice {
         Some((_, key)) => Err(Error::usage("--fields", format!("'{key}' is named twice"))),
         None => found.collect(),
@@ -62,9 +64,10 @@ fn is_shown<E>(column: &Column<E>, is_json: bool, is_given: impl Fn(&str) -> boo
     }
 }
 
-fn unknown<E>(columns: &[&Column<E>], field: &str) -> Error {
+/// There is no such field among these, as `option` says.
+pub(crate) fn unknown<E>(option: &str, columns: &[&Column<E>], field: &str) -> Error {
     let names = columns.iter().map(|column| column.key).collect::<Vec<_>>();
-    Error::usage("--fields", format!("there is no field '{field}'"))
+    Error::usage(option, format!("there is no field '{field}'"))
         .hint(format!("there are {}; --fields help explains them", names.join(", ")))
 }
 

@@ -57,7 +57,7 @@ pub(super) fn cells<'a>(cells: &[Piece<'a>], widths: &[usize], line: usize) -> V
 }
 
 /// A text that fits.
-pub(super) fn text(text: &str, width: usize) -> Cow<'_, str> {
+pub(crate) fn text(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() > width { cut_end(text, width).into() } else { text.into() }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn text(text: &str, width: usize) -> Cow<'_, str> {
 fn end(fitted: &mut Vec<Cow<'_, str>>, cells: &[Piece<'_>], widths: &[usize], mut room: usize) {
     let mut kept = 0;
     for ((text, cell), width) in fitted.iter_mut().zip(cells).zip(widths) {
-        if room == 0 {
+        if room == 0 || text.width() > room && !cell.is_text {
             break;
         }
         if text.width() > room {
@@ -177,6 +177,7 @@ mod tests {
         assert_eq!(shown(&["abcdefgh", "x"], &[4, 0], 10), "abcdefgh|x");
         // A number is a number.
         assert_eq!(shown(&["123456789012", "abc"], &[8, 0], 15), "123456789012|a\u{2026}");
+        assert_eq!(shown(&["abc", "123456789012", "d"], &[8, 8, 0], 15), "abc");
     }
 
     #[test]

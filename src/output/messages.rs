@@ -2,6 +2,7 @@
 //! terminal that is gone. Nobody is left to be told of that then, and the run goes on.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use crate::escape;
 use crate::output::sink::Stream;
-use crate::output::status::Status;
+use crate::output::status::{Status, grouped};
 
 /// Work that takes longer is told of while it is done.
 const LONG: Duration = Duration::from_millis(500);
@@ -26,14 +27,14 @@ pub(crate) struct Messages {
 
 /// A thread that tells of what takes long.
 struct Telling {
-    done: Option<Sender<()>>,
+    end: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Telling {
     /// It ends now.
     fn drop(&mut self) {
-        drop(self.done.take());
+        drop(self.end.take());
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -57,7 +58,28 @@ impl Messages {
     /// it quotes, everything else goes through `escape` first.
     pub(crate) fn say(&self, text: impl Display) {
         self.status.clear();
-        let _ = self.to.write(format!("{}: {text}\n", self.tool).as_bytes());
+        let line = format!("{}: {text}\n", self.tool);
+        if let Some(line) = self.status.keep(line) {
+            let _ = self.to.write(line.as_bytes());
+        }
+    }
+
+    /// How many have had to wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.status.kept(<[String]>::len)
+    }
+
+    /// The last of those.
+    pub(crate) fn last(&self, most: usize) -> Vec<String> {
+        let last = |lines: &[String]| lines[lines.len().saturating_sub(most)..].to_vec();
+        self.status.kept(last).iter().map(|line| line.trim_end().to_string()).collect()
+    }
+
+    /// Says them all: they need not wait any more.
+    pub(crate) fn release(&self) {
+        for line in self.status.release() {
+            let _ = self.to.write(line.as_bytes());
+        }
     }
 
     /// The same for those who asked for it with `-v`; any bytes.
@@ -82,30 +104,37 @@ impl Messages {
         }
     }
 
-    /// Does `work`, and says so while it takes long.
-    pub(crate) fn during<T>(&self, text: &str, work: impl FnOnce() -> T) -> T {
-        let telling = self.telling(text);
-        let outcome = work();
+    /// Does `work`, and says so while it takes long, with how much of it is done: what it counts.
+    pub(crate) fn during<T>(&self, text: &str, work: impl FnOnce(&AtomicUsize) -> T) -> T {
+        let done = Arc::default();
+        let telling = self.telling(text, &done);
+        let outcome = work(&done);
         drop(telling);
         outcome
     }
 
     /// Says so when it takes long, until it is dropped.
-    fn telling(&self, text: &str) -> Option<Telling> {
+    fn telling(&self, text: &str, done: &Arc<AtomicUsize>) -> Option<Telling> {
         if !self.is_status_shown() {
             return None;
         }
-        let (text, messages) = (text.to_string(), self.clone());
-        let (done, is_done) = channel::<()>();
+        let (text, messages, done) = (text.to_string(), self.clone(), done.clone());
+        let (end, is_end) = channel::<()>();
         let tell = move || {
-            if is_done.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
-                messages.doing(text);
-                let _ = is_done.recv();
+            let mut told = false;
+            while is_end.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
+                told = true;
+                messages.doing(match done.load(Ordering::Relaxed) {
+                    0 => text.clone(),
+                    done => format!("{text}: {} done", grouped(done as u64)),
+                });
+            }
+            if told {
                 messages.status.clear();
             }
         };
         let thread = thread::Builder::new().spawn(tell).ok()?;
-        Some(Telling { done: Some(done), thread: Some(thread) })
+        Some(Telling { end: Some(end), thread: Some(thread) })
     }
 
     /// Whether there is a line for what is being done.

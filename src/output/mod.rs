@@ -12,6 +12,7 @@ pub mod values;
 
 pub(crate) mod buffer;
 pub(crate) mod hist;
+pub(crate) mod live;
 pub(crate) mod messages;
 pub(crate) mod page;
 pub(crate) mod screen;
@@ -21,12 +22,14 @@ pub(crate) mod status;
 mod cell;
 mod column;
 mod entry;
-mod fit;
+pub(crate) mod fit;
+pub(crate) mod order;
 mod table;
 mod task;
 mod time;
 
 pub use column::{Asked, Column, Shown, Source};
+use live::{Head, Live};
 pub use screen::Screen;
 use table::Layout;
 pub(crate) use task::Task;
@@ -98,6 +101,41 @@ impl<'a, E> Lines<'a, E> {
         if self.json.is_none() {
             table::header(out, &self.columns, self.layout(screen));
         }
+    }
+
+    /// The number of the column with this key, or title.
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        let is_it =
+            |column: &&Column<E>| column.key == name || column.title.eq_ignore_ascii_case(name);
+        self.columns.iter().position(is_it)
+    }
+
+    /// The places of rows that are sorted by that column.
+    pub(crate) fn places(
+        &self,
+        column: usize,
+        clock: &Clock,
+        records: &[Record<'_, E>],
+    ) -> Vec<order::Place> {
+        let value = self.columns[column].value;
+        records.iter().map(|record| value(record).place(clock)).collect()
+    }
+
+    /// Shows these columns on a screen that is drawn again.
+    pub(crate) fn begin_live(&self, live: &mut Live, sort: Option<usize>) {
+        let head =
+            |(column, width): (&&Column<E>, &usize)| Head { title: column.title, width: *width };
+        live.set_columns(self.columns.iter().zip(&self.widths).map(head).collect(), sort);
+    }
+
+    /// Shows a row there.
+    pub(crate) fn row_live(&self, live: &mut Live, clock: &Clock, record: &Record<'_, E>) {
+        live.take(
+            self.columns
+                .iter()
+                .map(|column| live::Shown::of((column.value)(record), clock))
+                .collect(),
+        );
     }
 
     /// Appends the line of one row; JSON is the same on any screen.

@@ -26,6 +26,11 @@ pub(crate) fn obeys() -> bool {
 }
 
 impl Screen {
+    /// The same with lines of that width.
+    pub(crate) fn of_width(self, width: usize) -> Self {
+        Self { width: Some(width), ..self }
+    }
+
     /// Appends what `write` does, in this style if there are colours.
     pub(crate) fn styled(self, out: &mut Vec<u8>, style: Style, write: impl FnOnce(&mut Vec<u8>)) {
         let is_styled = self.has_colours && style != Style::new();

@@ -1,7 +1,7 @@
 //! The line at the bottom of a terminal that says what is going on. It is replaced, and gone when
 //! anything else is written there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::output::sink::Stream;
 use crate::output::{fit, screen};
@@ -18,6 +18,8 @@ struct State {
     to: Arc<Stream>,
     is_wanted: bool,
     is_shown: Mutex<bool>,
+    /// Lines that wait until the terminal is not drawn on any more.
+    held: Arc<Mutex<Option<Vec<String>>>>,
 }
 
 impl Status {
@@ -25,18 +27,52 @@ impl Status {
     pub(crate) fn new(to: Arc<Stream>, rows: &Stream) -> Self {
         // Who reads a pipe may write to the same terminal.
         let is_wanted = screen::obeys() && to.size().is_some() && !rows.has_reader();
-        Self(Arc::new(State { to, is_wanted, is_shown: Mutex::new(false) }))
+        Self(Arc::new(State { to, is_wanted, is_shown: Mutex::default(), held: Arc::default() }))
     }
 
     /// Nothing is shown: `--quiet`.
     pub(crate) fn silent(&self) -> Self {
-        let to = self.0.to.clone();
-        Self(Arc::new(State { to, is_wanted: false, is_shown: Mutex::new(false) }))
+        let (to, held) = (self.0.to.clone(), self.0.held.clone());
+        Self(Arc::new(State { to, is_wanted: false, is_shown: Mutex::default(), held }))
     }
 
     /// Is there anybody to see it?
     pub(crate) fn is_wanted(&self) -> bool {
-        self.0.is_wanted
+        self.0.is_wanted && !self.is_held()
+    }
+
+    /// The whole terminal is drawn on: messages have to wait.
+    pub(crate) fn hold(&self) {
+        self.clear();
+        self.held().get_or_insert_default();
+    }
+
+    /// Do they?
+    pub(crate) fn is_held(&self) -> bool {
+        self.held().is_some()
+    }
+
+    /// Keeps a line that has to wait; gives it back where it need not.
+    pub(crate) fn keep(&self, line: String) -> Option<String> {
+        match &mut *self.held() {
+            Some(lines) => lines.push(line),
+            None => return Some(line),
+        }
+        None
+    }
+
+    /// What `read` finds in those that wait.
+    pub(crate) fn kept<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
+        read(self.held().as_deref().unwrap_or_default())
+    }
+
+    /// They need not wait any more.
+    pub(crate) fn release(&self) -> Vec<String> {
+        self.held().take().unwrap_or_default()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts this text there, which has no hostile characters any more.

@@ -19,7 +19,7 @@ pub(super) struct Layout<'l> {
 
 /// Appends what is in the column with that number. Whether it is text, and its style. Its type is
 /// forgotten: lines are made by the same code, whatever they are of.
-type Fill<'f> = &'f mut dyn FnMut(&mut Vec<u8>, usize) -> (bool, Style);
+pub(super) type Fill<'f> = &'f mut dyn FnMut(&mut Vec<u8>, usize) -> (bool, Style);
 
 /// Appends the header line.
 pub(super) fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>], layout: Layout<'_>) {
@@ -53,10 +53,16 @@ pub(super) fn cell(
     screen: Screen,
 ) -> (bool, Style) {
     value.text(&mut Cell { text, clock, screen });
-    (value.is_text(), if value.is_failure() { FAILURE } else { Style::new() })
+    (value.is_text(), style(value))
 }
 
-fn line(out: &mut Vec<u8>, layout: Layout<'_>, fill: Fill<'_>) {
+/// How its text looks.
+pub(super) fn style(value: Value<'_>) -> Style {
+    if value.is_failure() { FAILURE } else { Style::new() }
+}
+
+/// Appends the line of these cells.
+pub(super) fn line(out: &mut Vec<u8>, layout: Layout<'_>, fill: Fill<'_>) {
     match layout.screen == Screen::default() {
         true => whole(out, layout.widths, fill),
         false => on_screen(out, layout, fill),

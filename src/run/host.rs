@@ -5,12 +5,12 @@ use std::env;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use clap::ColorChoice;
 use libbpf_rs::PrintLevel;
 
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::escape;
 use crate::output::Screen;
 use crate::output::buffer::Output;
@@ -18,7 +18,8 @@ use crate::output::messages::{Hooks, Messages};
 use crate::output::screen::{self, LOSS};
 use crate::output::sink::{Rows, Stream};
 use crate::output::status::Status;
-use crate::run::options::OutputOptions;
+use crate::run::options::{Format, OutputOptions};
+use crate::run::terminal::Terminal;
 use crate::system::stop::Stop;
 
 /// Where rows and messages of a run go, and what ends it.
@@ -35,6 +36,8 @@ pub(crate) struct Host {
     status: Status,
     hooks: Hooks,
     exit_code: Arc<AtomicU8>,
+    /// While it is drawn on.
+    terminal: Arc<Mutex<Option<Terminal>>>,
 }
 
 impl Host {
@@ -57,8 +60,8 @@ impl Host {
         let (out, err) = (Arc::new(out), Arc::new(err));
         let status = Status::new(err.clone(), &out);
         let messages = Messages::new("ebtools", false, err.clone(), status.clone(), None);
-        let exit_code = Arc::default();
-        Self { tool: "ebtools", messages, stop, out, err, status, hooks: None, exit_code }
+        let (exit_code, terminal) = Default::default();
+        Self { tool: "ebtools", messages, stop, out, err, status, hooks: None, exit_code, terminal }
     }
 
     /// The same, which notes the hooks that are used.
@@ -95,9 +98,55 @@ impl Host {
         self.out.size().map(|(columns, _)| columns)
     }
 
+    /// How many columns and lines that has now, if it is a terminal.
+    pub(crate) fn size(&self) -> Option<(usize, usize)> {
+        self.out.size()
+    }
+
+    /// Can rows be drawn there again and again?
+    ///
+    /// # Errors
+    ///
+    /// When they cannot.
+    pub(crate) fn check_live(&self, output: &OutputOptions) -> Result<()> {
+        let cause = match self.out.size() {
+            None => "standard output is no terminal",
+            _ if !screen::obeys() => "this terminal cannot be drawn on (TERM=dumb)",
+            _ if output.format() == Format::Json => "JSON is for programs",
+            _ => return Ok(()),
+        };
+        Err(Error::usage("--live", cause))
+    }
+
+    /// Takes the whole terminal; messages wait until it is given back.
+    pub(crate) fn take_terminal(&self) {
+        self.status.hold();
+        *self.terminal() = Some(Terminal::take(self.out.clone()));
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_terminal_back(&self) {
+        drop(self.terminal().take());
+    }
+
+    /// The keys that were pressed there.
+    pub(crate) fn keys(&self) -> Vec<u8> {
+        self.terminal().as_ref().map(Terminal::keys).unwrap_or_default()
+    }
+
+    /// Can any be?
+    pub(crate) fn has_keys(&self) -> bool {
+        self.terminal().as_ref().is_some_and(Terminal::has_keys)
+    }
+
+    fn terminal(&self) -> MutexGuard<'_, Option<Terminal>> {
+        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A text for people about something that is missing.
     pub(crate) fn warning(&self, output: &OutputOptions, text: &str) -> String {
-        let screen = Screen { width: None, has_colours: has_colours(output, &self.err) };
+        let has_colours = has_colours(output, &self.err) && !self.status.is_held();
+        let screen = Screen { width: None, has_colours };
         let mut styled = Vec::new();
         screen.styled(&mut styled, LOSS, |out| out.extend_from_slice(text.as_bytes()));
         String::from_utf8(styled).unwrap_or_default()

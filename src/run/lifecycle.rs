@@ -76,6 +76,7 @@ pub(crate) fn run(
             done = done.and_then(|()| attached.refresh(object));
         }
     }
+    report.borrow_mut().end_live();
     report.borrow_mut().unattached(attached.unattached());
     attached.detach(&condition.host.stop);
     let kernel = InKernel::of(object, &seeing);

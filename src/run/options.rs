@@ -62,6 +62,9 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) output: OutputOptions,
 
+    #[command(flatten)]
+    pub(crate) view: ViewOptions,
+
     /// Say what is being done: hooks in use and refused, libbpf's messages
     #[arg(short, long)]
     pub(crate) verbose: bool,
@@ -74,6 +77,19 @@ pub(crate) struct RunOptions {
     /// code. Its standard output goes to standard error
     #[arg(last = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+}
+
+/// How somebody looks at rows.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ViewOptions {
+    /// Show reports, or the last events, on the whole terminal, and draw it again as they change: q
+    /// ends it, s sorts, / filters, w shows rows whole
+    #[arg(long, conflicts_with_all = ["json", "command"])]
+    pub(crate) live: bool,
+
+    /// Sort reports, or what --live shows, by this field: numbers from the largest
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) sort: Option<String>,
 }
 
 /// The options of tools that show events as they come.

@@ -10,10 +10,11 @@ use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
-use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json};
+use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json, order};
+use crate::run::drawing::Drawing;
 use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};
-use crate::run::options::{Format, OutputOptions};
+use crate::run::options::{Format, OutputOptions, ViewOptions};
 
 /// The lines of one run.
 #[derive(Debug)]
@@ -41,10 +42,19 @@ pub(crate) struct Report {
     beside: (Vec<String>, Vec<(&'static str, u64)>),
     /// Files that could not be attached to.
     unattached: u64,
+    /// What rows are sorted by.
+    sort: Option<String>,
+    /// They are drawn on the whole terminal.
+    live: Option<Drawing>,
 }
 
 impl Report {
-    pub(crate) fn new(host: &Host, options: &OutputOptions, buffer: u32) -> Self {
+    pub(crate) fn new(
+        host: &Host,
+        options: &OutputOptions,
+        view: &ViewOptions,
+        buffer: u32,
+    ) -> Self {
         Self {
             host: host.clone(),
             options: options.clone(),
@@ -61,21 +71,52 @@ impl Report {
             error: None,
             beside: Default::default(),
             unattached: 0,
+            sort: view.sort.clone(),
+            live: view.live.then(|| Drawing::new(host, options)),
         }
     }
 
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
     pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines(kind, self.host.tool, columns);
-        self.header(&lines);
-        self.output.flush();
+        if !self.begin_live(&lines) {
+            self.header(&lines);
+            self.output.flush();
+        }
         lines
+    }
+
+    /// Are they drawn on the whole terminal?
+    fn begin_live<E>(&mut self, lines: &Lines<'_, E>) -> bool {
+        let sort = self.sort.as_deref().and_then(|field| lines.find(field));
+        let live = self.live.as_mut().map(|live| lines.begin_live(&mut live.rows, sort));
+        live.is_some()
+    }
+
+    /// The rows that come now are a report; on the whole terminal they stand for those before.
+    pub(crate) fn begin(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.rows.begin();
+            live.is_changed = true;
+        }
+    }
+
+    /// The numbers of these in the order that the user wants, if he wants one.
+    pub(crate) fn order<E>(
+        &self,
+        lines: &Lines<'_, E>,
+        records: &[Record<'_, E>],
+    ) -> Option<Vec<usize>> {
+        let column = self.sort.as_deref().and_then(|field| lines.find(field))?;
+        Some(order::sorted(&lines.places(column, &self.clock, records)))
     }
 
     /// The same for rows that come many at a time. A terminal's header comes with them.
     pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines("interval", self.host.tool, columns);
-        if self.screen.width.is_none() {
+        let is_live = self.begin_live(&lines);
+        self.begin();
+        if !is_live && self.screen.width.is_none() {
             self.header(&lines);
             self.output.flush();
         }
@@ -90,7 +131,8 @@ impl Report {
         records: &[Record<'_, E>],
     ) -> Option<Lines<'a, E>> {
         let is_table = self.options.format() == Format::Table;
-        let is_fitted = is_table && self.screen.width.is_some() && !records.is_empty();
+        let is_fitted =
+            is_table && self.live.is_none() && self.screen.width.is_some() && !records.is_empty();
         is_fitted.then(|| {
             let mut lines = lines.filled(records);
             lines.narrow(self.screen, &self.clock, records, &mut self.widths);
@@ -116,20 +158,36 @@ impl Report {
     /// A row that stands for `events` events.
     pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
         let (clock, screen) = (&self.clock, self.screen);
-        self.output.lines(events, |out| lines.row(out, clock, screen, record));
+        match &mut self.live {
+            None => self.output.lines(events, |out| lines.row(out, clock, screen, record)),
+            Some(live) => {
+                lines.row_live(&mut live.rows, clock, record);
+                live.is_changed = true;
+                self.left_out(events);
+            }
+        }
     }
 
     /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
     /// its values.
     pub(crate) fn text(&mut self, events: u64, write: impl FnOnce(&mut Vec<u8>)) {
-        match self.options.format() {
-            Format::Table => self.output.lines(events, write),
-            Format::Json => self.left_out(events),
+        match (self.options.format(), &mut self.live) {
+            (Format::Table, None) => self.output.lines(events, write),
+            (Format::Table, Some(live)) => {
+                let mut text = Vec::new();
+                write(&mut text);
+                live.rows.below(&text);
+                self.left_out(events);
+            }
+            (Format::Json, _) => self.left_out(events),
         }
     }
 
     /// A line with the time, in a table of several reports.
     pub(crate) fn time(&mut self, time_ns: u64) {
+        if self.live.is_some() {
+            return;
+        }
         let mut line = Vec::new();
         self.clock.local_into(&mut line, time_ns);
         line.push(b'\n');
@@ -163,7 +221,18 @@ impl Report {
         if self.screen.width.is_some() {
             self.screen.width = self.host.width();
         }
+        if let Some(live) = &mut self.live {
+            live.draw(&mut self.output);
+        }
         self.output.flush();
+    }
+
+    /// Gives the terminal back; what was on it last stays. What comes now is written below that.
+    pub(crate) fn end_live(&mut self) {
+        self.flush();
+        if let Some(live) = self.live.take() {
+            live.end(&mut self.output);
+        }
     }
 
     /// Something else than standard output could not be written: the run ends with this error.
@@ -184,6 +253,11 @@ impl Report {
     /// Events that were written.
     pub(crate) fn delivered(&self) -> u64 {
         self.output.delivered()
+    }
+
+    /// To people.
+    pub(crate) fn messages(&self) -> &Messages {
+        &self.host.messages
     }
 
     /// Do people see the rows as they come?
@@ -338,7 +412,12 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn report_to(disk: &Disk, format: Format) -> Report {
-        let mut report = Report::new(&Host::standard().unwrap(), &OutputOptions::of(format), 0);
+        let mut report = Report::new(
+            &Host::standard().unwrap(),
+            &OutputOptions::of(format),
+            &ViewOptions::default(),
+            0,
+        );
         report.output = Output::to(Box::new(disk.clone()));
         report
     }

@@ -16,7 +16,7 @@ use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
-use crate::output::{Column, Lines};
+use crate::output::{Column, Lines, fields};
 use crate::run::capabilities::{self, Need, Rights};
 use crate::run::counts;
 use crate::run::host::Host;
@@ -116,7 +116,8 @@ impl<'a> Session<'a> {
         options: &'a IntervalOptions,
         interval: Option<Duration>,
     ) -> Result<Self> {
-        let interval = options.interval.or(interval);
+        let of_view = options.common.run.view.live.then_some(Duration::from_secs(1));
+        let interval = options.interval.or(interval).or(of_view);
         Ok(Self { interval, ..Self::of_processes(host, &options.common)? })
     }
 
@@ -141,6 +142,9 @@ impl<'a> Session<'a> {
     }
 
     fn new(host: &'a Host, options: &'a RunOptions) -> Result<Self> {
+        if options.view.live {
+            host.check_live(&options.output)?;
+        }
         let rights = capabilities::check(&host.messages, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
         let counted = "events".into();
@@ -217,7 +221,7 @@ impl<'a> Session<'a> {
             };
             let mut links = self.filter.fill(skel.object())?;
             for hook in group {
-                let attach = || hook.attach(skel.object(), |text| self.note(text));
+                let attach = |done: &_| hook.attach(skel.object(), |text| self.note(text), done);
                 let doing = format!("attaching {}", hook.name);
                 match self.host.messages.during(&doing, attach) {
                     Ok(attached) => {
@@ -256,7 +260,7 @@ impl<'a> Session<'a> {
             return Ok(Err(error));
         }
         constants(&mut open);
-        let loaded = self.host.messages.during("loading the BPF programs", || open.load());
+        let loaded = self.host.messages.during("loading the BPF programs", |_| open.load());
         Ok(loaded.map_err(|error| explain_load(&error)))
     }
 
@@ -278,6 +282,7 @@ impl<'a> Session<'a> {
         if let Some(by) = self.count {
             return self.count(object, attached, by, &report);
         }
+        self.check_sort(columns, false)?;
         let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
         let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
         let reader = Reader::new(rows, &report, &self.host.stop);
@@ -286,12 +291,14 @@ impl<'a> Session<'a> {
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
-    pub(crate) fn run_consumer<E: plain::Plain, C: Consumer<E>>(
+    pub(crate) fn run_consumer<E: plain::Plain, R, C: Consumer<E>>(
         &self,
         object: &Object,
         attached: Attached<'_>,
+        columns: &[&Column<R>],
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
+        self.check_sort(columns, false)?;
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let ring = Ring::of(object, &reader)?;
@@ -319,6 +326,7 @@ impl<'a> Session<'a> {
         if let Some(by) = self.count {
             return self.count(object, attached, by, &report);
         }
+        self.check_sort(columns, false)?;
         let messages = Messages::new(trace_pipe::open()?, columns, &report);
         lifecycle::run(object, attached, None, messages, &report, self.begin(object, &[])?)
     }
@@ -332,6 +340,7 @@ impl<'a> Session<'a> {
         columns: &[&Column<E>],
         mut show: impl FnMut(&mut Report, &Lines<'_, E>, Duration) -> Result<()>,
     ) -> Result<()> {
+        self.check_sort(columns, true)?;
         let report = RefCell::new(self.report());
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
@@ -365,6 +374,7 @@ impl<'a> Session<'a> {
         report: &RefCell<Report>,
     ) -> Result<()> {
         let columns = counts::columns(by, self.kinds);
+        self.check_sort(&columns, true)?;
         let counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
         lifecycle::run(object, attached, self.interval, counts, report, self.begin(object, &[])?)
     }
@@ -375,7 +385,21 @@ impl<'a> Session<'a> {
     }
 
     fn report(&self) -> Report {
-        Report::new(self.host, &self.options.output, self.buffer)
+        Report::new(self.host, &self.options.output, &self.options.view, self.buffer)
+    }
+
+    /// Can rows of these columns be sorted as the user wants, where they are `in_reports`?
+    fn check_sort<E>(&self, columns: &[&Column<E>], in_reports: bool) -> Result<()> {
+        let view = &self.options.view;
+        let Some(field) = &view.sort else { return Ok(()) };
+        if !in_reports && !view.live {
+            return Err(Error::usage("--sort", "these rows are shown as they come")
+                .hint("--live sorts the last ones"));
+        }
+        match Lines::table(columns).find(field) {
+            Some(_) => Ok(()),
+            None => Err(fields::unknown("--sort", columns, field)),
+        }
     }
 
     fn settings(&self, wants: &Wants) -> settings {

@@ -52,18 +52,21 @@ pub(crate) fn watch(host: Host) -> Result<()> {
 fn take(signal: Signal, signals: &SigSet, host: &Host) {
     if !host.stop.ask(signal) {
         command::terminate();
+        host.give_terminal_back();
         // As if nobody had taken it: shells want to know that it was a signal.
         let _ = signals.thread_unblock().and_then(|()| raise(signal));
         // It is ignored.
         sys::exit_at_once(128 + signal as i32);
     }
-    let messages = host.messages.clone();
+    let host = host.clone();
     let force = move || {
         thread::sleep(GRACE + LATE);
-        messages.say("something keeps the end waiting; a second signal ends it at once");
+        host.messages.say("something keeps the end waiting; a second signal ends it at once");
         thread::sleep(FORCE);
         command::terminate();
-        messages.say("it did not end: what was not written is lost");
+        host.give_terminal_back();
+        host.messages.release();
+        host.messages.say("it did not end: what was not written is lost");
         sys::exit_at_once(1);
     };
     // Without it, a second signal ends what hangs.

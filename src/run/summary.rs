@@ -61,16 +61,21 @@ impl<R: Sum> Summary<R> {
         }
         // Those of the same weight stay in order.
         rows.sort_by_key(|row| Reverse(row.weight()));
-        let (shown, rest) = rows.split_at(self.top.min(rows.len()));
         let header = Header::at(boottime_ns());
-        let records = shown.iter().map(|row| Record::of(&header, row)).collect::<Vec<_>>();
-        let on_screen = report.lines_on_screen(lines, &records);
-        let (lines, width) = (on_screen.as_ref().unwrap_or(lines), report.width());
-        for (row, record) in shown.iter().zip(&records) {
-            report.row(lines, record, row.events());
-            report.text(0, |out| row.draw(out, width));
+        let record = |row| Record::of(&header, row);
+        let mut records = rows.iter().map(record).collect::<Vec<_>>();
+        if let Some(order) = report.order(lines, &records) {
+            records = order.into_iter().map(|number| record(&rows[number])).collect();
         }
-        report.left_out(rest.iter().map(R::events).sum());
+        let (shown, rest) = records.split_at(self.top.min(records.len()));
+        report.begin();
+        let on_screen = report.lines_on_screen(lines, shown);
+        let (lines, width) = (on_screen.as_ref().unwrap_or(lines), report.width());
+        for record in shown {
+            report.row(lines, record, record.event.events());
+            report.text(0, |out| record.event.draw(out, width));
+        }
+        report.left_out(rest.iter().map(|record| record.event.events()).sum());
     }
 }
 

@@ -241,7 +241,8 @@ impl Tool for Funclatency {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        let target = self.target()?;
+        let doing = format!("looking for {}", self.function);
+        let target = host.messages.during(&doing, |_| self.target())?;
         let mut session = Session::start_intervals(host, &self.options, None)?;
         if matches!(target, Target::User(..)) {
             session = session.needing(FUNCLATENCY_OF_PROGRAMS)?;

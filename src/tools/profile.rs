@@ -44,7 +44,7 @@ pub(crate) struct Profile {
     frequency: u64,
 
     /// One line per stack, frames separated by semicolons, for flame graphs
-    #[arg(short, long, conflicts_with = "tree")]
+    #[arg(short, long, conflicts_with_all = ["tree", "live"])]
     folded: bool,
 
     /// A call tree, down to 1 % of the samples
@@ -219,7 +219,7 @@ impl Tool for Profile {
         self.check_frequency()?;
         let files = self.files.create()?;
         // That takes a while, in which nothing is to be sampled yet.
-        let symbols = Symbols::new();
+        let symbols = host.messages.during("reading the kernel's symbols", |_| Symbols::new());
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
         let wants = Wants { at_once: true, ..Wants::default() };
@@ -242,7 +242,7 @@ impl Tool for Profile {
                 }
             },
         )?;
-        session.run_consumer(skel.object(), attached, |report| {
+        session.run_consumer(skel.object(), attached, columns, |report| {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
             let lines = report.lines("interval", if is_folded { &[] } else { columns });
@@ -312,6 +312,7 @@ impl Consumer<types::event> for Samples<'_> {
 
     fn interval(&mut self, report: &mut Report, length: Duration) {
         self.time_ns = boottime_ns();
+        report.begin();
         if self.tool.options.interval.is_some() && !self.is_folded {
             report.time(self.time_ns);
         }
@@ -493,13 +494,14 @@ impl<'a> Samples<'a> {
     /// Once, at the end.
     fn write_files(&mut self, report: &mut Report, length: Duration) {
         let files = std::mem::take(&mut self.files);
-        let done = files.write(&Sampled {
+        let sampled = Sampled {
             stacks: &self.stacks,
             functions: &self.symbols,
             whose: title::whose(&self.tool.options.common),
             hertz: self.tool.frequency,
             length,
-        });
+        };
+        let done = files.write(report.messages(), &sampled);
         if let Err(error) = done {
             report.fail(error);
         }

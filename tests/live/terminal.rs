@@ -3,9 +3,15 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::{OFlag, open};
+use nix::pty::openpty;
+use nix::sys::stat::Mode;
+use nix::sys::termios::tcgetattr;
+use rustix::termios::{Winsize, tcsetwinsize};
 use unicode_width::UnicodeWidthStr;
 
 use crate::behaviours::{Behaviour, check, text};
@@ -16,27 +22,34 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("summaries_fit_the_terminal", summaries_fit_the_terminal),
     ("silent_tools_say_that_they_run", silent_tools_say_that_they_run),
     ("pipes_have_no_status_and_no_colours", pipes_have_no_status_and_no_colours),
+    ("reports_are_drawn_again", reports_are_drawn_again),
+    ("events_are_drawn_again", events_are_drawn_again),
+    ("live_needs_a_terminal", live_needs_a_terminal),
 ];
 
 /// A run on a terminal of its own.
 struct OnTerminal {
     child: Child,
     master: File,
+    /// What it is called.
+    name: PathBuf,
     seen: String,
 }
 
 impl OnTerminal {
     /// Starts ebtools with its standard streams there; `rows` is where standard output goes instead.
     fn start(columns: u16, args: &[&str], rows: Option<Stdio>) -> Result<Self, String> {
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = nix::pty::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).map_err(text)?;
+        let name = format!("/proc/self/fd/{}", pty.slave.as_raw_fd());
+        let name = std::fs::read_link(name).map_err(text)?;
         let other = || pty.slave.try_clone().map(Stdio::from).map_err(text);
         let mut command = Command::new(this_program());
         command.args(["helper", "in-terminal", &ebtools()]).args(args);
         command.env("TERM", "xterm").env_remove("NO_COLOR");
         command.stdin(other()?).stderr(other()?).stdout(rows.map_or_else(other, Ok)?);
         let child = command.spawn().map_err(text)?;
-        Ok(Self { child, master: pty.master.into(), seen: String::new() })
+        Ok(Self { child, master: pty.master.into(), name, seen: String::new() })
     }
 
     /// Reads until this is there.
@@ -45,7 +58,10 @@ impl OnTerminal {
         while !self.seen.contains(wanted) {
             match self.master.read(&mut piece) {
                 Ok(len @ 1..) => self.seen += &String::from_utf8_lossy(&piece[..len]),
-                _ => return Err(format!("{wanted:?} never came: {:?}", self.seen)),
+                _ => {
+                    let from = self.seen.char_indices().rev().nth(2000).map_or(0, |(at, _)| at);
+                    return Err(format!("{wanted:?} never came: {:?}", &self.seen[from..]));
+                }
             }
         }
         Ok(())
@@ -53,7 +69,28 @@ impl OnTerminal {
 
     /// Ctrl-C.
     fn interrupt(&mut self) -> Result<(), String> {
-        self.master.write_all(b"\x03").map_err(text)
+        self.press("\x03")
+    }
+
+    fn press(&mut self, keys: &str) -> Result<(), String> {
+        self.master.write_all(keys.as_bytes()).map_err(text)
+    }
+
+    /// Waits until this is there, after what was there before.
+    fn wait_for_new(&mut self, wanted: &str) -> Result<(), String> {
+        self.seen.clear();
+        self.wait_for(wanted)
+    }
+
+    fn resize(&self, columns: u16) -> Result<(), String> {
+        let size = Winsize { ws_row: 10, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).map_err(text)
+    }
+
+    fn modes(&self) -> Result<String, String> {
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
+        let terminal = open(&self.name, flags, Mode::empty()).map_err(text)?;
+        tcgetattr(terminal).map(|modes| format!("{modes:?}")).map_err(text)
     }
 
     /// What was seen up to its end, which must be a good one.
@@ -76,11 +113,12 @@ impl Drop for OnTerminal {
     }
 }
 
-/// Without escape sequences for styles.
+/// Without escape sequences.
 fn plain(seen: &str) -> String {
     let mut pieces = seen.split("\x1b[");
     let first = pieces.next().unwrap_or_default().to_string();
-    let rest = pieces.map(|piece| piece.split_once('m').map_or(piece, |(_, rest)| rest));
+    let is_last = |c: char| ('\x40'..='\x7e').contains(&c);
+    let rest = pieces.map(|piece| piece.split_once(is_last).map_or("", |(_, rest)| rest));
     first + &rest.collect::<String>()
 }
 
@@ -152,4 +190,95 @@ fn pipes_have_no_status_and_no_colours() -> Result<(), String> {
     let quiet = [&args[..], &["--quiet", "--color", "never"]].concat();
     let seen = OnTerminal::start(80, &quiet, None)?.end()?;
     check(!seen.contains('\x1b') && seen.contains("0 events, 0 lost"), || format!("{seen:?}"))
+}
+
+/// The other screen of a terminal, and back.
+const TAKEN: &str = "\x1b[?1049h";
+const GIVEN_BACK: &str = "\x1b[?1049l";
+
+/// What came after the terminal was given back, and before that.
+fn after_live(seen: &str) -> Result<(&str, &str), String> {
+    seen.split_once(GIVEN_BACK).ok_or_else(|| format!("it was not given back: {seen:?}"))
+}
+
+fn reports_are_drawn_again() -> Result<(), String> {
+    let mut writer = Command::new("sh");
+    writer.args(["-c", "while :; do echo; (exec /no/such) 2>/dev/null; done"]);
+    let mut writer = KilledAtEnd(writer.stdout(Stdio::null()).spawn().map_err(text)?);
+    let pid = writer.0.id().to_string();
+    let args =
+        ["syscount", "--live", "--sort", "errors", "-i", "0.3", "-d", "20", "--follow", "-p", &pid];
+    let mut running = OnTerminal::start(80, &args, None)?;
+    let before = running.modes()?;
+    running.wait_for(TAKEN)?;
+    running.wait_for("s sorts by ERRORS")?;
+    check(running.modes()? != before, || "keys do not come one by one".into())?;
+    running.wait_for("write")?;
+    // An arrow is no letter.
+    running.press("\x1b[A")?;
+    running.press("s")?;
+    running.wait_for_new("s sorts by ERR%")?;
+    running.press("/WRIT")?;
+    running.wait_for_new("/WRIT_")?;
+    running.press("\n")?;
+    running.wait_for_new("/ filters WRIT")?;
+    running.resize(40)?;
+    running.wait_for_new("write")?;
+    // Each is drawn over the one before.
+    running.wait_for_new("\x1b[H")?;
+    running.wait_for_new("\x1b[H")?;
+    let pictures = running.seen.clone();
+    let widest = pictures.split("\x1b[H").map(widest).max();
+    check(widest <= Some(40), || format!("{pictures:?}"))?;
+    running.press("q")?;
+    let seen = running.end()?;
+    writer.0.kill().map_err(text)?;
+    let (_, last) = after_live(&seen)?;
+    let rows = plain(last);
+    let has = |text: &str| rows.lines().any(|line| line.contains(text));
+    check(has("write") && has("COUNT") && has(", 0 lost"), || format!("{last:?}"))
+}
+
+/// A process that does not outlive its case.
+struct KilledAtEnd(Child);
+
+impl Drop for KilledAtEnd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn events_are_drawn_again() -> Result<(), String> {
+    let long = format!("/no/{}", "long".repeat(40));
+    let mut opener = Command::new("sh");
+    opener.args(["-c", "while sleep 0.2; do true <\"$0\"; done", &long]).stderr(Stdio::null());
+    let mut opener = KilledAtEnd(opener.spawn().map_err(text)?);
+    let pid = opener.0.id().to_string();
+    let mut running =
+        OnTerminal::start(80, &["opensnoop", "--live", "-d", "20", "-p", &pid], None)?;
+    let before = running.modes()?;
+    running.wait_for("/no/longlong")?;
+    check(!running.seen.contains(&long), || "it was not cut".into())?;
+    running.press("w")?;
+    running.wait_for_new("w narrow")?;
+    // It goes on in the next lines.
+    let lines = plain(&running.seen).replace("\r\n", "");
+    check(lines.contains(&long), || format!("{:?}", running.seen))?;
+    running.interrupt()?;
+    running.wait_for(GIVEN_BACK)?;
+    running.wait_for(" lost")?;
+    check(running.modes()? == before, || "the terminal is not as it was".into())?;
+    let seen = running.end()?;
+    opener.0.kill().map_err(text)?;
+    let (_, last) = after_live(&seen)?;
+    let lines = plain(last).replace("\r\n", "");
+    check(lines.contains(&long) && lines.contains("0 lost"), || format!("{last:?}"))
+}
+
+fn live_needs_a_terminal() -> Result<(), String> {
+    let output = Command::new(ebtools()).args(["opensnoop", "--live", "-d", "1"]).output();
+    let output = output.map_err(text)?;
+    let says = String::from_utf8_lossy(&output.stderr).contains("standard output is no terminal");
+    check(output.status.code() == Some(2) && says, || format!("{output:?}"))
 }

@@ -3,6 +3,8 @@
 
 use super::cell::Cell;
 use super::entry::Entry;
+use super::order::Place as Order;
+use super::{Clock, Screen};
 use crate::decode::errno_name;
 
 mod addresses;
@@ -123,6 +125,24 @@ impl Value<'_> {
     /// Is it a number that something is wrong with?
     pub(super) fn is_failure(self) -> bool {
         matches!(self, Value::Ret(ret) | Value::Errno(ret) if errno_name(ret).is_some())
+    }
+
+    /// What rows are sorted by, where it is by their column.
+    pub(super) fn place(self, clock: &Clock) -> Order {
+        match self {
+            Value::None => Order::Nowhere,
+            Value::Uint(number)
+            | Value::Hex(number)
+            | Value::Duration(number)
+            | Value::Time(number) => Order::Number(number as f64),
+            Value::Int(number) | Value::Ret(number) => Order::Number(number as f64),
+            Value::Float(number) => Order::Number(number),
+            _ => {
+                let (mut text, screen) = (Vec::new(), Screen::default());
+                self.text(&mut Cell { text: &mut text, clock, screen });
+                Order::Text(String::from_utf8(text).unwrap_or_default())
+            }
+        }
     }
 
     /// May a part of it stand for it?

@@ -14,6 +14,7 @@ use clap::Args;
 use super::flames;
 use super::{Stack, pprof, speedscope};
 use crate::error::{Context as _, Error, Result};
+use crate::output::messages::Messages;
 use crate::output::status::grouped;
 use crate::system::symbols::{Function, Symbols};
 
@@ -22,15 +23,15 @@ use crate::system::symbols::{Function, Symbols};
 pub(super) struct FileOptions {
     /// Write a flame graph to this file, for a browser
     #[cfg(feature = "svg")]
-    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "live"])]
     svg: Option<PathBuf>,
 
     /// Write a profile to this file for pprof: `go tool pprof FILE`
-    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "live"])]
     pprof: Option<PathBuf>,
 
     /// Write a profile to this file for speedscope, which shows it in a browser
-    #[arg(long, value_name = "FILE", conflicts_with = "interval")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["interval", "live"])]
     speedscope: Option<PathBuf>,
 }
 
@@ -129,10 +130,11 @@ impl Files {
     }
 
     /// Writes each of them, whatever becomes of the others; the first failure.
-    pub(super) fn write(self, sampled: &Sampled<'_>) -> Result<()> {
+    pub(super) fn write(self, messages: &Messages, sampled: &Sampled<'_>) -> Result<()> {
         let write = |(path, file, format): (PathBuf, File, Format)| {
             let mut out = BufWriter::new(file);
-            format(sampled, &mut out).and_then(|()| out.flush()).doing(writing(&path))
+            let write = |_: &_| format(sampled, &mut out).and_then(|()| out.flush());
+            messages.during(&writing(&path), write).doing(writing(&path))
         };
         self.0.into_iter().map(write).fold(Ok(()), Result::and)
     }
@@ -146,6 +148,7 @@ fn writing(path: &Path) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::escape;
+    use crate::run::host::Host;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -269,7 +272,10 @@ pub(super) mod tests {
 
         let made = Made::new("x", &[(b"sh", &["main"], 1)]);
         let files = options(Path::new("/dev/full"), &speedscope).create().unwrap();
-        let said = files.write(&made.sampled()).unwrap_err().to_string();
+        let said = files
+            .write(&Host::standard().unwrap().messages, &made.sampled())
+            .unwrap_err()
+            .to_string();
         assert!(said.starts_with("writing /dev/full: No space left"), "{said}");
         let text = std::fs::read_to_string(&speedscope).unwrap();
         assert!(text.ends_with("}\n"), "the other is whole: {text}");

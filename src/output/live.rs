@@ -1,0 +1,402 @@
+//! Rows on a screen that is drawn again when they change, `--live`: which of them, in which order, how
+//! wide. It has no rows of events or intervals, but cells: their text. Knows no terminal.
+
+use std::collections::VecDeque;
+
+use anstyle::Style;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::cell::Cell;
+use super::order::Place;
+use super::screen::HEADER;
+use super::table::{self, Layout};
+use super::{Clock, Screen, Value, fit};
+use crate::escape;
+
+/// So many of the last events are kept.
+const EVENTS_MAX: usize = 1000;
+
+/// What somebody does at the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pressed {
+    Nothing,
+    /// It is to be drawn again.
+    Changed,
+    /// That is all.
+    End,
+}
+
+/// The head of a column.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) title: &'static str,
+    /// The least width; none has no end.
+    pub(super) width: usize,
+}
+
+/// What a row has in a column.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// As a terminal shows it, and whole.
+    short: String,
+    whole: String,
+    is_none: bool,
+    is_text: bool,
+    style: Style,
+    place: Place,
+}
+
+impl Shown {
+    pub(super) fn of(value: Value<'_>, clock: &Clock) -> Self {
+        let text = |screen| {
+            let mut text = Vec::new();
+            value.text(&mut Cell { text: &mut text, clock, screen });
+            String::from_utf8(text).unwrap_or_default()
+        };
+        Self {
+            short: text(Screen { width: Some(0), has_colours: false }),
+            whole: text(Screen::default()),
+            is_none: value.is_none(),
+            is_text: value.is_text(),
+            style: table::style(value),
+            place: value.place(clock),
+        }
+    }
+}
+
+/// A row, and what stands below it.
+#[derive(Clone, Debug)]
+struct Row {
+    cells: Vec<Shown>,
+    below: Vec<String>,
+}
+
+impl Row {
+    fn place(&self, column: usize) -> &Place {
+        self.cells.get(column).map_or(&Place::Nowhere, |cell| &cell.place)
+    }
+
+    fn contains(&self, filter: &str) -> bool {
+        let has = |cell: &Shown| cell.whole.to_lowercase().contains(filter);
+        filter.is_empty() || self.cells.iter().any(has)
+    }
+}
+
+/// What is shown, and how.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    heads: Vec<Head>,
+    rows: VecDeque<Row>,
+    /// Rows that came before those that are kept.
+    gone: u64,
+    /// They are reports, one instead of the other; else events, one after the other.
+    are_reports: bool,
+    sort: Option<usize>,
+    filter: String,
+    /// Somebody is writing it.
+    is_typing: bool,
+    is_wide: bool,
+}
+
+impl Live {
+    pub(crate) fn new(is_wide: bool) -> Self {
+        Self { is_wide, ..Self::default() }
+    }
+
+    pub(crate) fn has_rows(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
+    /// These columns from now on, sorted by the one with that number.
+    pub(super) fn set_columns(&mut self, heads: Vec<Head>, sort: Option<usize>) {
+        (self.heads, self.sort) = (heads, sort);
+    }
+
+    /// The rows that come now are a report, and stand for those before.
+    pub(crate) fn begin(&mut self) {
+        self.rows.clear();
+        self.are_reports = true;
+    }
+
+    pub(super) fn take(&mut self, cells: Vec<Shown>) {
+        if !self.are_reports && self.rows.len() == EVENTS_MAX {
+            self.rows.pop_front();
+            self.gone += 1;
+        }
+        self.rows.push_back(Row { cells, below: Vec::new() });
+    }
+
+    /// Lines that stand below the last row.
+    pub(crate) fn below(&mut self, text: &[u8]) {
+        if let (Some(row), Ok(text)) = (self.rows.back_mut(), std::str::from_utf8(text)) {
+            row.below.extend(text.lines().map(String::from));
+        }
+    }
+
+    /// These bytes came from the keyboard.
+    pub(crate) fn press(&mut self, bytes: &[u8]) -> Pressed {
+        let text = String::from_utf8_lossy(bytes);
+        let mut rest = text.as_ref();
+        let mut pressed = Vec::new();
+        while let Some(key) = rest.chars().next() {
+            rest = match without_sequence(rest) {
+                Some(after) => after,
+                None => {
+                    pressed.push(self.key(key));
+                    &rest[key.len_utf8()..]
+                }
+            };
+        }
+        let of = |one| pressed.contains(&one).then_some(one);
+        of(Pressed::End).or_else(|| of(Pressed::Changed)).unwrap_or(Pressed::Nothing)
+    }
+
+    fn key(&mut self, key: char) -> Pressed {
+        match (self.is_typing, key) {
+            (true, '\n' | '\r') => self.is_typing = false,
+            (true, '\x7f' | '\x08') => drop(self.filter.pop()),
+            (_, '\x1b') => (self.is_typing, self.filter) = (false, String::new()),
+            (true, key) if !escape::is_hostile(key) => self.filter.push(key),
+            (false, 'q') => return Pressed::End,
+            (false, '/') => (self.is_typing, self.filter) = (true, String::new()),
+            (false, 'w') => self.is_wide = !self.is_wide,
+            (false, 's') => {
+                let next = self.sort.map_or(0, |column| column + 1);
+                self.sort = (next < self.heads.len()).then_some(next);
+            }
+            _ => return Pressed::Nothing,
+        }
+        Pressed::Changed
+    }
+
+    /// The rows that are wanted, in order.
+    fn wanted(&self) -> Vec<&Row> {
+        let filter = self.filter.to_lowercase();
+        let mut rows = self.rows.iter().filter(|row| row.contains(&filter)).collect::<Vec<_>>();
+        if let Some(column) = self.sort {
+            rows.sort_by(|one, other| one.place(column).cmp(other.place(column)));
+        }
+        rows
+    }
+
+    /// Header and rows, in at most so many lines that are no wider than the screen; how many rows.
+    pub(crate) fn lines(&self, screen: Screen, most: usize) -> (Vec<Vec<u8>>, usize) {
+        let rows = self.wanted();
+        let columns = self.filled(&rows);
+        let widths = self.widths(&rows, &columns, screen);
+        let (layout, line) =
+            (Layout { widths: &widths, screen }, screen.width.unwrap_or(usize::MAX));
+        let mut header = Vec::new();
+        table::line(&mut header, layout, &mut |out, at| {
+            let column = columns[at];
+            out.extend_from_slice(self.heads[column].title.as_bytes());
+            let is_sorted = self.sort == Some(column);
+            (true, if is_sorted { HEADER.underline() } else { HEADER })
+        });
+        // Of events the last ones, of what is in an order the first.
+        let are_last = !self.are_reports && self.sort.is_none();
+        let of_row = |row: &Row| {
+            let mut lines = match self.is_wide {
+                true => wrapped(&whole(row, &columns, &widths), line),
+                false => vec![cut(row, &columns, layout)],
+            };
+            lines.extend(row.below.iter().map(|text| fit::text(text, line).as_bytes().to_vec()));
+            lines
+        };
+        let mut rows = rows.iter().map(|row| of_row(row)).collect::<VecDeque<_>>();
+        let mut shown = VecDeque::new();
+        let mut room = most.saturating_sub(1);
+        while let Some(mut row) = if are_last { rows.pop_back() } else { rows.pop_front() } {
+            if room == 0 || row.len() > room && !shown.is_empty() {
+                break;
+            }
+            row.truncate(room);
+            room -= row.len();
+            if are_last { shown.push_front(row) } else { shown.push_back(row) }
+        }
+        let count = shown.len();
+        let header = vec![without_end(header)];
+        (header.into_iter().chain(shown.into_iter().flatten()).collect(), count)
+    }
+
+    /// Columns that have a value in one of these rows.
+    fn filled(&self, rows: &[&Row]) -> Vec<usize> {
+        let has_value =
+            |row: &&Row, column: usize| row.cells.get(column).is_some_and(|c| !c.is_none);
+        let is_filled = |&column: &usize| rows.iter().any(|row| has_value(row, column));
+        let all = 0..self.heads.len();
+        if rows.is_empty() { all.collect() } else { all.filter(is_filled).collect() }
+    }
+
+    /// What columns take; where the line has no room for all, what their text takes.
+    fn widths(&self, rows: &[&Row], columns: &[usize], screen: Screen) -> Vec<usize> {
+        let usual = columns.iter().map(|&column| self.heads[column].width).collect::<Vec<_>>();
+        let fits = |line| usual.iter().map(|width| width + 1).sum::<usize>() <= line + 1;
+        if rows.is_empty() || screen.width.is_none_or(fits) {
+            return usual;
+        }
+        let of_text = |&column: &usize| {
+            let head = &self.heads[column];
+            let text =
+                rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.short.width());
+            let text = text.max().unwrap_or(0).max(head.title.len());
+            text.min(head.width)
+        };
+        columns.iter().map(of_text).collect()
+    }
+
+    /// The line at the bottom: keys, and what they have done.
+    pub(crate) fn footer(&self, shown: usize, has_keys: bool) -> String {
+        if self.is_typing {
+            return format!("/{}_  (Enter ends it, Esc takes it away)", self.filter);
+        }
+        let sorted = self.sort.and_then(|column| self.heads.get(column)).map(|head| head.title);
+        let mut parts = Vec::new();
+        if has_keys {
+            parts.push("q ends".to_string());
+            parts
+                .push(format!("s sorts{}", sorted.map_or(String::new(), |by| format!(" by {by}"))));
+            let filter =
+                if self.filter.is_empty() { String::new() } else { format!(" {}", self.filter) };
+            parts.push(format!("/ filters{filter}"));
+            parts.push(if self.is_wide { "w narrow" } else { "w wide" }.into());
+        } else {
+            parts.push("Ctrl-C ends".into());
+        }
+        let all = self.rows.len() as u64 + self.gone;
+        parts
+            .push(format!("{shown} of {all} {}", if self.are_reports { "rows" } else { "events" }));
+        parts.join("  ")
+    }
+}
+
+/// What comes after an arrow, or another key that has no letter, if it begins with one.
+fn without_sequence(keys: &str) -> Option<&str> {
+    let (kind, rest) = keys.strip_prefix('\x1b').map(|keys| keys.split_at_checked(1))??;
+    let last = match kind {
+        "[" => rest.find(|c: char| ('\x40'..='\x7e').contains(&c))?,
+        "O" => 0,
+        _ => return None,
+    };
+    rest.get(last + 1..)
+}
+
+fn without_end(mut line: Vec<u8>) -> Vec<u8> {
+    line.pop();
+    line
+}
+
+fn cut(row: &Row, columns: &[usize], layout: Layout<'_>) -> Vec<u8> {
+    let mut line = Vec::new();
+    table::line(&mut line, layout, &mut |out, at| {
+        let Some(cell) = row.cells.get(columns[at]) else { return (true, Style::new()) };
+        out.extend_from_slice(cell.short.as_bytes());
+        (cell.is_text, cell.style)
+    });
+    without_end(line)
+}
+
+fn whole(row: &Row, columns: &[usize], widths: &[usize]) -> String {
+    let mut line = Vec::new();
+    table::line(&mut line, Layout { widths, screen: Screen::default() }, &mut |out, at| {
+        let cell = row.cells.get(columns[at]);
+        out.extend_from_slice(cell.map_or(&[][..], |cell| cell.whole.as_bytes()));
+        (true, Style::new())
+    });
+    String::from_utf8(without_end(line)).unwrap_or_default()
+}
+
+/// The same in lines of that width.
+fn wrapped(text: &str, line: usize) -> Vec<Vec<u8>> {
+    let (mut lines, mut used) = (vec![Vec::new()], 0);
+    for c in text.chars() {
+        let width = c.width().unwrap_or(0);
+        if used + width > line && used > 0 {
+            lines.push(Vec::new());
+            used = 0;
+        }
+        used += width;
+        if let Some(last) = lines.last_mut() {
+            last.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn live(rows: &[(&[u8], u64)]) -> Live {
+        let mut live = Live::default();
+        let head = |title, width| Head { title, width };
+        live.set_columns(vec![head("NONE", 9), head("COUNT", 6), head("NAME", 0)], None);
+        for (name, count) in rows {
+            let cells = [Value::None, Value::Uint(*count), Value::Text(name)];
+            live.take(cells.map(|value| Shown::of(value, &Clock::new(0))).to_vec());
+        }
+        live
+    }
+
+    fn shown(live: &Live, width: usize, most: usize) -> String {
+        let screen = Screen { width: Some(width), has_colours: false };
+        let lines = live.lines(screen, most).0;
+        String::from_utf8(lines.join(&b"\n"[..])).unwrap()
+    }
+
+    const ROWS: &[(&[u8], u64)] = &[(b"b", 2), (b"a", 10), (b"longer than that", 3)];
+
+    #[test]
+    fn the_last_events_are_shown() {
+        let mut live = live(ROWS);
+        assert_eq!(shown(&live, 20, 3), "COUNT  NAME\n10     a\n3      longer than \u{2026}");
+        assert_eq!(live.footer(2, true), "q ends  s sorts  / filters  w wide  2 of 3 events");
+        // A report stands for the one before, and begins with its first row.
+        live.begin();
+        assert_eq!(shown(&live, 20, 3), "NONE     COUNT  NAME");
+    }
+
+    #[test]
+    fn keys_change_what_is_shown() {
+        let mut live = live(ROWS);
+        assert_eq!(live.press(b"ss"), Pressed::Changed);
+        assert_eq!(shown(&live, 40, 9), "COUNT  NAME\n10     a\n3      longer than that\n2      b");
+        assert_eq!(live.press(b"s"), Pressed::Changed);
+        assert!(shown(&live, 40, 2).ends_with(" a"));
+        assert_eq!(live.press(b"\x1b[B"), Pressed::Nothing);
+        assert_eq!(live.press(b"\x1b[1;5C/LON\x1bOAGq"), Pressed::Changed);
+        assert!(live.footer(0, true).starts_with("/LONGq_"));
+        assert_eq!(live.press(b"\x7f\n"), Pressed::Changed);
+        assert_eq!(shown(&live, 40, 9), "COUNT  NAME\n3      longer than that");
+        assert_eq!(live.press(b"w"), Pressed::Changed);
+        assert_eq!(shown(&live, 12, 9), "COUNT  NAME\n3      longe\nr than that");
+        assert_eq!(live.press(b"\x1b"), Pressed::Changed);
+        assert!(shown(&live, 40, 9).contains("10     a"));
+        assert_eq!(live.press(b"x"), Pressed::Nothing);
+        assert_eq!(live.press(b"q"), Pressed::End);
+    }
+
+    proptest! {
+        #[test]
+        fn it_fits_the_screen(
+            names: Vec<Vec<u8>>,
+            keys: Vec<u8>,
+            width in 1..90usize,
+            most in 1..9usize,
+        ) {
+            let names = names.iter().map(|name| (&name[..], 7)).collect::<Vec<_>>();
+            let mut live = live(&names);
+            live.press(&keys);
+            let screen = Screen { width: Some(width), has_colours: false };
+            let (lines, rows) = live.lines(screen, most);
+            prop_assert!(lines.len() <= most && rows <= names.len());
+            for line in lines {
+                let line = String::from_utf8(line).unwrap();
+                prop_assert!(!line.contains(char::is_control));
+                prop_assert!(line.width() <= width.max(2), "{line:?}");
+            }
+            prop_assert!(!live.footer(rows, true).contains(char::is_control));
+        }
+    }
+}

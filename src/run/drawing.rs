@@ -1,0 +1,122 @@
+//! `--live`: rows on the whole terminal, drawn again when they change, or somebody presses a key.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::output::buffer::Output;
+use crate::output::fit;
+use crate::output::live::{Live, Pressed};
+use crate::output::screen::LOSS;
+use crate::run::host::Host;
+use crate::run::options::OutputOptions;
+
+/// It is drawn no more often than that, unless a key was pressed.
+const PAUSE: Duration = Duration::from_millis(250);
+/// So many messages are shown.
+const MESSAGES: usize = 3;
+
+/// To the beginning of the screen, of its last line; what comes after the end of a line, of all.
+const HOME: &str = "\x1b[H";
+const CLEAR_LINE: &str = "\x1b[K";
+const CLEAR_REST: &str = "\x1b[J";
+
+/// Rows, and the terminal that they are drawn on.
+#[derive(Debug)]
+pub(crate) struct Drawing {
+    pub(crate) rows: Live,
+    pub(crate) is_changed: bool,
+    host: Host,
+    options: OutputOptions,
+    /// When, and how large the terminal was.
+    drawn: Option<(Instant, (usize, usize))>,
+    /// Messages that were there then.
+    told: usize,
+}
+
+impl Drawing {
+    pub(crate) fn new(host: &Host, options: &OutputOptions) -> Self {
+        let (host, options) = (host.clone(), options.clone());
+        Self {
+            rows: Live::new(options.wide),
+            is_changed: true,
+            host,
+            options,
+            drawn: None,
+            told: 0,
+        }
+    }
+
+    /// Draws it, if it is time to.
+    pub(crate) fn draw(&mut self, output: &mut Output) {
+        let Some(size) = self.host.size() else { return };
+        if self.drawn.is_none() {
+            self.host.take_terminal();
+        }
+        let pressed = self.rows.press(&self.host.keys());
+        if pressed == Pressed::End {
+            self.host.stop.ask(Signal::SIGINT);
+        }
+        let is_due = match self.drawn {
+            None => true,
+            Some((_, before)) if before != size || pressed == Pressed::Changed => true,
+            Some((at, _)) => {
+                at.elapsed() >= PAUSE
+                    && (self.is_changed || self.host.messages.waiting() != self.told)
+            }
+        };
+        if is_due {
+            self.drawn = Some((Instant::now(), size));
+            self.is_changed = false;
+            self.told = self.host.messages.waiting();
+            let picture = self.picture(size);
+            output.lines(0, |out| out.extend_from_slice(&picture));
+        }
+    }
+
+    fn picture(&self, (width, height): (usize, usize)) -> Vec<u8> {
+        let screen = self.host.screen(&self.options);
+        let messages = self.host.messages.last(MESSAGES);
+        let room = height.saturating_sub(1 + messages.len());
+        let (lines, shown) = self.rows.lines(screen.of_width(width), room);
+        let mut picture = HOME.as_bytes().to_vec();
+        let mut line = |write: &mut dyn FnMut(&mut Vec<u8>)| {
+            write(&mut picture);
+            picture.extend_from_slice(CLEAR_LINE.as_bytes());
+            picture.push(b'\n');
+        };
+        for text in &lines {
+            line(&mut |out| out.extend_from_slice(text));
+        }
+        for _ in lines.len()..room {
+            line(&mut |_| ());
+        }
+        for message in &messages {
+            let text = fit::text(message, width);
+            line(&mut |out| screen.styled(out, LOSS, |out| out.extend_from_slice(text.as_bytes())));
+        }
+        let footer = self.rows.footer(shown, self.host.has_keys());
+        picture.extend_from_slice(fit::text(&footer, width.saturating_sub(1)).as_bytes());
+        picture.extend_from_slice(CLEAR_LINE.as_bytes());
+        picture.extend_from_slice(CLEAR_REST.as_bytes());
+        picture
+    }
+
+    /// Gives the terminal back, and leaves there what was on it.
+    pub(crate) fn end(self, output: &mut Output) {
+        self.host.give_terminal_back();
+        let size = self.host.size().filter(|_| self.rows.has_rows());
+        if let Some((width, height)) = size {
+            let screen = self.host.screen(&self.options).of_width(width);
+            let (lines, _) = self.rows.lines(screen, height.saturating_sub(2));
+            output.lines(0, |out| {
+                for line in lines {
+                    out.extend_from_slice(&line);
+                    out.push(b'\n');
+                }
+            });
+            output.flush();
+        }
+        self.host.messages.release();
+    }
+}
