@@ -89,7 +89,7 @@ pub fn search<R: Read + Seek>(
     let mut image = Image::parse(from)?;
     let mut addresses = vec![None; names.len()];
     for kind in [SHT_DYNSYM, SHT_SYMTAB] {
-        image.functions(kind, |name, address| {
+        image.functions(kind, &mut |name, address| {
             let wanted = names.iter().zip(&mut addresses);
             for (_, found) in { wanted }.filter(|(wanted, _)| wanted.as_bytes() == name) {
                 found.get_or_insert(address);
@@ -173,7 +173,7 @@ const PLACES_MAX: usize = 1 << 20;
 /// When the file cannot be read, or is no ELF file.
 pub(crate) fn places_of(
     file: &ForeignFile,
-    wanted: impl FnMut(&str) -> bool,
+    wanted: &mut dyn FnMut(&str) -> bool,
 ) -> Result<Vec<Place>> {
     places(file.reader(READ_MAX), wanted).doing(format!("reading {file}"))
 }
@@ -184,7 +184,7 @@ pub(crate) fn places_of(
 ///
 /// When the file cannot be read, is no ELF file, or has no such function: with what is alike.
 pub(crate) fn offsets_of(file: &ForeignFile, wanted: &Wanted<'_>) -> Result<Vec<u64>> {
-    let places = places_of(file, |name| wanted.matches(name))?;
+    let places = places_of(file, &mut |name| wanted.matches(name))?;
     let called = places.iter().filter(|place| !place.is_usdt && is_called(&place.name));
     // A function may have several names, and several functions one name.
     let mut offsets = called.filter_map(|place| place.offset).collect::<Vec<_>>();
@@ -235,14 +235,14 @@ fn own_stacks<R: Read + Seek>(from: R) -> std::result::Result<Option<&'static st
     }
     let mut switches = false;
     for kind in [SHT_DYNSYM, SHT_SYMTAB] {
-        image.functions(kind, |name, _| switches |= SWITCHES.contains(&name))?;
+        image.functions(kind, &mut |name, _| switches |= SWITCHES.contains(&name))?;
     }
     Ok(switches.then_some("it has coroutines, which have stacks of their own"))
 }
 
 /// Looks among a file's functions and probes for those that are like one that is not there.
 pub(crate) fn consider(file: &ForeignFile, alike: &mut Alike<'_>) -> Result<()> {
-    let none = places_of(file, |name| {
+    let none = places_of(file, &mut |name| {
         alike.consider(&names::shown(name));
         false
     });
@@ -267,7 +267,7 @@ pub(crate) fn is_called(function: &str) -> bool {
 /// When it is none, is broken where it is looked at, or has more of something than programs have.
 pub fn places<R: Read + Seek>(
     from: R,
-    mut wanted: impl FnMut(&str) -> bool,
+    wanted: &mut dyn FnMut(&str) -> bool,
 ) -> std::result::Result<Vec<Place>, Box<dyn std::error::Error>> {
     let mut image = Image::parse(from)?;
     let mut places = Vec::new();
@@ -277,7 +277,7 @@ pub fn places<R: Read + Seek>(
         }
     };
     for kind in [SHT_DYNSYM, SHT_SYMTAB] {
-        image.functions(kind, |name, address| {
+        image.functions(kind, &mut |name, address| {
             add(&String::from_utf8_lossy(name), address, false);
         })?;
     }
@@ -288,7 +288,7 @@ pub fn places<R: Read + Seek>(
     for place in &mut places {
         place.offset = image.offset_of(place.address, PF_X);
     }
-    places.sort_by(|a, b| a.name.cmp(&b.name).then(a.address.cmp(&b.address)));
+    places.sort_unstable_by(|a, b| a.name.cmp(&b.name).then(a.address.cmp(&b.address)));
     places.dedup();
     Ok(places)
 }
@@ -386,7 +386,7 @@ mod tests {
 
     #[test]
     fn lists_functions_and_probes() {
-        let places = places_of(&libc(), |name| name == "getaddrinfo").unwrap();
+        let places = places_of(&libc(), &mut |name| name == "getaddrinfo").unwrap();
         assert!(places.iter().all(|place| !place.is_usdt && place.address > 0));
         assert!(!places.is_empty());
     }
@@ -427,7 +427,7 @@ mod tests {
         let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/elf");
         let read = |name: &str| {
             let file = open(&seeds.join(name)).unwrap();
-            let places = places_of(&file, |_| true);
+            let places = places_of(&file, &mut |_| true);
             let found = read(&file, &["readline", "mysql:query__start"], Some("lib"));
             (places.map(|places| places.len()).ok(), found.ok().map(|found| found.offsets))
         };

@@ -190,7 +190,7 @@ impl<R: Read + Seek> Image<R> {
     pub(crate) fn functions(
         &mut self,
         kind: u32,
-        each: impl FnMut(&[u8], u64),
+        each: &mut dyn FnMut(&[u8], u64),
     ) -> Result<(), Failure> {
         match self.is_64 {
             true => self.functions_class::<FileHeader64<Endianness>>(kind, each),
@@ -201,7 +201,7 @@ impl<R: Read + Seek> Image<R> {
     fn functions_class<E: FileHeader<Endian = Endianness>>(
         &mut self,
         kind: u32,
-        mut each: impl FnMut(&[u8], u64),
+        each: &mut dyn FnMut(&[u8], u64),
     ) -> Result<(), Failure> {
         let table = self.sections.iter().find(|section| section.kind == kind).cloned();
         let Some(table) = table else { return Ok(()) };

@@ -14,7 +14,7 @@ pub(crate) fn installed(library: &str) -> Vec<PathBuf> {
     let entries = dirs().filter_map(|dir| dir.read_dir().ok()).flatten().flatten();
     let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(library));
     let mut paths = named.map(|entry| entry.path()).collect::<Vec<_>>();
-    paths.sort();
+    paths.sort_unstable();
     paths
 }
 

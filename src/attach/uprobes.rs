@@ -27,6 +27,9 @@ use crate::system::processes;
 use crate::system::procfs;
 use crate::system::sys;
 
+/// The files of a process, by its number and the name of its executable.
+type FilesOf<'f> = &'f dyn Fn(u32, &str) -> io::Result<Vec<PathBuf>>;
+
 /// A program, and the function or the USDT probe that it is attached to.
 #[derive(Debug)]
 pub(crate) struct Uprobe {
@@ -430,11 +433,7 @@ impl Files {
     /// Attaches to the files of running processes that `files_of` finds: by number, and the name of
     /// the executable. Processes that were looked at before are left alone, and files that no
     /// process uses any more are let go.
-    pub(crate) fn attach_to_processes(
-        &mut self,
-        object: &Object,
-        files_of: impl Fn(u32, &str) -> io::Result<Vec<PathBuf>>,
-    ) {
+    pub(crate) fn attach_to_processes(&mut self, object: &Object, files_of: FilesOf<'_>) {
         let mut pids = processes::all().collect::<Vec<_>>();
         // This process is always there: nothing can be read at the moment.
         if pids.is_empty() {
@@ -462,7 +461,7 @@ impl Files {
             let is_due = |process: &Process| process.again.is_some_and(|again| again <= now);
             if process.as_ref().is_none_or(is_due) {
                 if now < deadline {
-                    let mut looked_at = self.look_at(object, pid, exe, &files_of);
+                    let mut looked_at = self.look_at(object, pid, exe, files_of);
                     if process.is_none() && news.is_none() {
                         // It may have begun just now, and map its libraries next.
                         looked_at.again.get_or_insert(now + WAITS.0);
@@ -483,7 +482,7 @@ impl Files {
         object: &Object,
         pid: u32,
         exe: Identity,
-        files_of: impl Fn(u32, &str) -> io::Result<Vec<PathBuf>>,
+        files_of: FilesOf<'_>,
     ) -> Process {
         let mut process = Process { exe, files: Vec::new(), again: None };
         let target = fs::read_link(executable(pid)).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Asked, Column, Shown, Source};
+use super::{Asked, Column, Name, Shown, Source, names};
 use crate::error::Error;
 use crate::escape;
 
@@ -41,7 +41,7 @@ fn named<'c, E>(columns: &[&'c Column<E>], fields: &[String]) -> Result<Vec<&'c 
     let twice = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key));
     let found = fields
         .iter()
-        .map(|key| find(columns, key).ok_or_else(|| unknown("--fields", columns, key)));
+        .map(|key| find(columns, key).ok_or_else(|| unknown("--fields", &names(columns), key)));
     match twice {
         Some((_, key)) => Err(Error::usage("--fields", format!("'{key}' is named twice"))),
         None => found.collect(),
@@ -65,8 +65,8 @@ fn is_shown<E>(column: &Column<E>, is_json: bool, is_given: impl Fn(&str) -> boo
 }
 
 /// There is no such field among these, as `option` says.
-pub(crate) fn unknown<E>(option: &str, columns: &[&Column<E>], field: &str) -> Error {
-    let names = columns.iter().map(|column| column.key).collect::<Vec<_>>();
+pub(crate) fn unknown(option: &str, names: &[Name], field: &str) -> Error {
+    let names = names.iter().map(|name| name.key).collect::<Vec<_>>();
     Error::usage(option, format!("there is no field '{field}'"))
         .hint(format!("there are {}; --fields help explains them", names.join(", ")))
 }

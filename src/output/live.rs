@@ -7,10 +7,10 @@ use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::cell::Cell;
-use super::order::Place;
+use super::order::{self, Place};
 use super::screen::HEADER;
 use super::table::{self, Layout};
-use super::{Clock, Screen, Value, fit};
+use super::{Clock, Name, Screen, Value, fit};
 use crate::escape;
 
 /// So many of the last events are kept.
@@ -26,17 +26,9 @@ pub(crate) enum Pressed {
     End,
 }
 
-/// The head of a column.
-#[derive(Clone, Debug)]
-pub(super) struct Head {
-    pub(super) title: &'static str,
-    /// The least width; none has no end.
-    pub(super) width: usize,
-}
-
 /// What a row has in a column.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+struct Shown {
     /// As a terminal shows it, and whole.
     short: String,
     whole: String,
@@ -47,7 +39,7 @@ pub(super) struct Shown {
 }
 
 impl Shown {
-    pub(super) fn of(value: Value<'_>, clock: &Clock) -> Self {
+    fn of(value: Value<'_>, clock: &Clock) -> Self {
         let text = |screen| {
             let mut text = Vec::new();
             value.text(&mut Cell { text: &mut text, clock, screen });
@@ -77,7 +69,7 @@ impl Row {
     }
 
     fn contains(&self, filter: &str) -> bool {
-        let has = |cell: &Shown| cell.whole.to_lowercase().contains(filter);
+        let has = |cell: &Shown| cell.whole.to_ascii_lowercase().contains(filter);
         filter.is_empty() || self.cells.iter().any(has)
     }
 }
@@ -85,7 +77,9 @@ impl Row {
 /// What is shown, and how.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    heads: Vec<Head>,
+    names: Vec<Name>,
+    /// The least ones; 0 has no end.
+    widths: Vec<usize>,
     rows: VecDeque<Row>,
     /// Rows that came before those that are kept.
     gone: u64,
@@ -108,8 +102,8 @@ impl Live {
     }
 
     /// These columns from now on, sorted by the one with that number.
-    pub(super) fn set_columns(&mut self, heads: Vec<Head>, sort: Option<usize>) {
-        (self.heads, self.sort) = (heads, sort);
+    pub(super) fn set_columns(&mut self, names: &[Name], widths: &[usize], sort: Option<usize>) {
+        (self.names, self.widths, self.sort) = (names.to_vec(), widths.to_vec(), sort);
     }
 
     /// The rows that come now are a report, and stand for those before.
@@ -118,11 +112,18 @@ impl Live {
         self.are_reports = true;
     }
 
-    pub(super) fn take(&mut self, cells: Vec<Shown>) {
+    /// A row with so many columns.
+    pub(super) fn take<'v>(
+        &mut self,
+        columns: usize,
+        clock: &Clock,
+        value: &mut dyn FnMut(usize) -> Value<'v>,
+    ) {
         if !self.are_reports && self.rows.len() == EVENTS_MAX {
             self.rows.pop_front();
             self.gone += 1;
         }
+        let cells = (0..columns).map(|number| Shown::of(value(number), clock)).collect();
         self.rows.push_back(Row { cells, below: Vec::new() });
     }
 
@@ -162,7 +163,7 @@ impl Live {
             (false, 'w') => self.is_wide = !self.is_wide,
             (false, 's') => {
                 let next = self.sort.map_or(0, |column| column + 1);
-                self.sort = (next < self.heads.len()).then_some(next);
+                self.sort = (next < self.names.len()).then_some(next);
             }
             _ => return Pressed::Nothing,
         }
@@ -171,10 +172,12 @@ impl Live {
 
     /// The rows that are wanted, in order.
     fn wanted(&self) -> Vec<&Row> {
-        let filter = self.filter.to_lowercase();
+        let filter = self.filter.to_ascii_lowercase();
         let mut rows = self.rows.iter().filter(|row| row.contains(&filter)).collect::<Vec<_>>();
         if let Some(column) = self.sort {
-            rows.sort_by(|one, other| one.place(column).cmp(other.place(column)));
+            let place = |number: usize| rows[number].place(column);
+            let order = order::sorted(rows.len(), &|one, other| place(one).cmp(place(other)));
+            rows = order.into_iter().map(|number| rows[number]).collect();
         }
         rows
     }
@@ -189,7 +192,7 @@ impl Live {
         let mut header = Vec::new();
         table::line(&mut header, layout, &mut |out, at| {
             let column = columns[at];
-            out.extend_from_slice(self.heads[column].title.as_bytes());
+            out.extend_from_slice(self.names[column].title.as_bytes());
             let is_sorted = self.sort == Some(column);
             (true, if is_sorted { HEADER.underline() } else { HEADER })
         });
@@ -224,23 +227,23 @@ impl Live {
         let has_value =
             |row: &&Row, column: usize| row.cells.get(column).is_some_and(|c| !c.is_none);
         let is_filled = |&column: &usize| rows.iter().any(|row| has_value(row, column));
-        let all = 0..self.heads.len();
+        let all = 0..self.names.len();
         if rows.is_empty() { all.collect() } else { all.filter(is_filled).collect() }
     }
 
     /// What columns take; where the line has no room for all, what their text takes.
     fn widths(&self, rows: &[&Row], columns: &[usize], screen: Screen) -> Vec<usize> {
-        let usual = columns.iter().map(|&column| self.heads[column].width).collect::<Vec<_>>();
+        let usual = columns.iter().map(|&column| self.widths[column]).collect::<Vec<_>>();
         let fits = |line| usual.iter().map(|width| width + 1).sum::<usize>() <= line + 1;
         if rows.is_empty() || screen.width.is_none_or(fits) {
             return usual;
         }
         let of_text = |&column: &usize| {
-            let head = &self.heads[column];
+            let (name, width) = (self.names[column], self.widths[column]);
             let text =
                 rows.iter().filter_map(|row| row.cells.get(column)).map(|cell| cell.short.width());
-            let text = text.max().unwrap_or(0).max(head.title.len());
-            text.min(head.width)
+            let text = text.max().unwrap_or(0).max(name.title.len());
+            text.min(width)
         };
         columns.iter().map(of_text).collect()
     }
@@ -250,7 +253,7 @@ impl Live {
         if self.is_typing {
             return format!("/{}_  (Enter ends it, Esc takes it away)", self.filter);
         }
-        let sorted = self.sort.and_then(|column| self.heads.get(column)).map(|head| head.title);
+        let sorted = self.sort.and_then(|column| self.names.get(column)).map(|name| name.title);
         let mut parts = Vec::new();
         if has_keys {
             parts.push("q ends".to_string());
@@ -330,11 +333,11 @@ mod tests {
 
     fn live(rows: &[(&[u8], u64)]) -> Live {
         let mut live = Live::default();
-        let head = |title, width| Head { title, width };
-        live.set_columns(vec![head("NONE", 9), head("COUNT", 6), head("NAME", 0)], None);
+        let names = ["NONE", "COUNT", "NAME"].map(|title| Name { key: title, title });
+        live.set_columns(&names, &[9, 6, 0], None);
         for (name, count) in rows {
-            let cells = [Value::None, Value::Uint(*count), Value::Text(name)];
-            live.take(cells.map(|value| Shown::of(value, &Clock::new(0))).to_vec());
+            let values = [Value::None, Value::Uint(*count), Value::Text(name)];
+            live.take(values.len(), &Clock::new(0), &mut |number| values[number]);
         }
         live
     }

@@ -11,9 +11,11 @@ pub mod json;
 pub mod values;
 
 pub(crate) mod buffer;
+pub(crate) mod fit;
 pub(crate) mod hist;
 pub(crate) mod live;
 pub(crate) mod messages;
+pub(crate) mod order;
 pub(crate) mod page;
 pub(crate) mod screen;
 pub(crate) mod sink;
@@ -22,14 +24,12 @@ pub(crate) mod status;
 mod cell;
 mod column;
 mod entry;
-pub(crate) mod fit;
-pub(crate) mod order;
 mod table;
 mod task;
 mod time;
 
 pub use column::{Asked, Column, Shown, Source};
-use live::{Head, Live};
+use live::Live;
 pub use screen::Screen;
 use table::Layout;
 pub(crate) use task::Task;
@@ -40,16 +40,30 @@ pub use values::Value;
 #[derive(Debug)]
 pub struct Lines<'a, E> {
     columns: Vec<&'a Column<E>>,
+    /// What they are called: the same for rows of all types.
+    names: Vec<Name>,
     /// How wide each is in the table.
     widths: Vec<usize>,
     json: Option<json::Keys>,
+}
+
+/// What a column is called.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    key: &'static str,
+    title: &'static str,
+}
+
+/// What these are called.
+pub(crate) fn names<E>(columns: &[&Column<E>]) -> Vec<Name> {
+    columns.iter().map(|column| Name { key: column.key, title: column.title }).collect()
 }
 
 impl<'a, E> Lines<'a, E> {
     /// Lines of the text table.
     pub fn table(columns: &[&'a Column<E>]) -> Self {
         let widths = columns.iter().map(|column| column.width).collect();
-        Self { columns: columns.to_vec(), widths, json: None }
+        Self { columns: columns.to_vec(), names: names(columns), widths, json: None }
     }
 
     /// JSON Lines; `kind` is their type.
@@ -99,43 +113,35 @@ impl<'a, E> Lines<'a, E> {
     /// Appends the line that stands above all others, if there is one.
     pub fn header(&self, out: &mut Vec<u8>, screen: Screen) {
         if self.json.is_none() {
-            table::header(out, &self.columns, self.layout(screen));
+            table::header(out, &self.names, self.layout(screen));
         }
     }
 
-    /// The number of the column with this key, or title.
+    /// The number of the column that is called like this.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
-        let is_it =
-            |column: &&Column<E>| column.key == name || column.title.eq_ignore_ascii_case(name);
-        self.columns.iter().position(is_it)
+        find(&self.names, name)
     }
 
-    /// The places of rows that are sorted by that column.
-    pub(crate) fn places(
+    /// The numbers of rows in the order of that column.
+    pub(crate) fn order(
         &self,
         column: usize,
         clock: &Clock,
         records: &[Record<'_, E>],
-    ) -> Vec<order::Place> {
+    ) -> Vec<usize> {
         let value = self.columns[column].value;
-        records.iter().map(|record| value(record).place(clock)).collect()
+        order::of(records.len(), clock, &mut |number| value(&records[number]))
     }
 
     /// Shows these columns on a screen that is drawn again.
     pub(crate) fn begin_live(&self, live: &mut Live, sort: Option<usize>) {
-        let head =
-            |(column, width): (&&Column<E>, &usize)| Head { title: column.title, width: *width };
-        live.set_columns(self.columns.iter().zip(&self.widths).map(head).collect(), sort);
+        live.set_columns(&self.names, &self.widths, sort);
     }
 
     /// Shows a row there.
     pub(crate) fn row_live(&self, live: &mut Live, clock: &Clock, record: &Record<'_, E>) {
-        live.take(
-            self.columns
-                .iter()
-                .map(|column| live::Shown::of((column.value)(record), clock))
-                .collect(),
-        );
+        let mut value = |number: usize| (self.columns[number].value)(record);
+        live.take(self.columns.len(), clock, &mut value);
     }
 
     /// Appends the line of one row; JSON is the same on any screen.
@@ -145,4 +151,10 @@ impl<'a, E> Lines<'a, E> {
             None => table::row(out, &self.columns, self.layout(screen), clock, record),
         }
     }
+}
+
+/// The number of the one with this key, or title.
+pub(crate) fn find(names: &[Name], name: &str) -> Option<usize> {
+    let is_it = |one: &Name| one.key == name || one.title.eq_ignore_ascii_case(name);
+    names.iter().position(is_it)
 }

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::{Clock, Value};
+
 /// The place of a row: numbers from the largest, then texts from A to Z, then what has no value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Place {
@@ -28,10 +30,21 @@ impl Place {
     }
 }
 
-/// The numbers of these places, in order.
-pub(crate) fn sorted(places: &[Place]) -> Vec<usize> {
-    let mut numbers = (0..places.len()).collect::<Vec<_>>();
-    numbers.sort_by(|&one, &other| places[one].cmp(&places[other]));
+/// The numbers of so many rows, in the order of what each has for a value.
+pub(super) fn of<'v>(
+    rows: usize,
+    clock: &Clock,
+    value: &mut dyn FnMut(usize) -> Value<'v>,
+) -> Vec<usize> {
+    let places = (0..rows).map(|number| value(number).place(clock)).collect::<Vec<_>>();
+    sorted(rows, &|one, other| places[one].cmp(&places[other]))
+}
+
+/// The numbers of so many rows, sorted; those that are equal stay as they are. Sorting numbers is the
+/// same code for rows of all types.
+pub(crate) fn sorted(rows: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut numbers = (0..rows).collect::<Vec<_>>();
+    numbers.sort_by(|&one, &other| compare(one, other));
     numbers
 }
 
@@ -54,7 +67,8 @@ mod tests {
         ];
         let mut places = sorted.clone().to_vec();
         places.reverse();
-        let places = super::sorted(&places).into_iter().map(|number| places[number].clone());
+        let order = super::sorted(places.len(), &|one, other| places[one].cmp(&places[other]));
+        let places = order.into_iter().map(|number| places[number].clone());
         assert_eq!(places.collect::<Vec<_>>(), sorted);
     }
 }

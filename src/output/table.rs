@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::cell::Cell;
 use super::fit::{self, Piece};
 use super::screen::{FAILURE, HEADER};
-use super::{Clock, Column, Screen, Value};
+use super::{Clock, Column, Name, Screen, Value};
 use crate::decode::Record;
 
 /// Where cells are.
@@ -22,12 +22,12 @@ pub(super) struct Layout<'l> {
 pub(super) type Fill<'f> = &'f mut dyn FnMut(&mut Vec<u8>, usize) -> (bool, Style);
 
 /// Appends the header line.
-pub(super) fn header<E>(out: &mut Vec<u8>, columns: &[&Column<E>], layout: Layout<'_>) {
-    if columns.is_empty() {
+pub(super) fn header(out: &mut Vec<u8>, names: &[Name], layout: Layout<'_>) {
+    if names.is_empty() {
         return;
     }
     line(out, layout, &mut |out, number| {
-        out.extend_from_slice(columns[number].title.as_bytes());
+        out.extend_from_slice(names[number].title.as_bytes());
         (true, HEADER)
     });
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(
     object: &Object,
     mut attached: Attached<'_>,
     interval: Option<Duration>,
-    mut source: impl Source,
+    source: &mut dyn Source,
     report: &RefCell<Report>,
     mut condition: StopCondition<'_>,
 ) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
-use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json, order};
+use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json};
 use crate::run::drawing::Drawing;
 use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};
@@ -108,7 +108,7 @@ impl Report {
         records: &[Record<'_, E>],
     ) -> Option<Vec<usize>> {
         let column = self.sort.as_deref().and_then(|field| lines.find(field))?;
-        Some(order::sorted(&lines.places(column, &self.clock, records)))
+        Some(lines.order(column, &self.clock, records))
     }
 
     /// The same for rows that come many at a time. A terminal's header comes with them.

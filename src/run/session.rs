@@ -16,7 +16,7 @@ use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
-use crate::output::{Column, Lines, fields};
+use crate::output::{self, Column, Lines, Name, fields, names};
 use crate::run::capabilities::{self, Need, Rights};
 use crate::run::counts;
 use crate::run::host::Host;
@@ -286,8 +286,8 @@ impl<'a> Session<'a> {
         let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
         let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
         let reader = Reader::new(rows, &report, &self.host.stop);
-        let ring = Ring::of(object, &reader)?;
-        lifecycle::run(object, attached, None, ring, &report, self.begin(object, needs)?)
+        let mut ring = Ring::of(object, &reader)?;
+        lifecycle::run(object, attached, None, &mut ring, &report, self.begin(object, needs)?)
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
@@ -301,8 +301,15 @@ impl<'a> Session<'a> {
         self.check_sort(columns, false)?;
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
-        let ring = Ring::of(object, &reader)?;
-        lifecycle::run(object, attached, self.interval, ring, &report, self.begin(object, &[])?)
+        let mut ring = Ring::of(object, &reader)?;
+        lifecycle::run(
+            object,
+            attached,
+            self.interval,
+            &mut ring,
+            &report,
+            self.begin(object, &[])?,
+        )
     }
 
     /// The run begins now, with the rights that it needs and no more.
@@ -327,8 +334,8 @@ impl<'a> Session<'a> {
             return self.count(object, attached, by, &report);
         }
         self.check_sort(columns, false)?;
-        let messages = Messages::new(trace_pipe::open()?, columns, &report);
-        lifecycle::run(object, attached, None, messages, &report, self.begin(object, &[])?)
+        let mut messages = Messages::new(trace_pipe::open()?, columns, &report);
+        lifecycle::run(object, attached, None, &mut messages, &report, self.begin(object, &[])?)
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more behind
@@ -344,8 +351,15 @@ impl<'a> Session<'a> {
         let report = RefCell::new(self.report());
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
-        let counted = Counted { report: &report, silent: self.silent(), show };
-        lifecycle::run(object, attached, self.interval, counted, &report, self.begin(object, &[])?)
+        let mut counted = Counted { report: &report, silent: self.silent(), show };
+        lifecycle::run(
+            object,
+            attached,
+            self.interval,
+            &mut counted,
+            &report,
+            self.begin(object, &[])?,
+        )
     }
 
     /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
@@ -375,8 +389,15 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let columns = counts::columns(by, self.kinds);
         self.check_sort(&columns, true)?;
-        let counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
-        lifecycle::run(object, attached, self.interval, counts, report, self.begin(object, &[])?)
+        let mut counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
+        lifecycle::run(
+            object,
+            attached,
+            self.interval,
+            &mut counts,
+            report,
+            self.begin(object, &[])?,
+        )
     }
 
     /// What is counted, where that is not seen before the end.
@@ -390,15 +411,19 @@ impl<'a> Session<'a> {
 
     /// Can rows of these columns be sorted as the user wants, where they are `in_reports`?
     fn check_sort<E>(&self, columns: &[&Column<E>], in_reports: bool) -> Result<()> {
+        self.check_sort_by(&names(columns), in_reports)
+    }
+
+    fn check_sort_by(&self, names: &[Name], in_reports: bool) -> Result<()> {
         let view = &self.options.view;
         let Some(field) = &view.sort else { return Ok(()) };
         if !in_reports && !view.live {
             return Err(Error::usage("--sort", "these rows are shown as they come")
-                .hint("--live sorts the last ones"));
+                .hint("--live sorts the last ones, --count makes reports"));
         }
-        match Lines::table(columns).find(field) {
+        match output::find(names, field) {
             Some(_) => Ok(()),
-            None => Err(fields::unknown("--sort", columns, field)),
+            None => Err(fields::unknown("--sort", names, field)),
         }
     }
 

@@ -1,11 +1,10 @@
 //! Sums of an interval: what the CPUs counted is added up by key, sorted, cut to the first rows and
 //! shown.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::decode::{Header, Record};
-use crate::output::Lines;
+use crate::output::{Lines, order};
 use crate::run::report::{Report, boottime_ns};
 
 /// A row of a summary: a sum of events that have something in common.
@@ -55,17 +54,19 @@ impl<R: Sum> Summary<R> {
 
     /// Shows them; all are in the accounts.
     pub(crate) fn show(self, report: &mut Report, lines: &Lines<'_, R>) {
-        let mut rows = self.rows.into_values().collect::<Vec<_>>();
+        let rows = self.rows.into_values().collect::<Vec<_>>();
         if !self.is_counted {
             report.counted(rows.iter().map(R::events).sum());
         }
         // Those of the same weight stay in order.
-        rows.sort_by_key(|row| Reverse(row.weight()));
+        let order =
+            order::sorted(rows.len(), &|one, other| rows[other].weight().cmp(&rows[one].weight()));
         let header = Header::at(boottime_ns());
-        let record = |row| Record::of(&header, row);
-        let mut records = rows.iter().map(record).collect::<Vec<_>>();
+        let record = |number: usize| Record::of(&header, &rows[number]);
+        let mut records = order.into_iter().map(record).collect::<Vec<_>>();
         if let Some(order) = report.order(lines, &records) {
-            records = order.into_iter().map(|number| record(&rows[number])).collect();
+            let record = |number: usize| Record::of(&header, records[number].event);
+            records = order.into_iter().map(record).collect();
         }
         let (shown, rest) = records.split_at(self.top.min(records.len()));
         report.begin();

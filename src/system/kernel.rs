@@ -68,7 +68,7 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
             }
         }
     }
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }
 

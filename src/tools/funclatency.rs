@@ -409,7 +409,7 @@ fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
         let addresses = addresses.filter(|address| *address != 0).collect::<HashSet<_>>();
         found.retain(|found| is_listed(found) || addresses.contains(&found.address));
     }
-    found.sort_by_key(|function| (function.address, &function.name));
+    found.sort_unstable_by_key(|function| (function.address, &function.name));
     found.dedup_by_key(|function| match function.address {
         0 => (0, function.name.as_str()),
         address => (address, ""),

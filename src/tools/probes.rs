@@ -166,7 +166,7 @@ fn of_kernel<'w>(host: &Host, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
 
 /// `shown`: the file's path as the user knows it.
 fn of_file<'w>(file: &ForeignFile, shown: &str, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
-    let places = elf::places_of(file, |name| wanted.matches(name))?;
+    let places = elf::places_of(file, &mut |name| wanted.matches(name))?;
     let mut alike = Alike::new(wanted.text());
     if places.is_empty() {
         elf::consider(file, &mut alike)?;

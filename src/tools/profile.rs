@@ -434,7 +434,7 @@ impl<'a> Samples<'a> {
             }
         }
         let mut counts = counts.into_iter().collect::<Vec<_>>();
-        counts.sort_by_key(|(number, count)| (Reverse(*count), *number));
+        counts.sort_unstable_by_key(|(number, count)| (Reverse(*count), *number));
         let all = self.all();
         for (i, (number, (count, total))) in counts.into_iter().enumerate() {
             if i >= self.tool.top() {
@@ -482,7 +482,7 @@ impl<'a> Samples<'a> {
             return;
         }
         let mut stacks = self.stacks.iter().collect::<Vec<_>>();
-        stacks.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        stacks.sort_unstable_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         for ((comm, stack), count) in stacks {
             let names = stack.iter().map(|number| &self.symbols.function(*number).name);
             let stack = names.flat_map(|name| name.iter().copied().chain([0])).collect();

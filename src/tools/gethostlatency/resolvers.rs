@@ -50,7 +50,7 @@ impl Attachment for Resolvers {
     }
 
     fn refresh(&mut self, object: &Object) -> Result<()> {
-        self.0.attach_to_processes(object, |pid, _| mapped_libraries(pid, &LIBRARIES));
+        self.0.attach_to_processes(object, &|pid, _| mapped_libraries(pid, &LIBRARIES));
         for file in installed() {
             if let Err(error) = self.0.attach(object, &file) {
                 self.0.note(&error.line());

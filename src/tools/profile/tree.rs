@@ -61,7 +61,7 @@ impl<'a> Tree<'a> {
                 _ => calls.push(Call { stacks: i..i + 1, depth, total: count }),
             }
         }
-        calls.sort_by_key(|call| (call.total, Reverse(call.stacks.start)));
+        calls.sort_unstable_by_key(|call| (call.total, Reverse(call.stacks.start)));
         calls
     }
 

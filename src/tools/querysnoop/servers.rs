@@ -71,7 +71,7 @@ impl Attachment for Servers {
         if self.one.is_some() {
             return Ok(());
         }
-        self.files.attach_to_processes(object, |pid, name| {
+        self.files.attach_to_processes(object, &|pid, name| {
             Ok(PROGRAMS.contains(&name).then(|| executable(pid)).into_iter().collect())
         });
         Ok(())

@@ -99,7 +99,7 @@ impl Attachment for Shells {
             return Ok(());
         }
         let all = matches!(self.which, Which::AllPrograms);
-        self.files.attach_to_processes(object, |pid, name| {
+        self.files.attach_to_processes(object, &|pid, name| {
             if !(all || name == "bash" || name == "rbash") {
                 return Ok(Vec::new());
             }
