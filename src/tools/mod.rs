@@ -27,6 +27,11 @@ macro_rules! tools {
             [$(lines::<$module::$tool>(bytes)),*].concat()
         }
 
+        #[cfg(test)]
+        fn tables(width: usize) -> String {
+            [$(tests::table::<$module::$tool>(width)),*].concat()
+        }
+
         #[test]
         fn columns_are_sound() {
             $(tool::tests::check_columns::<$module::$tool>();)*
@@ -74,8 +79,44 @@ fn lines<T: Tool>(bytes: &[u8]) -> Vec<(String, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::decode::Header;
+    use crate::output::fields;
+    use crate::system::sys;
     use proptest::prelude::*;
     use unicode_width::UnicodeWidthStr as _;
+
+    /// A record with long names (of 42 bytes), of a tool whose own part is as large as this one's; other tools find
+    /// large numbers in it.
+    fn record<T: Tool>() -> Vec<u8> {
+        let mut header =
+            Header { time_ns: 45_296_000_000_000, pid: 4_194_303, ..Header::default() };
+        (header.tid, header.ppid, header.uid) = (4_194_304, 1, 65_534);
+        header.comm = *b"worker-\xe4\xb8\x96-12\x1b\0\0";
+        header.parent_comm = *b"systemd-journal\0";
+        let header = sys::bytes_of(&header).to_vec();
+        let own = size_of::<T::Row>().saturating_sub(header.len());
+        let names = b"/usr/lib/x86_64-linux-gnu/libLLVM-19.so.1\0--config=/etc/\"a b\"\0".repeat(3);
+        [header, [42, 0, 0, 0].repeat(own / 4), names].concat()
+    }
+
+    /// The table of a tool on a terminal of that width.
+    pub(super) fn table<T: Tool>(width: usize) -> String {
+        let columns = tool::columns::<T>(|_| false);
+        let columns = fields::choose(&columns, false, &[], |_| false).unwrap();
+        let screen = Screen { width: Some(width), has_colours: false };
+        let (lines, clock) = (Lines::table(&columns), Clock::new(0).in_utc());
+        let mut out = format!("{}\n", T::NAME).into_bytes();
+        lines.header(&mut out, screen);
+        T::Row::of_any(&record::<T>(), &mut |record| lines.row(&mut out, &clock, screen, record));
+        String::from_utf8(out).unwrap() + "\n"
+    }
+
+    #[test]
+    fn rows_at_80_and_40_columns() {
+        insta::assert_snapshot!("rows_at_80_columns", tables(80));
+        insta::assert_snapshot!("rows_at_40_columns", tables(40));
+    }
 
     proptest! {
         #[test]
