@@ -137,16 +137,33 @@ fn choose(
     Ok(claims)
 }
 
-/// Which container a cgroup belongs to, remembered.
+/// What is known of cgroups by their numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Containers {
+pub(crate) struct Cgroups {
     root: Option<Wanted>,
-    known: HashMap<u64, String>,
+    known: HashMap<u64, Known>,
     /// Until when there is no search.
     rests_until: Option<Instant>,
 }
 
-impl Containers {
+/// A cgroup, as it was when it was looked up.
+#[derive(Debug, Default)]
+struct Known {
+    /// Below the root of all, beginning with `/`; empty if it was gone.
+    path: Vec<u8>,
+    /// The id of the container that it belongs to; empty if it is none's.
+    container: String,
+}
+
+impl Known {
+    fn of(root: &Path, dir: &Path) -> Self {
+        let below = dir.strip_prefix(root).unwrap_or(dir);
+        let path = [b"/", below.as_os_str().as_encoded_bytes()].concat();
+        Self { path, container: container_of(dir).unwrap_or_default().into() }
+    }
+}
+
+impl Cgroups {
     /// Those of this machine.
     pub(crate) fn find() -> Self {
         let root = mount_point().and_then(|path| open(path).ok());
@@ -159,11 +176,20 @@ impl Containers {
     }
 
     /// The container's id; empty where the cgroup is none's, or gone before it was looked up.
-    pub(crate) fn of(&mut self, cgroup: u64) -> &str {
+    pub(crate) fn container(&mut self, cgroup: u64) -> &str {
+        self.of(cgroup).map_or("", |known| &known.container)
+    }
+
+    /// Its path, as /proc/PID/cgroup has it; empty where it was gone before it was looked up.
+    pub(crate) fn path(&mut self, cgroup: u64) -> &[u8] {
+        self.of(cgroup).map_or(b"", |known| &known.path)
+    }
+
+    fn of(&mut self, cgroup: u64) -> Option<&Known> {
         if !self.known.contains_key(&cgroup) {
             self.learn(cgroup);
         }
-        self.known.get(&cgroup).map_or("", String::as_str)
+        self.known.get(&cgroup)
     }
 
     /// The kernel tells the path of one cgroup to those with `CAP_DAC_READ_SEARCH`; for others all
@@ -173,13 +199,14 @@ impl Containers {
         if self.known.len() >= KNOWN_MAX {
             self.known.clear();
         }
-        let container = match sys::open_cgroup(root.dir.as_fd(), cgroup) {
-            Ok(dir) => path_of(dir).and_then(|path| container_of(&path).map(Into::into)),
+        let path = match sys::open_cgroup(root.dir.as_fd(), cgroup) {
+            Ok(dir) => path_of(dir),
             // It is gone, and no other one gets its number.
             Err(Errno::ESTALE) => None,
             Err(_) => return self.search(cgroup),
         };
-        self.known.insert(cgroup, container.unwrap_or_default());
+        let known = path.map(|path| Known::of(&root.path, &path));
+        self.known.insert(cgroup, known.unwrap_or_default());
     }
 
     /// Learns all cgroups there are, among them this one, if it is still there.
@@ -189,10 +216,10 @@ impl Containers {
         let Some(root) = self.root.as_ref().filter(|_| !rests) else { return };
         self.known.clear();
         let known = &mut self.known;
-        known.insert(cgroup, String::new());
+        known.insert(cgroup, Known::default());
         visit(&root.path, &mut |dir, number| {
             if known.len() < KNOWN_MAX || number == cgroup {
-                known.insert(number, container_of(dir).unwrap_or_default().to_string());
+                known.insert(number, Known::of(&root.path, dir));
             }
             true
         });

@@ -34,8 +34,8 @@ pub(crate) enum Need {
     Perf,
     /// To attach to a network interface.
     Interface,
-    /// To find the container of a cgroup by the cgroup's number.
-    Containers,
+    /// To find the path of a cgroup by the cgroup's number.
+    Cgroups,
     /// To end a command that has become another user.
     Command,
 }
@@ -100,7 +100,7 @@ impl Need {
             // (commit c8644cd0efe7).
             Need::Maps if kernel::is_before(5, 19) => &[CAP_BPF],
             Need::Maps => &[],
-            Need::Tracefs | Need::Containers => &[CAP_DAC_READ_SEARCH],
+            Need::Tracefs | Need::Cgroups => &[CAP_DAC_READ_SEARCH],
             // Those of perf are root's alone.
             Need::Uprobes if !kernel::has_uprobe_multi() => &[CAP_SYS_ADMIN],
             Need::Uprobes => &[],

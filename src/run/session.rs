@@ -64,6 +64,8 @@ pub(crate) struct Session<'a> {
     kinds: &'static [&'static str],
     counted: String,
     rights: &'static Rights,
+    /// What is kept besides, where it is there.
+    keeps: &'static [Need],
 }
 
 /// What a tool wants of the kernel side beyond the options of all tools.
@@ -148,7 +150,18 @@ impl<'a> Session<'a> {
         let rights = capabilities::check(&host.messages, host.tool)?;
         let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
         let counted = "events".into();
-        Ok(Self { host, filter, options, count, interval, buffer, kinds: &[], counted, rights })
+        Ok(Self {
+            host,
+            filter,
+            options,
+            count,
+            interval,
+            buffer,
+            kinds: &[],
+            counted,
+            rights,
+            keeps: &[],
+        })
     }
 
     /// The same, with a ring of this size.
@@ -168,6 +181,11 @@ impl<'a> Session<'a> {
     /// When a capability is missing.
     pub(crate) fn needing(self, of: &str) -> Result<Self> {
         Ok(Self { rights: capabilities::check(&self.host.messages, of)?, ..self })
+    }
+
+    /// The same, which keeps these while it traces, where they are there.
+    pub(crate) fn keeping(self, keeps: &'static [Need]) -> Self {
+        Self { keeps, ..self }
     }
 
     /// The same, with names for the kinds of events that `--count` tells apart.
@@ -284,7 +302,7 @@ impl<'a> Session<'a> {
         }
         self.check_sort(columns, false)?;
         let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
-        let needs: &[_] = if rows.name_containers() { &[Need::Containers] } else { &[] };
+        let needs: &[_] = if rows.name_containers() { &[Need::Cgroups] } else { &[] };
         let reader = Reader::new(rows, &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
         lifecycle::run(object, attached, None, &mut ring, &report, self.begin(object, needs)?)
@@ -315,7 +333,7 @@ impl<'a> Session<'a> {
     /// The run begins now, with the rights that it needs and no more.
     fn begin<'s>(&'s self, object: &'s Object, needs: &[Need]) -> Result<StopCondition<'s>> {
         let command: &[_] = if self.options.command.is_empty() { &[] } else { &[Need::Command] };
-        let kept = self.rights.kept(&[needs, command].concat());
+        let kept = self.rights.kept(&[needs, command, self.keeps].concat());
         let traced = Traced::new(&self.filter, object);
         let condition = StopCondition::new(self.host, self.options, &kept, traced)?;
         self.note("attached");

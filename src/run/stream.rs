@@ -15,7 +15,7 @@ use crate::bpf::object;
 use crate::bpf::shared::types::limit;
 use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
-use crate::filter::cgroups::Containers;
+use crate::filter::cgroups::Cgroups;
 use crate::output::status::grouped;
 use crate::output::{Column, Lines};
 use crate::run::lifecycle::Source;
@@ -76,19 +76,19 @@ pub(crate) trait Consumer<E> {
 pub(crate) struct Rows<'a, E, W> {
     lines: Lines<'a, E>,
     wanted: W,
-    containers: Containers,
+    cgroups: Cgroups,
 }
 
 impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
     pub(crate) fn new(report: &mut Report, columns: &'a [&'a Column<E>], wanted: W) -> Self {
-        let containers = columns.iter().any(|column| column.key == "container");
-        let containers = if containers { Containers::find() } else { Containers::default() };
-        Self { lines: report.lines("event", columns), wanted, containers }
+        let has_containers = columns.iter().any(|column| column.key == "container");
+        let cgroups = if has_containers { Cgroups::find() } else { Cgroups::default() };
+        Self { lines: report.lines("event", columns), wanted, cgroups }
     }
 
     /// Is the container of an event shown?
     pub(crate) fn name_containers(&self) -> bool {
-        self.containers.are_known()
+        self.cgroups.are_known()
     }
 }
 
@@ -105,7 +105,7 @@ impl<E, W: Fn(&Record<'_, E>) -> bool> Consumer<E> for Rows<'_, E, W> {
         if !(self.wanted)(&record) {
             return report.reject(1);
         }
-        let container = self.containers.of(record.header.cgroup_id);
+        let container = self.cgroups.container(record.header.cgroup_id);
         report.row(&self.lines, &Record { container, ..record }, 1);
     }
 }

@@ -12,7 +12,9 @@ use crate::bpf::programs::syscount as programs;
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::decode::{self, Header, Record};
 use crate::error::Context as _;
+use crate::filter::cgroups::Cgroups;
 use crate::output::hist::Histogram;
+use crate::run::capabilities::Need;
 use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
 use crate::system::{kernel, syscalls};
@@ -83,6 +85,8 @@ pub(crate) struct Row {
     by: By,
     number: u64,
     comm: [u8; 16],
+    /// Of the cgroup, with `--by cgroup`.
+    path: Vec<u8>,
     compat: bool,
     count: u64,
     errors: u64,
@@ -195,11 +199,18 @@ impl Tool for Syscount {
         Col::new("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid))
             .hidden()
             .with(&["--by=uid"]),
-        Col::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
-            r.event.number_of(By::Cgroup)
+        Col::new("CGROUP", "cgroup_path", 28, "the path of the cgroup (v2)", |r| {
+            match (r.event.by, &r.event.path[..]) {
+                (By::Cgroup, b"") => Value::Unreadable,
+                (By::Cgroup, path) => Value::Text(path),
+                _ => Value::None,
+            }
         })
         .hidden()
         .with(&["--by=cgroup"]),
+        Col::new("CGROUP_ID", "cgroup", 9, "its number", |r| r.event.number_of(By::Cgroup))
+            .hidden()
+            .with(&["--by=cgroup"]),
         Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
             match decode::c_str(&r.event.comm) {
                 b"" => Value::None,
@@ -247,6 +258,8 @@ impl Tool for Syscount {
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let by = self.by;
         let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
+        let keeps: &[_] = if by == By::Cgroup { &[Need::Cgroups] } else { &[] };
+        let session = session.keeping(keeps);
         let quick = by == By::Syscall && !self.latency;
         let stores = kernel::has_task_storage();
         let wants = Wants { without: self.unused_maps(stores), ..Wants::default() };
@@ -271,9 +284,11 @@ impl Tool for Syscount {
             By::Syscall => Source::Times(Tables::of(skel.object(), "time_table")?),
             _ => Source::Tables(Tables::of(skel.object(), "call_table")?),
         };
+        let mut cgroups = if by == By::Cgroup { Cgroups::find() } else { Cgroups::default() };
         session.run_summary(skel.object(), attached, columns, |rows, length| {
             rows.cut_to(self.top.map_or(usize::MAX, NonZeroUsize::get));
-            source.read(rows, &Row { by, by_time: self.latency, length, ..Row::default() })
+            let none = Row { by, by_time: self.latency, length, ..Row::default() };
+            source.read(rows, &none, &mut cgroups)
         })
     }
 }
@@ -305,7 +320,12 @@ enum Source<'o> {
 impl Source<'_> {
     /// What was counted since the last time, as far as it could be read. `none` is a row of it
     /// without anything counted.
-    fn read(&mut self, rows: &mut Summary<Row>, none: &Row) -> Result<()> {
+    fn read(
+        &mut self,
+        rows: &mut Summary<Row>,
+        none: &Row,
+        cgroups: &mut Cgroups,
+    ) -> Result<()> {
         match self {
             Self::Array(counts) => counts.read(rows, none),
             Self::Times(tables) => {
@@ -313,7 +333,8 @@ impl Source<'_> {
             }
             Self::Tables(tables) => tables.turn(|key, value| {
                 let (number, comm) = (key.number, key.comm);
-                rows.row(Row { number, comm, ..none.clone() }).add(&value);
+                let path = cgroups.path(number).to_vec();
+                rows.row(Row { number, comm, path, ..none.clone() }).add(&value);
             }),
         }
     }

@@ -46,6 +46,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("processes_end_it_with_descendants", processes_end_it_with_descendants),
     ("processes_that_have_ended", processes_that_have_ended),
     ("filter_by_cgroup", filter_by_cgroup),
+    ("calls_by_cgroup_have_its_path", calls_by_cgroup_have_its_path),
     ("filter_by_container", filter_by_container),
     ("in_a_pid_namespace", in_a_pid_namespace),
     ("follow_in_a_pid_namespace", follow_in_a_pid_namespace),
@@ -597,6 +598,16 @@ fn filter_by_cgroup() -> Result<(), String> {
         trace_cgroup("ebtools-test", &["execsnoop", "--json", "--cgroup", "/ebtools-test"])?;
     let good = stdout.contains(r#"["/bin/true","inside"]"#) && !stdout.contains("outside");
     check(good, || stdout)
+}
+
+fn calls_by_cgroup_have_its_path() -> Result<(), String> {
+    let args = ["syscount", "--by", "cgroup", "--json", "--cgroup", "/ebtools-paths", "-i", "60"];
+    let stdout = trace_cgroup("ebtools-paths", &args)?;
+    let wanted = |line: &serde_json::Value| {
+        line["cgroup_path"] == "/ebtools-paths/inner" && line["cgroup"].is_u64()
+    };
+    let mut lines = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+    check(lines.any(|line| wanted(&line)), || stdout.clone())
 }
 
 fn filter_by_container() -> Result<(), String> {
