@@ -5,9 +5,9 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
-use crate::decode::Row;
 use crate::error::Result;
 use crate::output::{Column, page};
+use crate::record::Row;
 use crate::run::host::Host;
 use crate::run::options::OutputOptions;
 

@@ -1,8 +1,8 @@
 //! The table of columns that a tool has.
 
 use crate::bpf::shared::types::collect;
-use crate::decode::Record;
 use crate::output::values::Value;
+use crate::record::Record;
 
 /// One column of the text table, one key of the JSON object, and one name for `--fields`.
 #[derive(Debug)]

@@ -94,7 +94,7 @@ pub fn help<E>(columns: &[&Column<E>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Header;
+    use crate::record::Header;
 
     const COLUMNS: &[&Column<Header>] = &[
         &Column::TIME_IF_ASKED,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::entry::{Entry, end, entry, key};
 use super::{Clock, Column, Value};
-use crate::decode::{Header, Record};
+use crate::record::{Header, Record};
 
 /// What stands before the values of a row, the same in all rows of a kind.
 #[derive(Debug)]

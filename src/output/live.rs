@@ -219,7 +219,7 @@ impl Live {
         }
         let count = shown.len();
         let header = vec![without_end(header)];
-        (header.into_iter().chain(shown.into_iter().flatten()).collect(), count)
+        (header.into_iter().chain(shown.into_iter().flatten()).take(most).collect(), count)
     }
 
     /// Columns that have a value in one of these rows.
@@ -386,7 +386,7 @@ mod tests {
             names: Vec<Vec<u8>>,
             keys: Vec<u8>,
             width in 1..90usize,
-            most in 1..9usize,
+            most in 0..9usize,
         ) {
             let names = names.iter().map(|name| (&name[..], 7)).collect::<Vec<_>>();
             let mut live = live(&names);

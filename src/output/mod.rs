@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::decode::Record;
+use crate::record::Record;
 
 pub mod fields;
 pub mod histogram;

@@ -9,6 +9,9 @@ use crate::output::{fit, screen};
 /// To the beginning of the line, and nothing is there any more.
 const CLEAR: &str = "\r\x1b[K";
 
+/// So many of the last messages wait.
+const HELD_MAX: usize = 1000;
+
 /// The line of a process, which all have who write to its terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Status(Arc<State>);
@@ -55,7 +58,12 @@ impl Status {
     /// Keeps a line that has to wait; gives it back where it need not.
     pub(crate) fn keep(&self, line: String) -> Option<String> {
         match &mut *self.held() {
-            Some(lines) => lines.push(line),
+            Some(lines) => {
+                // The last line of a run has the sums.
+                let gone = lines.len().saturating_sub(HELD_MAX - 1);
+                lines.drain(..gone);
+                lines.push(line);
+            }
             None => return Some(line),
         }
         None

@@ -7,7 +7,7 @@ use super::cell::Cell;
 use super::fit::{self, Piece};
 use super::screen::{FAILURE, HEADER};
 use super::{Clock, Column, Name, Screen, Value};
-use crate::decode::Record;
+use crate::record::Record;
 
 /// Where cells are.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +110,9 @@ pub(super) fn width(text: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Header;
     use crate::output::Lines;
     use crate::output::values::Args;
+    use crate::record::Header;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[

@@ -2,7 +2,7 @@
 
 use super::{Column, Value};
 use crate::bpf::shared::types::collect;
-use crate::decode;
+use crate::record;
 
 impl<E> Column<E> {
     /// When it happened.
@@ -14,7 +14,7 @@ impl<E> Column<E> {
             .collect(collect::COLLECT_UID);
     /// The name of the thread.
     pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
-        Value::Text(decode::c_str(&r.header.comm))
+        Value::Text(record::c_str(&r.header.comm))
     });
     /// The process.
     pub const PID: Self =
@@ -36,7 +36,7 @@ impl<E> Column<E> {
     /// The name of the parent process.
     pub const PARENT_COMM: Self =
         Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
-            Value::Text(decode::c_str(&r.header.parent_comm))
+            Value::Text(record::c_str(&r.header.parent_comm))
         })
         .json_only()
         .collect(collect::COLLECT_PARENT);

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use libbpf_rs::{Object, OpenMapMut};
 
 use crate::bpf::shared::types::count_key;
-use crate::decode::c_str;
 use crate::error::Result;
 use crate::output::{Column, Value};
+use crate::record::{self, Header, Record, c_str};
 use crate::run::lifecycle::{Counted, Source};
 use crate::run::options::CountBy;
 use crate::run::report::Report;
@@ -40,6 +40,14 @@ impl Count {
     fn number(&self) -> u64 {
         let [a, b, c, d, ..] = self.key;
         u32::from_ne_bytes([a, b, c, d]).into()
+    }
+}
+
+impl record::Row for Count {
+    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
+        let mut key = [0; 16];
+        key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        show(&Record::of(&Header::default(), &none(key, &["a"], 0)));
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::decode::{Header, Record};
 use crate::error::{Error, Result};
 use crate::output::{Clock, Column};
+use crate::record::{Header, Record};
 use crate::run::host::Host;
 use crate::run::options::OutputOptions;
 

@@ -6,11 +6,11 @@ use std::io::ErrorKind;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::decode::Record;
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
 use crate::output::messages::Messages;
 use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json};
+use crate::record::Record;
 use crate::run::drawing::Drawing;
 use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};

@@ -12,11 +12,11 @@ use crate::attach::plan::{self, Attached, Hook, Plan, Role};
 use crate::attach::tracepoints;
 use crate::bpf::programs::{Program, common};
 use crate::bpf::shared::types::{count_by, settings};
-use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
 use crate::output::{self, Column, Lines, Name, fields, names};
+use crate::record::Record;
 use crate::run::capabilities::{self, Need, Rights};
 use crate::run::counts;
 use crate::run::host::Host;
@@ -68,9 +68,9 @@ pub(crate) struct Session<'a> {
     keeps: &'static [Need],
 }
 
-/// What a tool wants of the kernel side beyond the options of all tools.
+/// How the programs of a tool are loaded, beyond the options of all tools.
 #[derive(Debug, Default)]
-pub(crate) struct Wants {
+pub(crate) struct LoadOptions {
     /// Bits of `enum collect`: what its columns need.
     pub(crate) collect: u32,
     /// How many bytes of what has no limit of its own are sent; 0 is the program's own `TAIL_MAX`.
@@ -83,7 +83,7 @@ pub(crate) struct Wants {
     pub(crate) without: Vec<&'static str>,
 }
 
-impl<E> From<&[&Column<E>]> for Wants {
+impl<E> From<&[&Column<E>]> for LoadOptions {
     /// What these columns need to be shown.
     fn from(columns: &[&Column<E>]) -> Self {
         let collect = columns.iter().fold(0, |bits, column| bits | column.collect);
@@ -91,7 +91,7 @@ impl<E> From<&[&Column<E>]> for Wants {
     }
 }
 
-impl Wants {
+impl LoadOptions {
     /// And those of `--path` and `--not-path`.
     pub(crate) fn and(self, paths: &PathFilter) -> Self {
         Self { collect: self.collect | paths.collect(), prefix: paths.prefix(), ..self }
@@ -208,7 +208,7 @@ impl<'a> Session<'a> {
     pub(crate) fn attach<'o, 'h, 'p, B>(
         &self,
         storage: &'o mut Storage,
-        wants: impl Into<Wants>,
+        options: impl Into<LoadOptions>,
         plan: impl Into<Plan<'h, 'p>>,
         constants: impl Fn(&mut B::Output),
     ) -> Result<(Loaded<'o, B>, Attached<'p>)>
@@ -221,7 +221,7 @@ impl<'a> Session<'a> {
                 Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys")
             );
         }
-        let (wants, plan) = (wants.into(), plan.into());
+        let (options, plan) = (options.into(), plan.into());
         let mut refusals = Vec::new();
         let mut refuse = |hook: &Hook<'_>, error: Error| {
             self.note(format!("hook refused: {}: {}", hook.name, error.line()));
@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
         let groups = plan.hooks.chunk_by(|a, b| a.is_like(b) && a.impossible().is_none());
         for (group, storage) in groups.zip(&mut storage.0) {
             let programs = self.programs(&plan, group[0]);
-            let skel = match self.load::<B>(storage, group[0], &programs, &wants, &constants)? {
+            let skel = match self.load::<B>(storage, group[0], &programs, &options, &constants)? {
                 Ok(skel) => skel,
                 Err(refusal) => {
                     refuse(group[0], refusal);
@@ -262,7 +262,7 @@ impl<'a> Session<'a> {
         storage: &'o mut MaybeUninit<OpenObject>,
         hook: &Hook<'_>,
         programs: &[(Program, Role)],
-        wants: &Wants,
+        options: &LoadOptions,
         constants: &impl Fn(&mut B::Output),
     ) -> Result<std::result::Result<Loaded<'o, B>, Error>>
     where
@@ -272,7 +272,7 @@ impl<'a> Session<'a> {
             return Ok(Err(error));
         }
         let mut open = open::<B>(storage).doing(PREPARING)?;
-        self.configure(open.open_object_mut(), programs, wants)?;
+        self.configure(open.open_object_mut(), programs, options)?;
         // Not every kernel has the function, or tells its type.
         if let Err(error) = hook.set_targets(open.open_object_mut()) {
             return Ok(Err(error));
@@ -308,15 +308,17 @@ impl<'a> Session<'a> {
         lifecycle::run(object, attached, None, &mut ring, &report, self.begin(object, needs)?)
     }
 
-    /// Gives the events to what `consumer` makes, and tells it of the end of each interval.
+    /// Gives the events to what `consumer` makes, and tells it of the end of each interval. The rows
+    /// that it shows then, of these columns, can be sorted if they are `in_reports`.
     pub(crate) fn run_consumer<E: plain::Plain, R, C: Consumer<E>>(
         &self,
         object: &Object,
         attached: Attached<'_>,
         columns: &[&Column<R>],
+        in_reports: bool,
         consumer: impl FnOnce(&mut Report) -> C,
     ) -> Result<()> {
-        self.check_sort(columns, false)?;
+        self.check_sort(columns, in_reports)?;
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
@@ -436,8 +438,8 @@ impl<'a> Session<'a> {
         let view = &self.options.view;
         let Some(field) = &view.sort else { return Ok(()) };
         if !in_reports && !view.live {
-            return Err(Error::usage("--sort", "these rows are shown as they come")
-                .hint("--live sorts the last ones, --count makes reports"));
+            return Err(Error::usage("--sort", "these rows have an order of their own")
+                .hint("--live sorts those that it shows"));
         }
         match output::find(names, field) {
             Some(_) => Ok(()),
@@ -445,17 +447,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn settings(&self, wants: &Wants) -> settings {
+    fn settings(&self, options: &LoadOptions) -> settings {
         let mut settings = settings {
             // A wake-up for each eighth of the ring.
-            wake_shift: if wants.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
+            wake_shift: if options.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
             // Counts show none of it.
-            collect: if self.count.is_some() { 0 } else { wants.collect },
-            max_tail: wants.max_tail,
+            collect: if self.count.is_some() { 0 } else { options.collect },
+            max_tail: options.max_tail,
             ..settings::default()
         };
         let room = settings.prefix.iter_mut();
-        let len = room.zip(&wants.prefix).map(|(to, from)| *to = *from).count();
+        let len = room.zip(&options.prefix).map(|(to, from)| *to = *from).count();
         settings.prefix_len = u32::try_from(len).unwrap_or(0);
         let by = self.count.map_or(count_by::COUNT_OFF, count_by::from);
         settings.count_by = u8::try_from(by.0).unwrap_or(0);
@@ -467,13 +469,13 @@ impl<'a> Session<'a> {
         &self,
         object: &mut OpenObject,
         programs: &[(Program, Role)],
-        wants: &Wants,
+        options: &LoadOptions,
     ) -> Result<()> {
         choose_programs(object, programs);
-        let mut settings = self.settings(wants);
+        let mut settings = self.settings(options);
         let as_perf = tracepoints::choose(object).map_err(|error| no_types().unwrap_or(error))?;
         settings.perf_tracepoints = as_perf.into();
-        self.configure_maps(object, &settings, wants)
+        self.configure_maps(object, &settings, options)
     }
 
     /// Each part has its own maps.
@@ -481,7 +483,7 @@ impl<'a> Session<'a> {
         &self,
         object: &mut OpenObject,
         settings: &settings,
-        wants: &Wants,
+        options: &LoadOptions,
     ) -> Result<()> {
         let buffer = if self.count.is_some() { LEAST_BUFFER } else { self.buffer };
         for mut map in object.maps_mut() {
@@ -490,10 +492,10 @@ impl<'a> Session<'a> {
                 set_constant(&mut map, settings)?;
                 continue;
             }
-            let done = match wants.without.contains(&name.as_str()) {
+            let done = match options.without.contains(&name.as_str()) {
                 true => map.set_autocreate(false),
                 false => counts::prepare(&name, &mut map, self.count.is_some())
-                    .and_then(|()| stream::prepare(&name, &mut map, buffer, wants.max_tail))
+                    .and_then(|()| stream::prepare(&name, &mut map, buffer, options.max_tail))
                     .and_then(|()| self.filter.prepare(&name, &mut map)),
             };
             done.doing(PREPARING)?;

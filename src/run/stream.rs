@@ -13,11 +13,11 @@ use plain::Plain;
 
 use crate::bpf::object;
 use crate::bpf::shared::types::limit;
-use crate::decode::Record;
 use crate::error::{Context as _, Error, Result};
 use crate::filter::cgroups::Cgroups;
 use crate::output::status::grouped;
 use crate::output::{Column, Lines};
+use crate::record::Record;
 use crate::run::lifecycle::Source;
 use crate::run::loss;
 use crate::run::report::Report;

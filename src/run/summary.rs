@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::{Header, Record};
 use crate::output::{Lines, order};
+use crate::record::{Header, Record};
 use crate::run::report::{Report, boottime_ns};
 
 /// A row of a summary: a sum of events that have something in common.

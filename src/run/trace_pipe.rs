@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::decode::{Header, Record, Row};
 use crate::error::{Context as _, Error, Result};
 use crate::output::{Column, Lines};
+use crate::record::{Header, Record, Row};
 use crate::run::lifecycle::{Source, TICK};
 use crate::run::loss;
 use crate::run::report::{Report, boottime_ns};

@@ -4,9 +4,9 @@ use super::prelude::*;
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
 use crate::bpf::programs::execsnoop::{ON_EXEC, ON_EXEC_FAILED, ON_PREPARE_EXEC};
 use crate::bpf::shared::types::{collect, path_state};
-use crate::decode::{self, Record};
 use crate::error::Error;
 use crate::output::values::{self, Ancestors, Place};
+use crate::record::{self, Record};
 use crate::run::options;
 use crate::run::stream::LEAST_TAIL;
 use crate::system::kernel;
@@ -132,12 +132,12 @@ impl Tool for Execsnoop {
         let max_tail = self.max_tail()?;
         let session = Session::start(host, &self.options)?;
         let without = if kernel::preempts_tracepoints() { vec![] } else { vec![PREPARED_MAP] };
-        let wants = Wants { max_tail, without, ..Wants::from(columns) };
+        let options = LoadOptions { max_tail, without, ..LoadOptions::from(columns) };
         let mut storage = Storage::new();
         let probes = self.probes();
         let hook = Hook { name: self.hook_name(), probes: &probes };
         let (skel, attached) =
-            session.attach::<ExecsnoopSkelBuilder>(&mut storage, wants, &[&hook], |_| {})?;
+            session.attach::<ExecsnoopSkelBuilder>(&mut storage, options, &[&hook], |_| {})?;
         session.run(skel.object(), attached, columns, |_| true)
     }
 }
@@ -190,8 +190,8 @@ impl<'a> Tail<'a> {
         let rest = &mut record.tail.get(..).unwrap_or_default();
         let mut next = |len| Record::<types::event>::piece(rest, len);
         Self {
-            path: Some(next(event.path_len)).filter(|path| !path.is_empty()).map(decode::c_str),
-            interp: decode::c_str(next(event.interp_len)),
+            path: Some(next(event.path_len)).filter(|path| !path.is_empty()).map(record::c_str),
+            interp: record::c_str(next(event.interp_len)),
             exe: next(event.exe_len),
             cwd: next(event.cwd_len),
             ancestors: next(event.ancestors.saturating_mul(Ancestors::LEN)),
@@ -214,8 +214,8 @@ fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Header;
     use crate::output::{Clock, Lines, Screen, fields};
+    use crate::record::Header;
     use crate::tool;
 
     fn line(event: types::event, tail: &[u8]) -> String {

@@ -12,11 +12,11 @@ use crate::attach::libraries;
 use crate::attach::points::UserFunctions;
 use crate::bpf::funclatency::{FunclatencySkelBuilder, types};
 use crate::bpf::programs::{Program, funclatency as programs};
-use crate::decode::{self, Header, Record};
 use crate::error::Error;
 use crate::output::hist::Histogram;
 use crate::output::histogram;
 use crate::output::values::duration_into;
+use crate::record::{self, Header, Record};
 use crate::run::capabilities::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
@@ -103,7 +103,7 @@ pub(crate) struct Row {
     is_time: bool,
 }
 
-impl decode::Row for Row {
+impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of::<types::latency_key, _>(bytes);
         let mut row = Self::new(key.pid, bytes.len() % 2 == 0);
@@ -262,7 +262,7 @@ impl Tool for Funclatency {
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<FunclatencySkelBuilder>(
             &mut storage,
-            Wants::default(),
+            LoadOptions::default(),
             Plan::new(&hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

@@ -7,8 +7,8 @@ use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::bpf::programs::gethostlatency as programs;
-use crate::decode::{self, Record};
 use crate::output::values::Addresses;
+use crate::record::{self, Record};
 use crate::system::kernel;
 use resolvers::Resolvers;
 
@@ -53,7 +53,7 @@ fn result(function: types::function, ret: i32) -> &'static str {
             _ => "FAILED",
         },
         (types::function::GETHOSTBYNAME_R | types::function::GETHOSTBYNAME2_R, _) => {
-            decode::errno_name(-i64::from(ret)).unwrap_or("FAILED")
+            record::errno_name(-i64::from(ret)).unwrap_or("FAILED")
         }
         _ => "FAILED",
     }

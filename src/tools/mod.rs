@@ -1,8 +1,12 @@
 //! The table of tools: one line each, and the one that is an example last. A tool's kernel side is in
 //! `src/bpf/NAME.bpf.c`, its page in `docs/tools/NAME.md`.
 
-use crate::decode::Row as _;
-use crate::output::{Clock, Lines, Screen};
+use clap::ValueEnum as _;
+
+use crate::output::{Clock, Column, Lines, Screen};
+use crate::record::Row;
+use crate::run::counts;
+use crate::run::options::CountBy;
 use crate::tool::{self, Entry, Named, Tool};
 
 mod prelude;
@@ -24,7 +28,7 @@ macro_rules! tools {
         /// fuzzer.
         #[doc(hidden)]
         pub fn lines_of(bytes: &[u8]) -> Vec<(String, usize)> {
-            [$(lines::<$module::$tool>(bytes)),*].concat()
+            [$(lines::<$module::$tool>(bytes),)* lines_of_counts(bytes)].concat()
         }
 
         #[cfg(test)]
@@ -56,32 +60,42 @@ tools! {
     hello::Hello;
 }
 
-/// As a table and as JSON, of each of its tables of columns; the table on a terminal too.
+/// Of each of its tables of columns.
 fn lines<T: Tool>(bytes: &[u8]) -> Vec<(String, usize)> {
+    let tables = [""].into_iter().chain(T::OTHERS.iter().map(|(option, _)| *option));
+    let lines = |table| lines_of_rows(&tool::columns::<T>(|option| option == table), bytes);
+    tables.flat_map(lines).collect()
+}
+
+/// Of `--count`.
+fn lines_of_counts(bytes: &[u8]) -> Vec<(String, usize)> {
+    let lines = |by: &CountBy| lines_of_rows(&counts::columns(*by, &["a"]), bytes);
+    CountBy::value_variants().iter().flat_map(lines).collect()
+}
+
+/// As a table and as JSON; the table on a terminal too.
+fn lines_of_rows<R: Row>(columns: &[&Column<R>], bytes: &[u8]) -> Vec<(String, usize)> {
+    let table = || Lines::table(columns);
+    let json = Lines::json("event", "fuzz", columns);
+    let kinds = [(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
     let mut all = Vec::new();
-    for table in [""].into_iter().chain(T::OTHERS.iter().map(|(option, _)| *option)) {
-        let columns = tool::columns::<T>(|option| option == table);
-        let table = || Lines::table(&columns);
-        let json = Lines::json("event", "fuzz", &columns);
-        let kinds = [(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
-        T::Row::of_any(bytes, &mut |record| {
-            for (lines, width) in &kinds {
-                let screen = Screen { width: *width, has_colours: false };
-                let mut line = Vec::new();
-                lines.row(&mut line, &Clock::new(0), screen, record);
-                let line = String::from_utf8(line).ok();
-                all.extend(line.map(|line| (line, width.unwrap_or(usize::MAX))));
-            }
-        });
-    }
+    R::of_any(bytes, &mut |record| {
+        for (lines, width) in &kinds {
+            let screen = Screen { width: *width, has_colours: false };
+            let mut line = Vec::new();
+            lines.row(&mut line, &Clock::new(0), screen, record);
+            let line = String::from_utf8(line).ok();
+            all.extend(line.map(|line| (line, width.unwrap_or(usize::MAX))));
+        }
+    });
     all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Header;
     use crate::output::fields;
+    use crate::record::Header;
     use crate::system::sys;
     use proptest::prelude::*;
     use unicode_width::UnicodeWidthStr as _;

@@ -7,9 +7,9 @@ use super::prelude::*;
 use crate::bpf::opensnoop::{OpensnoopSkelBuilder, types};
 use crate::bpf::programs::opensnoop as programs;
 use crate::bpf::shared::types::collect;
-use crate::decode::Record;
 use crate::filter::paths::PathFilter;
 use crate::output::values::Place;
+use crate::record::Record;
 use crate::system::kernel;
 
 /// Show who opens which file
@@ -167,11 +167,11 @@ impl Tool for Opensnoop {
             None => &[&FEXIT, &SYS_EXIT],
         };
         let session = Session::start(host, &self.options)?;
-        let wants = Wants::from(columns).and(&self.paths);
+        let options = LoadOptions::from(columns).and(&self.paths);
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<OpensnoopSkelBuilder>(
             &mut storage,
-            wants,
+            options,
             Plan::new(hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

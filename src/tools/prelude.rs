@@ -10,5 +10,5 @@ pub(super) use crate::output::values::Flags;
 pub(super) use crate::output::{Column, Task, Value};
 pub(super) use crate::run::host::Host;
 pub(super) use crate::run::options::{EventOptions, IntervalOptions};
-pub(super) use crate::run::session::{Session, Storage, Wants};
+pub(super) use crate::run::session::{LoadOptions, Session, Storage};
 pub(super) use crate::tool::{Named as _, Tool};

@@ -12,13 +12,14 @@ use super::prelude::*;
 use crate::attach::samplers::{Counter, Samplers, Sampling};
 use crate::bpf::profile::{ProfileSkelBuilder, types};
 use crate::bpf::programs::profile::ON_SAMPLE;
-use crate::decode::{self, Header, Record, c_str};
 use crate::error::Error;
 use crate::output::status::grouped;
 use crate::output::{Lines, values};
+use crate::record::{self, Header, Record, c_str};
 use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
 use crate::run::stream::Consumer;
+use crate::run::summary::{Sum, Summary};
 use crate::system::symbols::{Function, Space, Symbols};
 
 mod files;
@@ -102,6 +103,8 @@ pub(crate) struct Row {
     comm: Vec<u8>,
     function: Vec<u8>,
     module: Vec<u8>,
+    /// The function's own.
+    number: u32,
     /// Names of functions, each with a NUL after it.
     stack: Vec<u8>,
     depth: usize,
@@ -113,11 +116,27 @@ pub(crate) struct Row {
     all: u64,
 }
 
-impl decode::Row for Row {
+impl Sum for Row {
+    type Id = (Reverse<u64>, u32);
+
+    fn id(&self) -> Self::Id {
+        (Reverse(self.total), self.number)
+    }
+
+    fn weight(&self) -> u64 {
+        self.count
+    }
+
+    fn events(&self) -> u64 {
+        self.count
+    }
+}
+
+impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let [function, module, comm, stack] = [(); 4].map(|()| bytes.to_vec());
         let (depth, count, total, all) = (bytes.len(), 1, 2, 3);
-        let row = Self { comm, function, module, stack, depth, count, total, all };
+        let row = Self { comm, function, module, number: 0, stack, depth, count, total, all };
         show(&Record::of(&Header::default(), &row));
     }
 }
@@ -222,7 +241,7 @@ impl Tool for Profile {
         let symbols = host.messages.during("reading the kernel's symbols", |_| Symbols::new());
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
-        let wants = Wants { at_once: true, ..Wants::default() };
+        let options = LoadOptions { at_once: true, ..LoadOptions::default() };
         // A CPU that has nothing to do has no cycles.
         let cycles = (!self.include_idle).then_some(Counter::Cycles);
         let counters = cycles.into_iter().chain([Counter::Clock]).collect();
@@ -232,7 +251,7 @@ impl Tool for Profile {
         let missed_cpus = samplers.missed();
         let (skel, attached) = session.attach::<ProfileSkelBuilder>(
             &mut storage,
-            wants,
+            options,
             Plan::new(&[&SAMPLES_OF_CPUS]).and(samplers),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
@@ -242,10 +261,15 @@ impl Tool for Profile {
                 }
             },
         )?;
-        session.run_consumer(skel.object(), attached, columns, |report| {
+        let is_summary = !self.folded && !self.tree;
+        session.run_consumer(skel.object(), attached, columns, is_summary, |report| {
             // Folded lines are for programs that know no header.
             let is_folded = self.folded && run.output.format() == Format::Table;
-            let lines = report.lines("interval", if is_folded { &[] } else { columns });
+            let lines = match (is_folded, is_summary) {
+                (true, _) => report.lines("interval", &[]),
+                (_, true) => report.lines_of_summary(columns),
+                _ => report.lines("interval", columns),
+            };
             Samples { files, ..Samples::new(&self, symbols, lines, is_folded, missed_cpus) }
         })
     }
@@ -433,19 +457,15 @@ impl<'a> Samples<'a> {
                 counts.entry(*function).or_default().1 += count;
             }
         }
-        let mut counts = counts.into_iter().collect::<Vec<_>>();
-        counts.sort_unstable_by_key(|(number, count)| (Reverse(*count), *number));
         let all = self.all();
-        for (i, (number, (count, total))) in counts.into_iter().enumerate() {
-            if i >= self.tool.top() {
-                report.left_out(count);
-                continue;
-            }
+        let mut rows = Summary::new();
+        rows.cut_to(self.tool.top());
+        for (number, (count, total)) in counts {
             let Function { name, module, .. } = self.symbols.function(number).clone();
             let (function, module) = (name.to_vec(), module.to_vec());
-            let row = Row { function, module, count, total, all, ..Row::default() };
-            self.row(report, &row, count);
+            rows.row(Row { number, function, module, count, total, all, ..Row::default() });
         }
+        rows.show(report, &self.lines);
     }
 
     fn show_tree(&self, report: &mut Report) {

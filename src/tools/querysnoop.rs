@@ -9,7 +9,7 @@ use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
-use crate::decode::{Record, c_str};
+use crate::record::{Record, c_str};
 use crate::run::options;
 use servers::Servers;
 

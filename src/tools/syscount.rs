@@ -10,10 +10,10 @@ use super::prelude::*;
 use crate::bpf::object;
 use crate::bpf::programs::syscount as programs;
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
-use crate::decode::{self, Header, Record};
 use crate::error::Context as _;
 use crate::filter::cgroups::Cgroups;
 use crate::output::hist::Histogram;
+use crate::record::{self, Header, Record};
 use crate::run::capabilities::Need;
 use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
@@ -97,7 +97,7 @@ pub(crate) struct Row {
     length: Duration,
 }
 
-impl decode::Row for Row {
+impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of::<types::call_key, _>(bytes);
         for &by in By::value_variants() {
@@ -212,7 +212,7 @@ impl Tool for Syscount {
             .hidden()
             .with(&["--by=cgroup"]),
         Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
-            match decode::c_str(&r.event.comm) {
+            match record::c_str(&r.event.comm) {
                 b"" => Value::None,
                 comm => Value::Text(comm),
             }
@@ -262,7 +262,7 @@ impl Tool for Syscount {
         let session = session.keeping(keeps);
         let quick = by == By::Syscall && !self.latency;
         let stores = kernel::has_task_storage();
-        let wants = Wants { without: self.unused_maps(stores), ..Wants::default() };
+        let options = LoadOptions { without: self.unused_maps(stores), ..LoadOptions::default() };
         let mut storage = Storage::new();
         let hook = match (self.latency, stores) {
             (false, _) => CALLS,
@@ -270,7 +270,7 @@ impl Tool for Syscount {
             (true, false) => CALLS_AND_TIMES_IN_TABLE,
         };
         let (skel, attached) =
-            session.attach::<SyscountSkelBuilder>(&mut storage, wants, &[&hook], |open| {
+            session.attach::<SyscountSkelBuilder>(&mut storage, options, &[&hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
                     constants.with_latency = self.latency.into();
@@ -320,12 +320,7 @@ enum Source<'o> {
 impl Source<'_> {
     /// What was counted since the last time, as far as it could be read. `none` is a row of it
     /// without anything counted.
-    fn read(
-        &mut self,
-        rows: &mut Summary<Row>,
-        none: &Row,
-        cgroups: &mut Cgroups,
-    ) -> Result<()> {
+    fn read(&mut self, rows: &mut Summary<Row>, none: &Row, cgroups: &mut Cgroups) -> Result<()> {
         match self {
             Self::Array(counts) => counts.read(rows, none),
             Self::Times(tables) => {
@@ -388,9 +383,9 @@ fn errno(text: &str) -> std::result::Result<u16, String> {
         "EDEADLOCK" => "EDEADLK".to_string(),
         upper => upper.to_string(),
     };
-    let known = |number: &u16| decode::errno_name(-i64::from(*number)) == Some(upper.as_str());
+    let known = |number: &u16| record::errno_name(-i64::from(*number)) == Some(upper.as_str());
     (1..512).find(known).ok_or_else(|| {
-        let like = (1..512).filter_map(|number| decode::errno_name(-number));
+        let like = (1..512).filter_map(|number| record::errno_name(-number));
         let like = like.filter(|name| name.starts_with(upper.get(..3).unwrap_or("E")));
         let like = like.take(8).collect::<Vec<_>>();
         match like[..] {

@@ -6,9 +6,9 @@ use super::prelude::*;
 use crate::bpf::programs::unlinksnoop as programs;
 use crate::bpf::shared::types::collect;
 use crate::bpf::unlinksnoop::{UnlinksnoopSkelBuilder, types};
-use crate::decode::Record;
 use crate::filter::paths::PathFilter;
 use crate::output::values::Place;
+use crate::record::Record;
 use crate::system::kernel;
 
 /// Show who deletes which file or directory
@@ -200,11 +200,11 @@ impl Tool for Unlinksnoop {
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let hooks = self.hooks();
         let session = Session::start(host, &self.options)?;
-        let wants = Wants::from(columns).and(&self.paths);
+        let options = LoadOptions::from(columns).and(&self.paths);
         let mut storage = Storage::new();
         let attached = session.attach::<UnlinksnoopSkelBuilder>(
             &mut storage,
-            wants,
+            options,
             Plan::new(&hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
@@ -261,8 +261,8 @@ fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Header;
     use crate::output::{Clock, Lines, Screen, fields};
+    use crate::record::Header;
     use crate::tool;
 
     fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {

@@ -15,8 +15,8 @@ use crate::bpf::object;
 use crate::bpf::programs::Program;
 use crate::bpf::programs::xdpfilter::ON_PACKET;
 use crate::bpf::xdpfilter::{XdpfilterSkelBuilder, types};
-use crate::decode::{self, Header, Record};
 use crate::error::Context as _;
+use crate::record::{self, Header, Record};
 use crate::run::options::{self, RunOptions};
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
@@ -187,7 +187,7 @@ pub(crate) struct Row {
     bytes: u64,
 }
 
-impl decode::Row for Row {
+impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of(bytes);
         for by in [None, Some(By::Src), Some(By::Dst), Some(By::Port)] {
@@ -280,7 +280,7 @@ impl Tool for Xdpfilter {
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<XdpfilterSkelBuilder>(
             &mut storage,
-            Wants::default(),
+            LoadOptions::default(),
             Plan::new(&[&PACKETS]).and(filter),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {

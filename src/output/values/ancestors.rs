@@ -2,10 +2,10 @@
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::decode::c_str;
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::record::c_str;
 
 /// `bash(12)<sshd(7)<systemd(1)`
 pub(super) fn text(to: &mut Cell<'_>, ancestors: Ancestors<'_>) {

@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::ser::{Serialize, Serializer};
 
-use crate::decode::c_str;
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::record::c_str;
 
 /// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are
 /// missing.

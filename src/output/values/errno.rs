@@ -1,9 +1,9 @@
 //! The name of the error in a return value.
 
 use super::ret;
-use crate::decode::errno_name;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::record::errno_name;
 
 pub(super) fn text(to: &mut Cell<'_>, ret: i64) {
     ret::text(to, ret);

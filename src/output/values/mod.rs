@@ -5,7 +5,7 @@ use super::cell::Cell;
 use super::entry::Entry;
 use super::order::Place as Order;
 use super::{Clock, Screen};
-use crate::decode::errno_name;
+use crate::record::errno_name;
 
 mod addresses;
 mod ancestors;

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::bpf::shared::types::path_state;
-use crate::decode::{Header, Record, c_str};
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::record::{Header, Record, c_str};
 
 pub(super) fn text(to: &mut Cell<'_>, place: Place<'_>) {
     // A whole path begins with a slash, so these cannot be taken for names.

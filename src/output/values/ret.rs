@@ -1,8 +1,8 @@
 //! A return value: the number, or in the table the name of the error.
 
-use crate::decode::errno_name;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::record::errno_name;
 
 pub(super) fn text(to: &mut Cell<'_>, ret: i64) {
     match errno_name(ret) {
