@@ -238,6 +238,14 @@ impl Hook<'_> {
             && pairs.all(|(a, b)| a.program == b.program && a.at.loads_like(b.at))
     }
 
+    /// ` of 700 functions`, where it goes to many.
+    pub(crate) fn of_many(&self) -> String {
+        match self.probes.iter().map(|probe| probe.at.functions()).max() {
+            Some(many @ 2..) => format!(" of {many} functions"),
+            _ => String::new(),
+        }
+    }
+
     /// Attaches all probes, or none; counts in `done` where that takes long.
     pub(crate) fn attach(
         &self,

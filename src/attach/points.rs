@@ -149,6 +149,17 @@ impl<'a> Point<'a> {
         }
     }
 
+    /// How many functions it goes to.
+    pub(crate) fn functions(self) -> usize {
+        match self {
+            Point::KprobeMulti(functions)
+            | Point::KretprobeMulti(functions)
+            | Point::KprobePairs { functions, .. } => functions.len(),
+            Point::Uprobes(functions) | Point::Uretprobes(functions) => functions.offsets.len(),
+            _ => 1,
+        }
+    }
+
     /// The function of that.
     pub(crate) fn function(self) -> Option<&'a str> {
         self.target().map(|(function, _)| function)

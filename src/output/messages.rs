@@ -121,15 +121,15 @@ impl Messages {
         let (text, messages, done) = (text.to_string(), self.clone(), done.clone());
         let (end, is_end) = channel::<()>();
         let tell = move || {
-            let mut told = false;
+            let mut told = None;
             while is_end.recv_timeout(LONG) == Err(RecvTimeoutError::Timeout) {
-                told = true;
-                messages.doing(match done.load(Ordering::Relaxed) {
-                    0 => text.clone(),
-                    done => format!("{text}: {} done", grouped(done as u64)),
-                });
+                let done = done.load(Ordering::Relaxed);
+                if told.replace(done) != Some(done) {
+                    let part = format!(": {} done", grouped(done as u64));
+                    messages.doing(text.clone() + if done > 0 { &part } else { "" });
+                }
             }
-            if told {
+            if told.is_some() {
                 messages.status.clear();
             }
         };

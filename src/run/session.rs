@@ -240,7 +240,7 @@ impl<'a> Session<'a> {
             let mut links = self.filter.fill(skel.object())?;
             for hook in group {
                 let attach = |done: &_| hook.attach(skel.object(), |text| self.note(text), done);
-                let doing = format!("attaching {}", hook.name);
+                let doing = format!("attaching {}{}", hook.name, hook.of_many());
                 match self.host.messages.during(&doing, attach) {
                     Ok(attached) => {
                         self.host.messages.hook_in_use(hook.name);
