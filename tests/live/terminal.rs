@@ -24,7 +24,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("pipes_have_no_status_and_no_colours", pipes_have_no_status_and_no_colours),
     ("reports_are_drawn_again", reports_are_drawn_again),
     ("events_are_drawn_again", events_are_drawn_again),
-    ("live_needs_a_terminal", live_needs_a_terminal),
+    ("what_cannot_be_sorted_or_drawn_is_said", what_cannot_be_sorted_or_drawn_is_said),
 ];
 
 /// A run on a terminal of its own.
@@ -276,9 +276,17 @@ fn events_are_drawn_again() -> Result<(), String> {
     check(lines.contains(&long) && lines.contains("0 lost"), || format!("{last:?}"))
 }
 
-fn live_needs_a_terminal() -> Result<(), String> {
-    let output = Command::new(ebtools()).args(["opensnoop", "--live", "-d", "1"]).output();
-    let output = output.map_err(text)?;
-    let says = String::from_utf8_lossy(&output.stderr).contains("standard output is no terminal");
-    check(output.status.code() == Some(2) && says, || format!("{output:?}"))
+fn what_cannot_be_sorted_or_drawn_is_said() -> Result<(), String> {
+    for (args, says) in [
+        (&["opensnoop", "--live"][..], "--live: standard output is no terminal"),
+        (&["opensnoop", "--sort", "pid"], "--sort: these rows have an order of their own"),
+        (&["syscount", "--sort", "nothing"], "--sort: there is no field 'nothing'"),
+        (&["opensnoop", "--count=comm", "--sort", "path"], "--sort: there is no field 'path'"),
+    ] {
+        let output = Command::new(ebtools()).args(args).args(["-d", "1"]).output();
+        let output = output.map_err(text)?;
+        let is_said = String::from_utf8_lossy(&output.stderr).contains(says);
+        check(output.status.code() == Some(2) && is_said, || format!("{args:?}: {output:?}"))?;
+    }
+    Ok(())
 }
