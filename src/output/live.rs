@@ -7,6 +7,7 @@ use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::cell::Cell;
+use super::keys::Keys;
 use super::order::{self, Place};
 use super::screen::HEADER;
 use super::table::{self, Layout};
@@ -15,6 +16,8 @@ use crate::escape;
 
 /// So many of the last events are kept.
 const EVENTS_MAX: usize = 1000;
+/// So much of a filter is seen while it is written.
+const FILTER_SHOWN: usize = 30;
 
 /// What somebody does at the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -69,7 +72,7 @@ impl Row {
     }
 
     fn contains(&self, filter: &str) -> bool {
-        let has = |cell: &Shown| cell.whole.to_ascii_lowercase().contains(filter);
+        let has = |cell: &Shown| !cell.is_none && cell.whole.to_ascii_lowercase().contains(filter);
         filter.is_empty() || self.cells.iter().any(has)
     }
 }
@@ -90,6 +93,9 @@ pub(crate) struct Live {
     /// Somebody is writing it.
     is_typing: bool,
     is_wide: bool,
+    keys: Keys,
+    /// A report that is not whole does not stand for the last one.
+    is_over: bool,
 }
 
 impl Live {
@@ -108,8 +114,19 @@ impl Live {
 
     /// The rows that come now are a report, and stand for those before.
     pub(crate) fn begin(&mut self) {
-        self.rows.clear();
+        if !self.keeps_last() {
+            self.rows.clear();
+        }
         self.are_reports = true;
+    }
+
+    /// No whole report comes any more.
+    pub(crate) fn end(&mut self) {
+        self.is_over = true;
+    }
+
+    fn keeps_last(&self) -> bool {
+        self.is_over && self.are_reports && self.has_rows()
     }
 
     /// A row with so many columns.
@@ -119,6 +136,9 @@ impl Live {
         clock: &Clock,
         value: &mut dyn FnMut(usize) -> Value<'v>,
     ) {
+        if self.keeps_last() {
+            return;
+        }
         if !self.are_reports && self.rows.len() == EVENTS_MAX {
             self.rows.pop_front();
             self.gone += 1;
@@ -129,25 +149,17 @@ impl Live {
 
     /// Lines that stand below the last row.
     pub(crate) fn below(&mut self, text: &[u8]) {
-        if let (Some(row), Ok(text)) = (self.rows.back_mut(), std::str::from_utf8(text)) {
+        let is_wanted = !self.keeps_last();
+        let row = self.rows.back_mut().filter(|_| is_wanted);
+        if let (Some(row), Ok(text)) = (row, std::str::from_utf8(text)) {
             row.below.extend(text.lines().map(String::from));
         }
     }
 
     /// These bytes came from the keyboard.
     pub(crate) fn press(&mut self, bytes: &[u8]) -> Pressed {
-        let text = String::from_utf8_lossy(bytes);
-        let mut rest = text.as_ref();
-        let mut pressed = Vec::new();
-        while let Some(key) = rest.chars().next() {
-            rest = match without_sequence(rest) {
-                Some(after) => after,
-                None => {
-                    pressed.push(self.key(key));
-                    &rest[key.len_utf8()..]
-                }
-            };
-        }
+        let letters = self.keys.add(bytes);
+        let pressed = letters.into_iter().map(|key| self.key(key)).collect::<Vec<_>>();
         let of = |one| pressed.contains(&one).then_some(one);
         of(Pressed::End).or_else(|| of(Pressed::Changed)).unwrap_or(Pressed::Nothing)
     }
@@ -156,6 +168,7 @@ impl Live {
         match (self.is_typing, key) {
             (true, '\n' | '\r') => self.is_typing = false,
             (true, '\x7f' | '\x08') => drop(self.filter.pop()),
+            (true, '\x15') => self.filter.clear(),
             (_, '\x1b') => (self.is_typing, self.filter) = (false, String::new()),
             (true, key) if !escape::is_hostile(key) => self.filter.push(key),
             (false, 'q') => return Pressed::End,
@@ -163,7 +176,7 @@ impl Live {
             (false, 'w') => self.is_wide = !self.is_wide,
             (false, 's') => {
                 let next = self.sort.map_or(0, |column| column + 1);
-                self.sort = (next < self.names.len()).then_some(next);
+                self.sort = self.filled(&self.wanted()).into_iter().find(|column| *column >= next);
             }
             _ => return Pressed::Nothing,
         }
@@ -206,10 +219,11 @@ impl Live {
             lines.extend(row.below.iter().map(|text| fit::text(text, line).as_bytes().to_vec()));
             lines
         };
-        let mut rows = rows.iter().map(|row| of_row(row)).collect::<VecDeque<_>>();
+        let mut rows = rows.iter();
         let mut shown = VecDeque::new();
         let mut room = most.saturating_sub(1);
-        while let Some(mut row) = if are_last { rows.pop_back() } else { rows.pop_front() } {
+        while let Some(row) = if are_last { rows.next_back() } else { rows.next() } {
+            let mut row = of_row(row);
             if room == 0 || row.len() > room && !shown.is_empty() {
                 break;
             }
@@ -251,7 +265,9 @@ impl Live {
     /// The line at the bottom: keys, and what they have done.
     pub(crate) fn footer(&self, shown: usize, has_keys: bool) -> String {
         if self.is_typing {
-            return format!("/{}_  (Enter ends it, Esc takes it away)", self.filter);
+            let hidden = self.filter.chars().count().saturating_sub(FILTER_SHOWN);
+            let filter = self.filter.chars().skip(hidden).collect::<String>();
+            return format!("/{filter}_  (Enter ends it, Esc takes it away)");
         }
         let sorted = self.sort.and_then(|column| self.names.get(column)).map(|name| name.title);
         let mut parts = Vec::new();
@@ -271,17 +287,6 @@ impl Live {
             .push(format!("{shown} of {all} {}", if self.are_reports { "rows" } else { "events" }));
         parts.join("  ")
     }
-}
-
-/// What comes after an arrow, or another key that has no letter, if it begins with one.
-fn without_sequence(keys: &str) -> Option<&str> {
-    let (kind, rest) = keys.strip_prefix('\x1b').map(|keys| keys.split_at_checked(1))??;
-    let last = match kind {
-        "[" => rest.find(|c: char| ('\x40'..='\x7e').contains(&c))?,
-        "O" => 0,
-        _ => return None,
-    };
-    rest.get(last + 1..)
 }
 
 fn without_end(mut line: Vec<u8>) -> Vec<u8> {
@@ -363,7 +368,8 @@ mod tests {
     #[test]
     fn keys_change_what_is_shown() {
         let mut live = live(ROWS);
-        assert_eq!(live.press(b"ss"), Pressed::Changed);
+        // The first column has nothing.
+        assert_eq!(live.press(b"s"), Pressed::Changed);
         assert_eq!(shown(&live, 40, 9), "COUNT  NAME\n10     a\n3      longer than that\n2      b");
         assert_eq!(live.press(b"s"), Pressed::Changed);
         assert!(shown(&live, 40, 2).ends_with(" a"));
@@ -374,7 +380,7 @@ mod tests {
         assert_eq!(shown(&live, 40, 9), "COUNT  NAME\n3      longer than that");
         assert_eq!(live.press(b"w"), Pressed::Changed);
         assert_eq!(shown(&live, 12, 9), "COUNT  NAME\n3      longe\nr than that");
-        assert_eq!(live.press(b"\x1b"), Pressed::Changed);
+        assert_eq!([live.press(b"\x1b"), live.press(b"")], [Pressed::Nothing, Pressed::Changed]);
         assert!(shown(&live, 40, 9).contains("10     a"));
         assert_eq!(live.press(b"x"), Pressed::Nothing);
         assert_eq!(live.press(b"q"), Pressed::End);

@@ -64,15 +64,10 @@ impl Messages {
         }
     }
 
-    /// How many have had to wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.status.kept(<[String]>::len)
-    }
-
-    /// The last of those.
-    pub(crate) fn last(&self, most: usize) -> Vec<String> {
-        let last = |lines: &[String]| lines[lines.len().saturating_sub(most)..].to_vec();
-        self.status.kept(last).iter().map(|line| line.trim_end().to_string()).collect()
+    /// How many have had to wait, and the last of them.
+    pub(crate) fn waiting(&self, most: usize) -> (u64, Vec<String>) {
+        let (all, lines) = self.status.kept(most);
+        (all, lines.iter().map(|line| line.trim_end().to_string()).collect())
     }
 
     /// Says them all: they need not wait any more.

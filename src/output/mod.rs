@@ -24,6 +24,7 @@ pub(crate) mod status;
 mod cell;
 mod column;
 mod entry;
+mod keys;
 mod table;
 mod task;
 mod time;
@@ -153,8 +154,8 @@ impl<'a, E> Lines<'a, E> {
     }
 }
 
-/// The number of the one with this key, or title.
+/// The number of the one with this key, or else title.
 pub(crate) fn find(names: &[Name], name: &str) -> Option<usize> {
-    let is_it = |one: &Name| one.key == name || one.title.eq_ignore_ascii_case(name);
-    names.iter().position(is_it)
+    let keyed = names.iter().position(|one| one.key == name);
+    keyed.or_else(|| names.iter().position(|one| one.title.eq_ignore_ascii_case(name)))
 }

@@ -7,7 +7,8 @@ use super::{Clock, Value};
 /// The place of a row: numbers from the largest, then texts from A to Z, then what has no value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Place {
-    Number(f64),
+    Number(i128),
+    Fraction(f64),
     Text(String),
     Nowhere,
 }
@@ -15,7 +16,8 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Place::Number(one), Place::Number(other)) => other.total_cmp(one),
+            (Place::Number(one), Place::Number(other)) => other.cmp(one),
+            (Place::Fraction(one), Place::Fraction(other)) => other.total_cmp(one),
             (Place::Text(one), Place::Text(other)) => one.cmp(other),
             _ => self.kind().cmp(&other.kind()),
         }
@@ -24,8 +26,9 @@ impl Place {
     fn kind(&self) -> u8 {
         match self {
             Place::Number(_) => 0,
-            Place::Text(_) => 1,
-            Place::Nowhere => 2,
+            Place::Fraction(_) => 1,
+            Place::Text(_) => 2,
+            Place::Nowhere => 3,
         }
     }
 }
@@ -56,10 +59,12 @@ mod tests {
     fn the_most_comes_first() {
         let text = |text: &str| Place::Text(text.into());
         let sorted = [
-            Place::Number(f64::INFINITY),
-            Place::Number(10.0),
-            Place::Number(9.5),
-            Place::Number(-1.0),
+            Place::Number(1 << 64),
+            Place::Number((1 << 64) - 1),
+            Place::Number(-1),
+            Place::Fraction(f64::INFINITY),
+            Place::Fraction(10.0),
+            Place::Fraction(9.5),
             text("10"),
             text("a"),
             text("b"),

@@ -60,6 +60,11 @@ impl Stream {
         tcgetpgrp(&self.fd).is_ok_and(|group| group == getpgrp())
     }
 
+    /// Is it not the terminal of a shell that has this process in its background?
+    pub(crate) fn is_ours_or_nobodys(&self) -> bool {
+        tcgetpgrp(&self.fd).map_or(true, |group| group == getpgrp())
+    }
+
     /// Says how many bytes it took, and why not more.
     pub(crate) fn write(&self, bytes: &[u8]) -> (usize, Option<io::Error>) {
         let fd = self.own.as_ref().unwrap_or(&self.fd).as_fd();

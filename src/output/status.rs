@@ -16,13 +16,20 @@ const HELD_MAX: usize = 1000;
 #[derive(Clone, Debug)]
 pub(crate) struct Status(Arc<State>);
 
+/// Those that wait, and how many have come.
+#[derive(Debug, Default)]
+struct Held {
+    lines: Vec<String>,
+    all: u64,
+}
+
 #[derive(Debug)]
 struct State {
     to: Arc<Stream>,
     is_wanted: bool,
     is_shown: Mutex<bool>,
     /// Lines that wait until the terminal is not drawn on any more.
-    held: Arc<Mutex<Option<Vec<String>>>>,
+    held: Arc<Mutex<Option<Held>>>,
 }
 
 impl Status {
@@ -55,31 +62,36 @@ impl Status {
         self.held().is_some()
     }
 
-    /// Keeps a line that has to wait; gives it back where it need not.
+    /// Keeps a line that has to wait. Gives it back where it need not: nobody draws, or not there.
     pub(crate) fn keep(&self, line: String) -> Option<String> {
+        let is_elsewhere = self.0.to.size().is_none();
         match &mut *self.held() {
-            Some(lines) => {
+            Some(held) => {
+                held.all += 1;
                 // The last line of a run has the sums.
-                let gone = lines.len().saturating_sub(HELD_MAX - 1);
-                lines.drain(..gone);
-                lines.push(line);
+                let gone = held.lines.len().saturating_sub(HELD_MAX - 1);
+                held.lines.drain(..gone);
+                held.lines.push(line.clone());
+                is_elsewhere.then_some(line)
             }
-            None => return Some(line),
+            None => Some(line),
         }
-        None
     }
 
-    /// What `read` finds in those that wait.
-    pub(crate) fn kept<T>(&self, read: impl FnOnce(&[String]) -> T) -> T {
-        read(self.held().as_deref().unwrap_or_default())
+    /// How many have had to wait, and the last of them.
+    pub(crate) fn kept(&self, most: usize) -> (u64, Vec<String>) {
+        let held = self.held();
+        let Some(Held { all, lines }) = &*held else { return Default::default() };
+        (*all, lines[lines.len().saturating_sub(most)..].to_vec())
     }
 
-    /// They need not wait any more.
+    /// They need not wait any more: those that have not been written.
     pub(crate) fn release(&self) -> Vec<String> {
-        self.held().take().unwrap_or_default()
+        let held = self.held().take().unwrap_or_default();
+        if self.0.to.size().is_some() { held.lines } else { Vec::new() }
     }
 
-    fn held(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

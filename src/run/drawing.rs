@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-
 use crate::output::buffer::Output;
 use crate::output::fit;
 use crate::output::live::{Live, Pressed};
@@ -30,8 +28,10 @@ pub(crate) struct Drawing {
     options: OutputOptions,
     /// When, and how large the terminal was.
     drawn: Option<(Instant, (usize, usize))>,
-    /// Messages that were there then.
-    told: usize,
+    /// Messages that had come then.
+    told: u64,
+    /// The terminal is another's again.
+    is_over: bool,
 }
 
 impl Drawing {
@@ -44,31 +44,32 @@ impl Drawing {
             options,
             drawn: None,
             told: 0,
+            is_over: false,
         }
     }
 
-    /// Draws it, if it is time to.
+    /// Draws it, if it is time to, and the terminal is this process's: the shell may have it.
     pub(crate) fn draw(&mut self, output: &mut Output) {
-        let Some(size) = self.host.size() else { return };
+        let Some(size) = self.host.size().filter(|_| !self.is_over && self.host.may_draw()) else {
+            return;
+        };
         if self.drawn.is_none() {
             self.host.take_terminal();
         }
-        let pressed = self.rows.press(&self.host.keys());
+        let (keys, is_back) = self.host.keys();
+        let pressed = self.rows.press(&keys);
         if pressed == Pressed::End {
-            self.host.stop.ask(Signal::SIGINT);
+            self.host.end();
         }
+        let told = self.host.messages.waiting(0).0;
         let is_due = match self.drawn {
             None => true,
-            Some((_, before)) if before != size || pressed == Pressed::Changed => true,
-            Some((at, _)) => {
-                at.elapsed() >= PAUSE
-                    && (self.is_changed || self.host.messages.waiting() != self.told)
-            }
+            Some((_, before)) if before != size || pressed == Pressed::Changed || is_back => true,
+            Some((at, _)) => at.elapsed() >= PAUSE && (self.is_changed || told != self.told),
         };
         if is_due {
             self.drawn = Some((Instant::now(), size));
-            self.is_changed = false;
-            self.told = self.host.messages.waiting();
+            (self.is_changed, self.told) = (false, told);
             let picture = self.picture(size);
             output.lines(0, |out| out.extend_from_slice(&picture));
         }
@@ -76,13 +77,14 @@ impl Drawing {
 
     fn picture(&self, (width, height): (usize, usize)) -> Vec<u8> {
         let screen = self.host.screen(&self.options);
-        let messages = self.host.messages.last(MESSAGES);
+        let (_, messages) = self.host.messages.waiting(MESSAGES.min(height.saturating_sub(2)));
         let room = height.saturating_sub(1 + messages.len());
         let (lines, shown) = self.rows.lines(screen.of_width(width), room);
         let mut picture = HOME.as_bytes().to_vec();
+        // What was there goes first: after a line that ends in the last column, that would go too.
         let mut line = |write: &mut dyn FnMut(&mut Vec<u8>)| {
-            write(&mut picture);
             picture.extend_from_slice(CLEAR_LINE.as_bytes());
+            write(&mut picture);
             picture.push(b'\n');
         };
         for text in &lines {
@@ -96,27 +98,25 @@ impl Drawing {
             line(&mut |out| screen.styled(out, LOSS, |out| out.extend_from_slice(text.as_bytes())));
         }
         let footer = self.rows.footer(shown, self.host.has_keys());
-        picture.extend_from_slice(fit::text(&footer, width.saturating_sub(1)).as_bytes());
         picture.extend_from_slice(CLEAR_LINE.as_bytes());
+        picture.extend_from_slice(fit::text(&footer, width.saturating_sub(1)).as_bytes());
         picture.extend_from_slice(CLEAR_REST.as_bytes());
         picture
     }
 
-    /// Gives the terminal back, and leaves there what was on it.
-    pub(crate) fn end(self, output: &mut Output) {
+    /// Gives the terminal back, before what may take long.
+    pub(crate) fn give_back(&mut self) {
+        self.is_over = true;
+        self.rows.end();
         self.host.give_terminal_back();
+    }
+
+    /// What is on it last, for the screen where it stays.
+    pub(crate) fn last(&self) -> Vec<u8> {
         let size = self.host.size().filter(|_| self.rows.has_rows());
-        if let Some((width, height)) = size {
-            let screen = self.host.screen(&self.options).of_width(width);
-            let (lines, _) = self.rows.lines(screen, height.saturating_sub(2));
-            output.lines(0, |out| {
-                for line in lines {
-                    out.extend_from_slice(&line);
-                    out.push(b'\n');
-                }
-            });
-            output.flush();
-        }
-        self.host.messages.release();
+        let Some((width, height)) = size else { return Vec::new() };
+        let screen = self.host.screen(&self.options).of_width(width);
+        let (lines, _) = self.rows.lines(screen, height.saturating_sub(2).max(2));
+        lines.into_iter().flat_map(|line| line.into_iter().chain([b'\n'])).collect()
     }
 }

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use clap::ColorChoice;
 use libbpf_rs::PrintLevel;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::error::{Context as _, Error, Result};
 use crate::escape;
@@ -118,25 +120,36 @@ impl Host {
         Err(Error::usage("--live", cause))
     }
 
+    /// May this process draw there? Not in the background of a shell's terminal.
+    pub(crate) fn may_draw(&self) -> bool {
+        self.out.is_ours_or_nobodys()
+    }
+
     /// Takes the whole terminal; messages wait until it is given back.
     pub(crate) fn take_terminal(&self) {
         self.status.hold();
         *self.terminal() = Some(Terminal::take(self.out.clone()));
     }
 
-    /// Gives it back.
+    /// Gives it back, with the messages that had to wait.
     pub(crate) fn give_terminal_back(&self) {
         drop(self.terminal().take());
+        self.messages.release();
     }
 
-    /// The keys that were pressed there.
-    pub(crate) fn keys(&self) -> Vec<u8> {
-        self.terminal().as_ref().map(Terminal::keys).unwrap_or_default()
+    /// The keys that were pressed there, and whether another process has had it meanwhile.
+    pub(crate) fn keys(&self) -> (Vec<u8>, bool) {
+        self.terminal().as_mut().map(Terminal::keys).unwrap_or_default()
     }
 
     /// Can any be?
     pub(crate) fn has_keys(&self) -> bool {
         self.terminal().as_ref().is_some_and(Terminal::has_keys)
+    }
+
+    /// Asks for the end, as Ctrl-C does.
+    pub(crate) fn end(&self) {
+        let _ = kill(Pid::this(), Signal::SIGINT);
     }
 
     fn terminal(&self) -> MutexGuard<'_, Option<Terminal>> {

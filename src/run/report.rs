@@ -227,11 +227,11 @@ impl Report {
         self.output.flush();
     }
 
-    /// Gives the terminal back; what was on it last stays. What comes now is written below that.
+    /// Gives the terminal back, if it was drawn on: what comes now may take long.
     pub(crate) fn end_live(&mut self) {
         self.flush();
-        if let Some(live) = self.live.take() {
-            live.end(&mut self.output);
+        if let Some(live) = &mut self.live {
+            live.give_back();
         }
     }
 
@@ -302,6 +302,9 @@ impl Report {
     ///
     /// `done`, or when the output failed.
     pub(crate) fn finish(&mut self, kernel: Result<InKernel>, done: Result<()>) -> Result<()> {
+        if let Some(live) = self.live.take() {
+            self.output.lines(0, |out| out.extend_from_slice(&live.last()));
+        }
         self.flush();
         if self.pipe_is_closed() {
             return done;

@@ -61,11 +61,10 @@ fn take(signal: Signal, signals: &SigSet, host: &Host) {
     let host = host.clone();
     let force = move || {
         thread::sleep(GRACE + LATE);
+        host.give_terminal_back();
         host.messages.say("something keeps the end waiting; a second signal ends it at once");
         thread::sleep(FORCE);
         command::terminate();
-        host.give_terminal_back();
-        host.messages.release();
         host.messages.say("it did not end: what was not written is lost");
         sys::exit_at_once(1);
     };

@@ -24,6 +24,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("pipes_have_no_status_and_no_colours", pipes_have_no_status_and_no_colours),
     ("reports_are_drawn_again", reports_are_drawn_again),
     ("events_are_drawn_again", events_are_drawn_again),
+    ("terminal_is_given_back", terminal_is_given_back),
     ("what_cannot_be_sorted_or_drawn_is_said", what_cannot_be_sorted_or_drawn_is_said),
 ];
 
@@ -265,6 +266,9 @@ fn events_are_drawn_again() -> Result<(), String> {
     // It goes on in the next lines.
     let lines = plain(&running.seen).replace("\r\n", "");
     check(lines.contains(&long), || format!("{:?}", running.seen))?;
+    // What is cleared after the last column is that column.
+    let is_lost = running.seen.contains("\u{2026}\x1b[K");
+    check(!is_lost, || format!("{:?}", running.seen))?;
     running.interrupt()?;
     running.wait_for(GIVEN_BACK)?;
     running.wait_for(" lost")?;
@@ -274,6 +278,38 @@ fn events_are_drawn_again() -> Result<(), String> {
     let (_, last) = after_live(&seen)?;
     let lines = plain(last).replace("\r\n", "");
     check(lines.contains(&long) && lines.contains("0 lost"), || format!("{last:?}"))
+}
+
+/// However long its ring was, and whoever has set the terminal meanwhile.
+fn terminal_is_given_back() -> Result<(), String> {
+    let mut opener = Command::new("sh");
+    opener.args(["-c", "while :; do true </no/such; done"]).stderr(Stdio::null());
+    let opener = KilledAtEnd(opener.spawn().map_err(text)?);
+    let pid = opener.0.id().to_string();
+    for key in ["q", "\x03"] {
+        let args = ["opensnoop", "--live", "-d", "20", "-p", &pid];
+        let mut running = OnTerminal::start(80, &args, None)?;
+        let before = running.modes()?;
+        running.wait_for("\x1b[H")?;
+        let live = running.modes()?;
+        // As a shell does that gets it back.
+        let mut stty = Command::new("busybox");
+        stty.args(["stty", "-F"]).arg(&running.name).args(["icanon", "echo"]);
+        check(stty.status().map_err(text)?.success(), || "stty".into())?;
+        while running.modes()? != live {
+            running.wait_for_new("\x1b[H")?;
+        }
+        // Neither stops nor quits it.
+        running.press("\x1a\x1c")?;
+        running.press(key)?;
+        running.wait_for(" lost")?;
+        check(running.modes()? == before, || "the terminal is not as it was".into())?;
+        let seen = running.end()?;
+        let (_, last) = after_live(&seen)?;
+        let rows = last.lines().count();
+        check((3..30).contains(&rows), || format!("{rows} rows"))?;
+    }
+    Ok(())
 }
 
 fn what_cannot_be_sorted_or_drawn_is_said() -> Result<(), String> {

@@ -134,9 +134,9 @@ impl Value<'_> {
             Value::Uint(number)
             | Value::Hex(number)
             | Value::Duration(number)
-            | Value::Time(number) => Order::Number(number as f64),
-            Value::Int(number) | Value::Ret(number) => Order::Number(number as f64),
-            Value::Float(number) => Order::Number(number),
+            | Value::Time(number) => Order::Number(number.into()),
+            Value::Int(number) | Value::Ret(number) => Order::Number(number.into()),
+            Value::Float(number) => Order::Fraction(number),
             _ => {
                 let (mut text, screen) = (Vec::new(), Screen::default());
                 self.text(&mut Cell { text: &mut text, clock, screen });
