@@ -178,6 +178,7 @@ fn usual_mistakes_are_answered() {
             &["profile", "5"],
             "error: unexpected argument '5' found\n\n  tip: to stop after that time: -d 5\n\nUsage: ",
         ),
+        (&["execsnoop", "-p", "12", "34"], "tip: for several processes: -p 12,34\n\nUsage: "),
         (&["syscount", "10s"], "tip: to stop after that time: -d 10s\n\nUsage: "),
         (&["funclatency", "vfs_read", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
         (&["xdpfilter", "lo", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),

@@ -48,6 +48,12 @@ fn tip(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
     let word = args[at].to_str().filter(|word| !word.starts_with('-'))?;
     let has = |id: &str| tool.get_arguments().any(|arg| arg.get_id() == id);
     let style = tool.get_styles().get_valid();
+    // A list of processes, as pgrep gives it.
+    if ["-p", "--pid"].iter().any(|option| args[at - 2] == **option) && word.parse::<u32>().is_ok()
+    {
+        let first = escape::shell_word(args[at - 1].as_encoded_bytes());
+        return Some(format!("for several processes: {style}-p {first},{word}{style:#}"));
+    }
     if has("duration") && options::seconds(word).is_ok() {
         return Some(format!("to stop after that time: {style}-d {word}{style:#}"));
     }

@@ -94,8 +94,10 @@ pub(crate) struct Live {
     is_typing: bool,
     is_wide: bool,
     keys: Keys,
-    /// A report that is not whole does not stand for the last one.
+    /// No whole report comes any more.
     is_over: bool,
+    /// The report that comes is not whole, and does not stand for the one before.
+    is_left_out: bool,
 }
 
 impl Live {
@@ -114,7 +116,8 @@ impl Live {
 
     /// The rows that come now are a report, and stand for those before.
     pub(crate) fn begin(&mut self) {
-        if !self.keeps_last() {
+        self.is_left_out = self.is_over && self.are_reports && self.has_rows();
+        if !self.is_left_out {
             self.rows.clear();
         }
         self.are_reports = true;
@@ -125,10 +128,6 @@ impl Live {
         self.is_over = true;
     }
 
-    fn keeps_last(&self) -> bool {
-        self.is_over && self.are_reports && self.has_rows()
-    }
-
     /// A row with so many columns.
     pub(super) fn take<'v>(
         &mut self,
@@ -136,7 +135,7 @@ impl Live {
         clock: &Clock,
         value: &mut dyn FnMut(usize) -> Value<'v>,
     ) {
-        if self.keeps_last() {
+        if self.is_left_out {
             return;
         }
         if !self.are_reports && self.rows.len() == EVENTS_MAX {
@@ -149,7 +148,7 @@ impl Live {
 
     /// Lines that stand below the last row.
     pub(crate) fn below(&mut self, text: &[u8]) {
-        let is_wanted = !self.keeps_last();
+        let is_wanted = !self.is_left_out;
         let row = self.rows.back_mut().filter(|_| is_wanted);
         if let (Some(row), Ok(text)) = (row, std::str::from_utf8(text)) {
             row.below.extend(text.lines().map(String::from));
@@ -340,11 +339,15 @@ mod tests {
         let mut live = Live::default();
         let names = ["NONE", "COUNT", "NAME"].map(|title| Name { key: title, title });
         live.set_columns(&names, &[9, 6, 0], None);
+        add(&mut live, rows);
+        live
+    }
+
+    fn add(live: &mut Live, rows: &[(&[u8], u64)]) {
         for (name, count) in rows {
             let values = [Value::None, Value::Uint(*count), Value::Text(name)];
             live.take(values.len(), &Clock::new(0), &mut |number| values[number]);
         }
-        live
     }
 
     fn shown(live: &Live, width: usize, most: usize) -> String {
@@ -363,6 +366,22 @@ mod tests {
         // A report stands for the one before, and begins with its first row.
         live.begin();
         assert_eq!(shown(&live, 20, 3), "NONE     COUNT  NAME");
+    }
+
+    #[test]
+    fn the_last_whole_report_stays() {
+        let whole = "COUNT  NAME\n2      b\n10     a";
+        let mut live = live(&[]);
+        // There is none: what there is of one is better than nothing.
+        live.begin();
+        live.end();
+        live.begin();
+        add(&mut live, &ROWS[..2]);
+        assert_eq!(shown(&live, 40, 9), whole);
+        live.begin();
+        add(&mut live, &ROWS[2..]);
+        live.below(b"below");
+        assert_eq!(shown(&live, 40, 9), whole);
     }
 
     #[test]

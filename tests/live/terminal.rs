@@ -28,6 +28,9 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("what_cannot_be_sorted_or_drawn_is_said", what_cannot_be_sorted_or_drawn_is_said),
 ];
 
+/// NCCS in the kernel's termbits.h.
+const KERNEL_CHARACTERS: usize = 19;
+
 /// A run on a terminal of its own.
 struct OnTerminal {
     child: Child,
@@ -91,7 +94,11 @@ impl OnTerminal {
     fn modes(&self) -> Result<String, String> {
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY;
         let terminal = open(&self.name, flags, Mode::empty()).map_err(text)?;
-        tcgetattr(terminal).map(|modes| format!("{modes:?}")).map_err(text)
+        let modes = tcgetattr(terminal).map_err(text)?;
+        // The kernel has so many characters: what a C library has after them is anything.
+        let characters = &modes.control_chars[..KERNEL_CHARACTERS];
+        let (input, output) = (modes.input_flags, modes.output_flags);
+        Ok(format!("{input:?} {output:?} {:?} {characters:?}", modes.local_flags))
     }
 
     /// What was seen up to its end, which must be a good one.
