@@ -2,6 +2,7 @@
 //! wide. It has no rows of events or intervals, but cells: their text. Knows no terminal.
 
 use std::collections::VecDeque;
+use std::iter;
 
 use anstyle::Style;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -94,7 +95,7 @@ pub(crate) struct Live {
     is_typing: bool,
     is_wide: bool,
     keys: Keys,
-    /// No whole report comes any more.
+    /// It is drawn no more, and no whole report comes.
     is_over: bool,
     /// The report that comes is not whole, and does not stand for the one before.
     is_left_out: bool,
@@ -123,9 +124,13 @@ impl Live {
         self.are_reports = true;
     }
 
-    /// No whole report comes any more.
+    /// It is drawn no more: no whole report comes.
     pub(crate) fn end(&mut self) {
         self.is_over = true;
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
     }
 
     /// A row with so many columns.
@@ -231,8 +236,7 @@ impl Live {
             if are_last { shown.push_front(row) } else { shown.push_back(row) }
         }
         let count = shown.len();
-        let header = vec![without_end(header)];
-        (header.into_iter().chain(shown.into_iter().flatten()).take(most).collect(), count)
+        (iter::once(header).chain(shown.into_iter().flatten()).take(most).collect(), count)
     }
 
     /// Columns that have a value in one of these rows.
@@ -288,11 +292,6 @@ impl Live {
     }
 }
 
-fn without_end(mut line: Vec<u8>) -> Vec<u8> {
-    line.pop();
-    line
-}
-
 fn cut(row: &Row, columns: &[usize], layout: Layout<'_>) -> Vec<u8> {
     let mut line = Vec::new();
     table::line(&mut line, layout, &mut |out, at| {
@@ -300,7 +299,7 @@ fn cut(row: &Row, columns: &[usize], layout: Layout<'_>) -> Vec<u8> {
         out.extend_from_slice(cell.short.as_bytes());
         (cell.is_text, cell.style)
     });
-    without_end(line)
+    line
 }
 
 fn whole(row: &Row, columns: &[usize], widths: &[usize]) -> String {
@@ -310,7 +309,7 @@ fn whole(row: &Row, columns: &[usize], widths: &[usize]) -> String {
         out.extend_from_slice(cell.map_or(&[][..], |cell| cell.whole.as_bytes()));
         (true, Style::new())
     });
-    String::from_utf8(without_end(line)).unwrap_or_default()
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// The same in lines of that width.

@@ -57,12 +57,12 @@ impl Stream {
 
     /// Is it a terminal, and this process not in its background?
     pub(crate) fn is_ours(&self) -> bool {
-        tcgetpgrp(&self.fd).is_ok_and(|group| group == getpgrp())
+        is_in_foreground(self.fd.as_fd()).unwrap_or(false)
     }
 
     /// Is it not the terminal of a shell that has this process in its background?
     pub(crate) fn is_ours_or_nobodys(&self) -> bool {
-        tcgetpgrp(&self.fd).map_or(true, |group| group == getpgrp())
+        is_in_foreground(self.fd.as_fd()).unwrap_or(true)
     }
 
     /// Says how many bytes it took, and why not more.
@@ -133,6 +133,11 @@ impl Taker for Rows {
         poll(&mut fds, PollTimeout::ZERO).is_ok()
             && fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
     }
+}
+
+/// Has this process the terminal, not another job of the shell? None where it is no terminal of theirs.
+pub(crate) fn is_in_foreground(terminal: BorrowedFd<'_>) -> Option<bool> {
+    tcgetpgrp(terminal).ok().map(|group| group == getpgrp())
 }
 
 fn kind_of(stat: &FileStat) -> SFlag {

@@ -30,6 +30,7 @@ pub(super) fn header(out: &mut Vec<u8>, names: &[Name], layout: Layout<'_>) {
         out.extend_from_slice(names[number].title.as_bytes());
         (true, HEADER)
     });
+    out.push(b'\n');
 }
 
 /// Appends the line of one row.
@@ -43,6 +44,7 @@ pub(super) fn row<E>(
     line(out, layout, &mut |text, number| {
         cell((columns[number].value)(record), text, clock, layout.screen)
     });
+    out.push(b'\n');
 }
 
 /// Appends a value. Whether it is text, and its style.
@@ -61,13 +63,12 @@ pub(super) fn style(value: Value<'_>) -> Style {
     if value.is_failure() { FAILURE } else { Style::new() }
 }
 
-/// Appends the line of these cells.
+/// Appends these cells, without the end of their line.
 pub(super) fn line(out: &mut Vec<u8>, layout: Layout<'_>, fill: Fill<'_>) {
     match layout.screen == Screen::default() {
         true => whole(out, layout.widths, fill),
         false => on_screen(out, layout, fill),
     }
-    out.push(b'\n');
 }
 
 /// Cells with a space between; what is wider than its column pushes the others on, whole.

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// So many messages are shown.
 const MESSAGES: usize = 3;
 
-/// To the beginning of the screen, of its last line; what comes after the end of a line, of all.
+/// To the beginning of the screen. What is there in the rest of the line goes, or of the screen.
 const HOME: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_REST: &str = "\x1b[J";
@@ -30,8 +30,6 @@ pub(crate) struct Drawing {
     drawn: Option<(Instant, (usize, usize))>,
     /// Messages that had come then.
     told: u64,
-    /// The terminal is another's again.
-    is_over: bool,
 }
 
 impl Drawing {
@@ -44,13 +42,13 @@ impl Drawing {
             options,
             drawn: None,
             told: 0,
-            is_over: false,
         }
     }
 
     /// Draws it, if it is time to, and the terminal is this process's: the shell may have it.
     pub(crate) fn draw(&mut self, output: &mut Output) {
-        let Some(size) = self.host.size().filter(|_| !self.is_over && self.host.may_draw()) else {
+        let Some(size) = self.host.size().filter(|_| !self.rows.is_over() && self.host.may_draw())
+        else {
             return;
         };
         if self.drawn.is_none() {
@@ -106,7 +104,6 @@ impl Drawing {
 
     /// Gives the terminal back, before what may take long.
     pub(crate) fn give_back(&mut self) {
-        self.is_over = true;
         self.rows.end();
         self.host.give_terminal_back();
     }

@@ -86,7 +86,7 @@ impl Host {
 
     /// Do people see the rows as they come?
     pub(crate) fn is_on_terminal(&self) -> bool {
-        self.out.size().is_some()
+        self.size().is_some()
     }
 
     /// What rows of a table are shown on.
@@ -97,7 +97,7 @@ impl Host {
 
     /// How wide that is now, if it is a terminal.
     pub(crate) fn width(&self) -> Option<usize> {
-        self.out.size().map(|(columns, _)| columns)
+        self.size().map(|(columns, _)| columns)
     }
 
     /// How many columns and lines that has now, if it is a terminal.
@@ -111,7 +111,7 @@ impl Host {
     ///
     /// When they cannot.
     pub(crate) fn check_live(&self, output: &OutputOptions) -> Result<()> {
-        let cause = match self.out.size() {
+        let cause = match self.size() {
             None => "standard output is no terminal",
             _ if !screen::obeys() => "this terminal cannot be drawn on (TERM=dumb)",
             _ if output.format() == Format::Json => "JSON is for programs",

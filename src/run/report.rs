@@ -88,7 +88,7 @@ impl Report {
 
     /// Are they drawn on the whole terminal?
     fn begin_live<E>(&mut self, lines: &Lines<'_, E>) -> bool {
-        let sort = self.sort.as_deref().and_then(|field| lines.find(field));
+        let sort = self.sorted_by(lines);
         let live = self.live.as_mut().map(|live| lines.begin_live(&mut live.rows, sort));
         live.is_some()
     }
@@ -107,8 +107,12 @@ impl Report {
         lines: &Lines<'_, E>,
         records: &[Record<'_, E>],
     ) -> Option<Vec<usize>> {
-        let column = self.sort.as_deref().and_then(|field| lines.find(field))?;
-        Some(lines.order(column, &self.clock, records))
+        Some(lines.order(self.sorted_by(lines)?, &self.clock, records))
+    }
+
+    /// The number of the column that rows are sorted by.
+    fn sorted_by<E>(&self, lines: &Lines<'_, E>) -> Option<usize> {
+        lines.find(self.sort.as_deref()?)
     }
 
     /// The same for rows that come many at a time. A terminal's header comes with them.

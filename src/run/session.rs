@@ -20,7 +20,7 @@ use crate::record::Record;
 use crate::run::capabilities::{self, Need, Rights};
 use crate::run::counts;
 use crate::run::host::Host;
-use crate::run::lifecycle::{self, Counted};
+use crate::run::lifecycle::{self, Counted, Source};
 use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
 use crate::run::report::Report;
 use crate::run::stop_condition::StopCondition;
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
         let needs: &[_] = if rows.name_containers() { &[Need::Cgroups] } else { &[] };
         let reader = Reader::new(rows, &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
-        lifecycle::run(object, attached, None, &mut ring, &report, self.begin(object, needs)?)
+        self.run_source(object, attached, None, &mut ring, &report, needs)
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval. The rows
@@ -322,14 +322,21 @@ impl<'a> Session<'a> {
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
-        lifecycle::run(
-            object,
-            attached,
-            self.interval,
-            &mut ring,
-            &report,
-            self.begin(object, &[])?,
-        )
+        self.run_source(object, attached, self.interval, &mut ring, &report, &[])
+    }
+
+    /// Reads it from now on until an end is reached; `needs` are rights that it takes.
+    fn run_source(
+        &self,
+        object: &Object,
+        attached: Attached<'_>,
+        interval: Option<Duration>,
+        source: &mut dyn Source,
+        report: &RefCell<Report>,
+        needs: &[Need],
+    ) -> Result<()> {
+        let condition = self.begin(object, needs)?;
+        lifecycle::run(object, attached, interval, source, report, condition)
     }
 
     /// The run begins now, with the rights that it needs and no more.
@@ -355,7 +362,7 @@ impl<'a> Session<'a> {
         }
         self.check_sort(columns, false)?;
         let mut messages = Messages::new(trace_pipe::open()?, columns, &report);
-        lifecycle::run(object, attached, None, &mut messages, &report, self.begin(object, &[])?)
+        self.run_source(object, attached, None, &mut messages, &report, &[])
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more behind
@@ -372,14 +379,7 @@ impl<'a> Session<'a> {
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
         let mut counted = Counted { report: &report, silent: self.silent(), show };
-        lifecycle::run(
-            object,
-            attached,
-            self.interval,
-            &mut counted,
-            &report,
-            self.begin(object, &[])?,
-        )
+        self.run_source(object, attached, self.interval, &mut counted, &report, &[])
     }
 
     /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
@@ -410,14 +410,7 @@ impl<'a> Session<'a> {
         let columns = counts::columns(by, self.kinds);
         self.check_sort(&columns, true)?;
         let mut counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
-        lifecycle::run(
-            object,
-            attached,
-            self.interval,
-            &mut counts,
-            report,
-            self.begin(object, &[])?,
-        )
+        self.run_source(object, attached, self.interval, &mut counts, report, &[])
     }
 
     /// What is counted, where that is not seen before the end.

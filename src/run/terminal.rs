@@ -10,9 +10,9 @@ use nix::sys::termios::{
     FlowArg, FlushArg, LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcflow, tcflush,
     tcgetattr, tcsetattr,
 };
-use nix::unistd::{getpgrp, read, tcgetpgrp};
+use nix::unistd::read;
 
-use crate::output::sink::Stream;
+use crate::output::sink::{self, Stream};
 
 /// The other screen, without a cursor, where long lines do not go on; and all that back. A terminal that
 /// has no other screen is left empty.
@@ -87,7 +87,7 @@ impl Keyboard {
 
     /// Who is in the background of a terminal may neither read it nor change it.
     fn is_ours(&self) -> bool {
-        tcgetpgrp(&self.from).is_ok_and(|group| group == getpgrp())
+        sink::is_in_foreground(self.from.as_fd()).unwrap_or(false)
     }
 
     /// Has keys come at once, where they do not: a shell has had it. They are not shown, and only Ctrl-C
