@@ -66,6 +66,16 @@ impl Interface {
             .hint(format!("there are {}", names.join(", "))))
     }
 
+    /// Its number.
+    pub(crate) fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Attaches in the first mode that works, and says which.
     ///
     /// # Errors

@@ -25,6 +25,10 @@ pub(crate) enum Role {
     /// It sees threads and processes end: what is kept of one is found out later, or a call is
     /// unfinished. New kernels preempt such programs while others end.
     ClearsUp,
+    /// It sees whose something is: that of one is not known.
+    Owners,
+    /// The tracer itself runs it: none.
+    Tracer,
 }
 
 /// One program and its place.
@@ -50,6 +54,11 @@ impl<'a> Probe<'a> {
     /// One that sees returns.
     pub(crate) const fn returns(program: Program, at: Point<'a>) -> Self {
         Self::new(program, Role::Returns, at)
+    }
+
+    /// One that sees whose something is.
+    pub(crate) const fn owners(program: Program, at: Point<'a>) -> Self {
+        Self::new(program, Role::Owners, at)
     }
 
     /// One that forgets threads that end, and shows none of it.
@@ -87,6 +96,15 @@ pub(crate) struct Hook<'a> {
 pub(crate) trait Attachment {
     /// Its programs, and what they are for.
     fn programs(&self) -> Vec<(Program, Role)>;
+
+    /// Fills its maps, before anything is attached.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to attach to.
+    fn prepare(&mut self, _: &Object) -> Result<()> {
+        Ok(())
+    }
 
     /// Attaches to what there is.
     ///
@@ -137,6 +155,11 @@ impl<'h, 'a> Plan<'h, 'a> {
     pub(crate) fn programs(&self, hook: &Hook<'_>) -> Vec<(Program, Role)> {
         let also = self.also.as_ref().map(|also| also.programs()).unwrap_or_default();
         hook.probes.iter().flat_map(Probe::programs).chain(also).collect()
+    }
+
+    /// See [`Attachment::prepare`].
+    pub(crate) fn prepare(&mut self, object: &Object) -> Result<()> {
+        self.also.as_mut().map_or(Ok(()), |also| also.prepare(object))
     }
 
     /// Attaches what is attached besides; `links` are a hook's, `programs` all that are loaded.

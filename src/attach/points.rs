@@ -1,6 +1,7 @@
 //! Attach points: where a program goes, and how it is put there.
 
 use std::fmt::{self, Display, Formatter};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,6 +14,7 @@ use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel;
+use crate::system::kernel_types;
 use crate::system::sys;
 
 /// libbpf's "every process" for a uprobe.
@@ -49,6 +51,10 @@ pub(crate) enum Point<'a> {
     Uprobes(UserFunctions<'a>),
     /// The returns of user functions.
     Uretprobes(UserFunctions<'a>),
+    /// What a network interface sends, by its number.
+    Tcx(u32),
+    /// What processes in a cgroup and below it do with sockets.
+    Cgroup(BorrowedFd<'a>),
     /// A probe that a program's author put there.
     Usdt {
         /// Where it is.
@@ -103,6 +109,8 @@ impl<'a> Point<'a> {
             }
             Point::Kprobe(function) => one(program.attach_kprobe(false, function)),
             Point::Kretprobe(function) => one(program.attach_kprobe(true, function)),
+            Point::Tcx(interface) => one(sys::attach_tcx(&program, interface)),
+            Point::Cgroup(dir) => one(program.attach_cgroup(dir.as_raw_fd())),
             Point::Usdt { file, provider, name } => {
                 // libbpf reads it in a mapping.
                 sys::survive_cut_files().doing(self)?;
@@ -134,6 +142,12 @@ impl<'a> Point<'a> {
                 if !ProgramType::Tracing.is_supported().unwrap_or(true) =>
             {
                 "this kernel has no fentry and fexit programs, or forbids them"
+            }
+            Point::Tcx(_) if kernel_types::functions(&["tcx_link_attach"]).is_empty() => {
+                let error = Error::new(self, "this kernel has no tcx programs");
+                return Some(error.hint(
+                    "Linux 6.6 has them; before it, tcfilter counts and drops, and no more",
+                ));
             }
             _ => return None,
         };
@@ -259,6 +273,8 @@ impl Display for Point<'_> {
             },
             Point::Kprobe(function) => write!(f, "kprobe {function}"),
             Point::Kretprobe(function) => write!(f, "kretprobe {function}"),
+            Point::Tcx(_) => f.write_str("tcx egress"),
+            Point::Cgroup(_) => f.write_str("cgroup"),
             Point::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {file}")
             }

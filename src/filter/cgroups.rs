@@ -15,7 +15,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::system::procfs;
 use crate::system::sys;
 
@@ -29,6 +29,8 @@ const KNOWN_MAX: usize = 8192;
 const PAUSE: Duration = Duration::from_millis(100);
 /// And at least so many times as long as the last one took.
 const REST: u32 = 20;
+
+const NO_CGROUPS: &str = "no cgroup v2 file system is mounted";
 
 /// A cgroup that is wanted. It was opened once, and is the one that was found, whatever has its
 /// name later.
@@ -48,7 +50,7 @@ pub(crate) fn wanted(paths: &[PathBuf], containers: &[String]) -> Result<Vec<Wan
         return Ok(Vec::new());
     }
     let Some(root) = mount_point() else {
-        return Err(Error::new("looking for cgroups", "no cgroup v2 file system is mounted"));
+        return Err(Error::new("looking for cgroups", NO_CGROUPS));
     };
     let mut found = Vec::new();
     for path in paths {
@@ -64,6 +66,17 @@ pub(crate) fn wanted(paths: &[PathBuf], containers: &[String]) -> Result<Vec<Wan
         found.extend(of_container(&root, id)?);
     }
     Ok(found)
+}
+
+/// The one that all others are below.
+///
+/// # Errors
+///
+/// When there is no cgroup v2 at all.
+pub(crate) fn root() -> Result<File> {
+    let doing = "opening the root of the cgroups";
+    let none = || Error::new(doing, NO_CGROUPS);
+    open(mount_point().ok_or_else(none)?).map(|root| root.dir).doing(doing)
 }
 
 /// Opens a directory, if it is a cgroup's.

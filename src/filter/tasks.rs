@@ -64,6 +64,15 @@ pub(crate) struct FilterOptions {
     pub(crate) container: Vec<String>,
 }
 
+impl FilterOptions {
+    /// Is nobody left out?
+    pub(crate) fn is_for_all(&self) -> bool {
+        let Self { pid, user, name, cgroup, container, follow: _ } = self;
+        let lists = [pid.is_empty(), user.is_empty(), cgroup.is_empty(), container.is_empty()];
+        name.is_none() && lists.into_iter().all(|is_empty| is_empty)
+    }
+}
+
 /// Everybody's.
 static EVERYBODY: FilterOptions = FilterOptions {
     pid: Vec::new(),

@@ -71,6 +71,7 @@ const TABLE: &[Rights] = {
         Rights { of: "querysnoop", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "readline", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "syscount", start: &[Programs], run: &[] },
+        Rights { of: "tcfilter", start: &[Programs, Interface], run: &[] },
         Rights { of: "unlinksnoop", start: &[Programs], run: &[] },
         Rights { of: "xdpfilter", start: &[Programs, Interface], run: &[] },
     ]

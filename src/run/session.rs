@@ -11,7 +11,7 @@ use libbpf_rs::{Object, OpenMapMut, OpenObject, ProgramAttachType};
 use crate::attach::plan::{self, Attached, Hook, Plan, Role};
 use crate::attach::tracepoints;
 use crate::bpf::programs::{Program, common};
-use crate::bpf::shared::types::{count_by, settings};
+use crate::bpf::shared::types::{count_by, packet_settings, settings};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
@@ -81,6 +81,8 @@ pub(crate) struct LoadOptions {
     pub(crate) at_once: bool,
     /// Maps that are not needed this time.
     pub(crate) without: Vec<&'static str>,
+    /// Of a tool that sees packets.
+    pub(crate) packets: packet_settings,
 }
 
 impl<E> From<&[&Column<E>]> for LoadOptions {
@@ -221,7 +223,7 @@ impl<'a> Session<'a> {
                 Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys")
             );
         }
-        let (options, plan) = (options.into(), plan.into());
+        let (options, mut plan) = (options.into(), plan.into());
         let mut refusals = Vec::new();
         let mut refuse = |hook: &Hook<'_>, error: Error| {
             self.note(format!("hook refused: {}: {}", hook.name, error.line()));
@@ -238,6 +240,7 @@ impl<'a> Session<'a> {
                 }
             };
             let mut links = self.filter.fill(skel.object())?;
+            plan.prepare(skel.object())?;
             for hook in group {
                 let attach = |done: &_| hook.attach(skel.object(), |text| self.note(text), done);
                 let doing = format!("attaching {}{}", hook.name, hook.of_many());
@@ -481,8 +484,13 @@ impl<'a> Session<'a> {
         let buffer = if self.count.is_some() { LEAST_BUFFER } else { self.buffer };
         for mut map in object.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
-            if name == ".rodata.settings" {
-                set_constant(&mut map, settings)?;
+            let constant = match name.as_str() {
+                ".rodata.settings" => Some(sys::bytes_of(settings)),
+                ".rodata.packets" => Some(sys::bytes_of(&options.packets)),
+                _ => None,
+            };
+            if let Some(value) = constant {
+                set_constant(&mut map, value)?;
                 continue;
             }
             let done = match options.without.contains(&name.as_str()) {
@@ -522,8 +530,7 @@ where
     builder.open(storage)
 }
 
-fn set_constant(map: &mut OpenMapMut<'_>, value: &settings) -> Result<()> {
-    let bytes = sys::bytes_of(value);
+fn set_constant(map: &mut OpenMapMut<'_>, bytes: &[u8]) -> Result<()> {
     let place =
         map.initial_value_mut().ok_or_else(|| Error::new(PREPARING, "no settings in it"))?;
     if place.len() != bytes.len() {

@@ -7,6 +7,7 @@ pub(crate) mod kernel_types;
 pub(crate) mod names;
 pub(crate) mod processes;
 pub mod procfs;
+pub(crate) mod protocols;
 pub(crate) mod stop;
 pub mod symbols;
 pub(crate) mod sys;

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Once, OnceLock};
@@ -19,10 +19,12 @@ use std::sync::{Once, OnceLock};
 use libbpf_rs::libbpf_sys::{
     BPF_PROG_TYPE_TRACEPOINT, BPF_PROG_TYPE_TRACING, BPF_XDP, PERF_FLAG_FD_CLOEXEC,
     bpf_link_create, bpf_link_create_opts, bpf_map_lookup_and_delete_batch, bpf_obj_get_info_by_fd,
-    bpf_prog_info, bpf_prog_load_opts, bpf_program, bpf_program__set_type,
+    bpf_prog_info, bpf_prog_load_opts, bpf_program, bpf_program__attach_tcx, bpf_program__set_type,
     libbpf_prog_handler_opts, libbpf_register_prog_handler, perf_event_attr, perf_event_mmap_page,
 };
-use libbpf_rs::{Map, MapCore as _, OpenProgramMut, ProgramAttachType};
+use libbpf_rs::{
+    AsRawLibbpf as _, Link, Map, MapCore as _, OpenProgramMut, ProgramAttachType, ProgramMut,
+};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -321,6 +323,18 @@ pub(crate) fn attach_xdp(
     }
     // SAFETY: the kernel has just made this descriptor for us, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Attaches a program to what a network interface sends, after those that are there, for as long as the
+/// result lives. libbpf-rs has no such links.
+pub(crate) fn attach_tcx(program: &ProgramMut<'_>, interface: u32) -> libbpf_rs::Result<Link> {
+    let interface = i32::try_from(interface).map_err(io::Error::other)?;
+    let program = program.as_libbpf_object();
+    // SAFETY: the program lives during the call, and there are no options.
+    let link = unsafe { bpf_program__attach_tcx(program.as_ptr(), interface, ptr::null()) };
+    let link = NonNull::new(link).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: libbpf has just made it for us, and nobody else has it.
+    Ok(unsafe { Link::from_ptr(link) })
 }
 
 /// Opens the directory of the cgroup that has this number, below no matter which directory of a

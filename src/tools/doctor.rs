@@ -71,7 +71,8 @@ const ATTACHMENTS: &[(&str, &[&str])] = &[
 ];
 
 /// What tools are tried with that need more than their name.
-const ARGUMENTS: &[(&str, &str)] = &[("funclatency", "vfs_read"), ("xdpfilter", "lo")];
+const ARGUMENTS: &[(&str, &str)] =
+    &[("funclatency", "vfs_read"), ("tcfilter", "lo"), ("xdpfilter", "lo")];
 
 const SYSTEM: &str = "system";
 const ATTACHMENT: &str = "attachment";

@@ -9,6 +9,7 @@ use crate::run::counts;
 use crate::run::options::CountBy;
 use crate::tool::{self, Entry, Named, Tool};
 
+mod packets;
 mod prelude;
 
 macro_rules! tools {
@@ -55,6 +56,7 @@ tools! {
     querysnoop::Querysnoop;
     readline::Readline;
     syscount::Syscount;
+    tcfilter::Tcfilter;
     unlinksnoop::Unlinksnoop;
     xdpfilter::Xdpfilter;
     hello::Hello;

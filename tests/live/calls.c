@@ -4,12 +4,15 @@
  * Prints `pid NUMBER` first, where the number matters.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <linux/io_uring.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <poll.h>
@@ -568,10 +571,157 @@ static int do_frames(char **argv)
 	for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
 		for (len = 0; frames[i][2 * len]; len++)
 			sscanf(frames[i] + 2 * len, "%2hhx", &bytes[len]);
-		if (sendto(fd, bytes, len, 0, (void *)&to, sizeof(to)) < 0)
+		/* ENOBUFS: it was dropped on its way out. */
+		if (sendto(fd, bytes, len, 0, (void *)&to, sizeof(to)) < 0 && errno != ENOBUFS)
 			return fail("sendto");
 	}
 	return 0;
+}
+
+/* INTERFACE: lets packets wait there for their time: `tc qdisc replace dev INTERFACE root fq`. */
+static int do_fq(char **argv)
+{
+	struct {
+		struct nlmsghdr header;
+		struct tcmsg message;
+		struct rtattr kind;
+		char name[4];
+	} request = {
+		.header = {
+			.nlmsg_len = sizeof(request),
+			.nlmsg_type = RTM_NEWQDISC,
+			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+		},
+		.message = { .tcm_parent = TC_H_ROOT, .tcm_ifindex = if_nametoindex(argv[0]) },
+		.kind = { .rta_len = RTA_LENGTH(3), .rta_type = TCA_KIND },
+		.name = "fq",
+	};
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+	} answer = {};
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+	if (send(fd, &request, sizeof(request), 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0)
+		return fail("fq");
+	errno = -answer.error.error;
+	return errno ? fail("fq") : 0;
+}
+
+/* An address of IPv4 or IPv6, and a port. */
+static socklen_t address_of(struct sockaddr_storage *address, const char *text, const char *port)
+{
+	struct sockaddr_in *four = (void *)address;
+	struct sockaddr_in6 *six = (void *)address;
+
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(atoi(port));
+		return sizeof(*four);
+	}
+	inet_pton(AF_INET6, text, &six->sin6_addr);
+	six->sin6_family = AF_INET6;
+	six->sin6_port = htons(atoi(port));
+	return sizeof(*six);
+}
+
+/*
+ * ADDRESS PORT COUNT BYTES: sends so many datagrams, which begin with their number; says of how many it
+ * was told that they were dropped.
+ */
+static int do_send(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_DGRAM, 0), count = atoi(argv[2]), told = 0, on = 1, i;
+	static char bytes[1400];
+
+	setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	for (i = 0; i < count; i++) {
+		memcpy(bytes, &i, sizeof(i));
+		if (sendto(fd, bytes, atoi(argv[3]), 0, (void *)&address, len) > 0)
+			continue;
+		/* Nobody listens, says the answer to one before, and this one was not sent. */
+		if (errno == ECONNREFUSED && i--)
+			continue;
+		/* EPERM: a cgroup's program has dropped it. */
+		if (errno != ENOBUFS && errno != EPERM)
+			return fail("sendto");
+		told++;
+	}
+	printf("told of %d\n", told);
+	return 0;
+}
+
+/*
+ * ADDRESS PORT COUNT: says when it is ready, receives datagrams until the last of so many has come, or
+ * none for three seconds; then says how many there were, and in how many milliseconds.
+ */
+static int do_receive(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_DGRAM, 0), count = atoi(argv[2]), last = -1, got = 0;
+	struct timeval patience = { .tv_sec = 3 };
+	int room = 1 << 20;
+	struct timespec first = {}, now = {};
+	char bytes[2048];
+
+	if (bind(fd, (void *)&address, len))
+		return fail("bind");
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	printf("ready\n");
+	fflush(stdout);
+	while (last < count - 1 && recv(fd, bytes, sizeof(bytes), 0) > 0) {
+		memcpy(&last, bytes, sizeof(last));
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		first = got++ ? first : now;
+	}
+	printf("received %d in %ld ms\n", got,
+	       (now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000);
+	return 0;
+}
+
+/* PORT: a server accepts a connection and sends a word by it, in a thread of its own. */
+static void *do_accept(void *listener)
+{
+	int fd = accept((long)listener, NULL, NULL);
+
+	if (write(fd, "a word of 20 bytes.\n", 20) != 20)
+		fail("write");
+	close(fd);
+	return NULL;
+}
+
+/* PORT: the server's call has begun before a line comes, and somebody else connects after it. */
+static int do_serve(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, "127.0.0.1", argv[0]);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), fd;
+	char bytes[64];
+	pthread_t server;
+
+	if (bind(listener, (void *)&address, len) || listen(listener, 1))
+		return fail("listen");
+	pthread_create(&server, NULL, do_accept, (void *)(long)listener);
+	printf("pid %d\n", getpid());
+	fflush(stdout);
+	if (read(0, bytes, sizeof(bytes)) < 0)
+		return fail("read");
+	if (!fork()) {
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(fd, (void *)&address, len))
+			return fail("connect");
+		while (read(fd, bytes, sizeof(bytes)) > 0)
+			;
+		return 0;
+	}
+	pthread_join(server, NULL);
+	return wait(NULL) < 0;
 }
 
 /* --- deletes --------------------------------------------------------------------------------- */
@@ -1118,6 +1268,10 @@ static const struct {
 	{ "sources", do_sources },
 	{ "odd-opens", do_odd_opens },
 	{ "frames", do_frames },
+	{ "fq", do_fq },
+	{ "send", do_send },
+	{ "receive", do_receive },
+	{ "serve", do_serve },
 	{ "jit", do_jit },
 	{ "mapped", do_mapped },
 	{ "stray", do_stray },

@@ -82,6 +82,10 @@ pub(crate) enum Need {
     Mariadb,
     /// A network interface that is joined to another: a module of most kernels.
     Veth,
+    /// Programs for what an interface sends: Linux 6.6.
+    Tcx,
+    /// The queueing discipline fq: a module of most kernels.
+    Fq,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -127,6 +131,8 @@ impl Need {
             }
             Need::Mariadb if servers::mariadb().is_none() => Some("there is no MariaDB".into()),
             Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
+            Need::Tcx if is_before(6, 6) => Some("this kernel has no tcx programs".into()),
+            Need::Fq if !fq_works() => Some("this kernel has no fq".into()),
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,
@@ -162,6 +168,12 @@ pub(crate) fn has_function(name: &str) -> bool {
 
 fn veth_works() -> bool {
     let args = ["helper", "in-two-networks", "true"];
+    let status = Command::new(this_program()).args(args).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn fq_works() -> bool {
+    let args = ["helper", "in-network", calls(), "fq", "lo"];
     let status = Command::new(this_program()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

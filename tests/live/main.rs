@@ -19,6 +19,7 @@ mod helper;
 mod hostile;
 mod made;
 mod owners;
+mod packets;
 mod readers;
 mod run;
 mod servers;
@@ -94,7 +95,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
-    [behaviours::BEHAVIOURS, owners::BEHAVIOURS, terminal::BEHAVIOURS]
+    [behaviours::BEHAVIOURS, owners::BEHAVIOURS, packets::BEHAVIOURS, terminal::BEHAVIOURS]
         .into_iter()
         .chain(hostile::ALL.iter().copied())
         .flatten()

@@ -26,13 +26,18 @@ struct {
 	__uint(max_entries, 1);
 } counters SEC(".maps");
 
-static __always_inline void count_submitted(void)
+static __always_inline void count_all_submitted(__u64 events)
 {
 	__u32 zero = 0;
 	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
 
 	if (c)
-		__sync_fetch_and_add(&c->submitted, 1);
+		__sync_fetch_and_add(&c->submitted, events);
+}
+
+static __always_inline void count_submitted(void)
+{
+	count_all_submitted(1);
 }
 
 /* The same, where what counts runs once at a time on a CPU: an atomic addition costs more. */

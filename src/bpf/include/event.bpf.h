@@ -22,6 +22,7 @@
 #include "ebtools.bpf.h"
 #include "count.bpf.h"
 #include "filter.bpf.h"
+#include "owner.bpf.h"
 #include "task.bpf.h"
 
 /* User space sizes it: --buffer. */
@@ -127,7 +128,7 @@ static __always_inline void fill_relations(struct event_header *header, struct t
 		comm_of(header->parent_comm, BPF_CORE_READ(task, real_parent, group_leader));
 }
 
-/* The header of the current task's record; for any other's see owner.bpf.h. */
+/* The header of the current task's record. */
 static __always_inline void fill_header(struct event_header *header)
 {
 	__u64 id = bpf_get_current_pid_tgid();
@@ -143,6 +144,30 @@ static __always_inline void fill_header(struct event_header *header)
 		fill_relations(header, (void *)bpf_get_current_task());
 	else
 		no_relations(header);
+}
+
+/* A record's header for any task. */
+static __always_inline void fill_header_of(struct event_header *header, struct task_struct *task)
+{
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = BPF_CORE_READ(task, tgid);
+	header->tid = BPF_CORE_READ(task, pid);
+	header->uid = settings.collect & COLLECT_UID ? uid_of(task) : 0;
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? cgroup_id_of(task) : 0;
+	event_comm_of(header->comm, task);
+	fill_relations(header, task);
+}
+
+/* A record's header for an owner: what else it may have, nobody knows any more. */
+static __always_inline void fill_header_by(struct event_header *header, const struct owner *owner)
+{
+	__builtin_memset(header, 0, sizeof(*header));
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->pid = owner->pid;
+	header->tid = owner->tid;
+	header->uid = settings.collect & COLLECT_UID ? owner->uid : 0;
+	header->cgroup_id = settings.collect & COLLECT_CGROUP ? owner->cgroup_id : 0;
+	__builtin_memcpy(header->comm, owner->comm, COMM_LEN);
 }
 
 /* A record with its header filled; NULL when there is no memory for it, which is counted. */

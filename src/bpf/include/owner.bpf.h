@@ -7,24 +7,12 @@
 #ifndef EBTOOLS_OWNER_H
 #define EBTOOLS_OWNER_H
 
-#include "event.bpf.h"
+#include "filter.bpf.h"
 
 /* Is this task, whoever runs, one that the user asked for? */
 static __always_inline bool task_wanted_of(struct task_struct *task)
 {
 	return task && passes_filters(task, BPF_CORE_READ(task, tgid));
-}
-
-/* A record's header for any task. */
-static __always_inline void fill_header_of(struct event_header *header, struct task_struct *task)
-{
-	header->time_ns = bpf_ktime_get_boot_ns();
-	header->pid = BPF_CORE_READ(task, tgid);
-	header->tid = BPF_CORE_READ(task, pid);
-	header->uid = settings.collect & COLLECT_UID ? uid_of(task) : 0;
-	header->cgroup_id = settings.collect & COLLECT_CGROUP ? cgroup_id_of(task) : 0;
-	event_comm_of(header->comm, task);
-	fill_relations(header, task);
 }
 
 /* Who submitted work. A tool may store it, and it stays right when the task changes or ends. */
@@ -45,18 +33,6 @@ static __always_inline void fill_owner(struct owner *owner, struct task_struct *
 	owner->uid = uid_of(task);
 	owner->wanted = task_wanted_of(task);
 	event_comm_of(owner->comm, task);
-}
-
-/* A record's header for an owner: what else it may have, nobody knows any more. */
-static __always_inline void fill_header_by(struct event_header *header, const struct owner *owner)
-{
-	__builtin_memset(header, 0, sizeof(*header));
-	header->time_ns = bpf_ktime_get_boot_ns();
-	header->pid = owner->pid;
-	header->tid = owner->tid;
-	header->uid = settings.collect & COLLECT_UID ? owner->uid : 0;
-	header->cgroup_id = settings.collect & COLLECT_CGROUP ? owner->cgroup_id : 0;
-	__builtin_memcpy(header->comm, owner->comm, COMM_LEN);
 }
 
 #endif

@@ -128,4 +128,80 @@ struct count_key {
 	__u32 kind; /* what the tool tells apart; 0 where it does not */
 };
 
+/* What packets are counted by besides their protocol. */
+enum packets_by {
+	PACKETS_BY_PROTOCOL,
+	PACKETS_BY_SRC,
+	PACKETS_BY_DST,
+	PACKETS_BY_PORT,
+	PACKETS_BY_PID,
+	PACKETS_BY_CGROUP,
+};
+
+enum ip_protocol {
+	PROTOCOL_CUT = 255, /* reserved: the header of IP is cut off */
+};
+
+enum echo {
+	ECHO_NONE,
+	ECHO_ASKS,
+	ECHO_ANSWERS,
+};
+
+/* What is done with a packet that a rule is about: bits. */
+enum rule {
+	RULE_DROP = 1 << 0,
+	RULE_ONLY = 1 << 1, /* others pass, and are not counted */
+};
+
+/* A network: its first byte tells IPv4 (4) from IPv6 (6), the address follows. */
+struct network {
+	__u32 bits; /* 8 more than the network's own */
+	__u8 family;
+	__u8 address[16];
+	__u8 reserved[3];
+};
+
+/*
+ * Of tools that see packets, as struct settings: rules that are no network and no port, in bits of enum
+ * rule where nothing else is said.
+ */
+struct packet_settings {
+	__u64 protocols[4]; /* of IP, a bit each: those with RULE_DROP */
+	__u64 only_protocols[4]; /* those with RULE_ONLY */
+	__u8 arp;
+	__u8 echo;
+	__u8 echo6;
+	__u8 with_src; /* there are such rules: 0 or 1 */
+	__u8 with_dst;
+	__u8 with_ports;
+	__u8 with_only;
+	__u8 by; /* enum packets_by */
+};
+
+/* What packets are counted by. */
+struct packet_key {
+	__u8 address[16]; /* an IPv4 address is in the first four */
+	__u16 ethertype; /* host order; 0: shorter than an Ethernet header */
+	__u16 port;
+	__u8 protocol; /* of IP */
+	__u8 echo; /* enum echo */
+	__u8 action; /* the tool's */
+	__u8 reserved;
+	__u32 cpu; /* so that no two CPUs write to the same memory */
+};
+
+/* The same, and whose. */
+struct owned_key {
+	struct packet_key packet;
+	__u32 pid;
+	__u64 cgroup_id;
+	__u8 comm[COMM_LEN];
+};
+
+struct packet_value {
+	__u64 packets;
+	__u64 bytes;
+};
+
 #endif

@@ -27,10 +27,11 @@
 	} name SEC(".maps") = {.values = {&name##_a}}
 
 /*
- * The value of a key in the table in use; a new one is a copy of none. NULL when there is no room,
- * or the key's bucket is in use by what this has interrupted; both are counted.
+ * The value of a key in the table in use, for so many events; a new one is a copy of none. NULL when
+ * there is no room, or the key's bucket is in use by what this has interrupted; both are counted.
  */
-static __always_inline void *table_entry(void *tables, const void *key, const void *none)
+static __always_inline void *table_entry_for(void *tables, const void *key, const void *none,
+					     __u64 events)
 {
 	void *table, *value = NULL;
 	__u32 zero = 0;
@@ -45,8 +46,13 @@ static __always_inline void *table_entry(void *tables, const void *key, const vo
 		value = bpf_map_lookup_elem(table, key);
 	}
 	if (!value)
-		count_lost(error == -EBUSY ? LOST_SCRATCH_BUSY : LOST_MAP_FULL);
+		count_all_lost(error == -EBUSY ? LOST_SCRATCH_BUSY : LOST_MAP_FULL, events);
 	return value;
+}
+
+static __always_inline void *table_entry(void *tables, const void *key, const void *none)
+{
+	return table_entry_for(tables, key, none, 1);
 }
 
 #endif

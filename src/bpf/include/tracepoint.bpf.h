@@ -41,6 +41,12 @@ static __always_inline __u32 pid_before_exec(__u64 *ctx)
 	return settings.perf_tracepoints ? CONTEXT(ctx, u32, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
 }
 
+/* tcp/tcp_destroy_sock: the address of the struct sock. */
+static __always_inline __u64 socket_destroyed(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
 /* task/task_newtask: the new thread's number; its process's too, unless CLONE_THREAD is set. */
 static __always_inline __u32 new_tid(__u64 *ctx)
 {

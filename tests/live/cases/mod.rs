@@ -13,6 +13,7 @@ mod profile;
 mod querysnoop;
 mod readline;
 mod syscount;
+mod tcfilter;
 mod unlinksnoop;
 mod xdpfilter;
 
@@ -28,6 +29,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     hello::CASES,
     syscount::CASES,
     profile::CASES,
+    tcfilter::CASES,
     xdpfilter::CASES,
     querysnoop::CASES,
     readline::CASES,

@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * tcfilter: counts the packets that an interface sends, whose they are, drops those that match, and
+ * loses, delays or slows down others.
+ */
+#include "packet.bpf.h"
+#include "owner.bpf.h"
+#include "tables.bpf.h"
+
+#define ENTRIES_MAX 16384
+#define OWNERS_MAX 65536
+/* Headers that are looked at: Ethernet, two VLANs, IPv6 with extensions, ports. */
+#define HEADERS_LEN 128
+#define QUEUES_MAX 64
+#define PORT_SSH 22
+
+/* linux/if_arp.h: interfaces whose packets begin with an Ethernet header. */
+#define ARPHRD_ETHER 1
+#define ARPHRD_LOOPBACK 772
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define AF_INET 2
+#define AF_INET6 10
+
+#define NS_PER_S 1000000000ULL
+#define HORIZON_NS (10 * NS_PER_S) /* fq lets no packet wait for longer */
+
+/* Sent there, a packet is lost, and nobody is told: of a drop the sender's TCP would know. */
+#define NO_INTERFACE 0x7fffffff
+
+/*
+ * Flavours with the members that are read: the kernel's own structs of the network name hundreds of
+ * others, which would all have to be looked up.
+ */
+#define FLAVOUR __attribute__((preserve_access_index, packed))
+
+struct net___tc {
+	struct ns_common ns;
+} FLAVOUR;
+
+struct Qdisc_ops___tc {
+	char id[16];
+} FLAVOUR;
+
+struct Qdisc___tc {
+	const struct Qdisc_ops___tc *ops;
+	struct gnet_stats_queue qstats;
+} FLAVOUR;
+
+struct netdev_queue___tc {
+	struct Qdisc___tc *qdisc;
+} FLAVOUR;
+
+struct net_device___tc {
+	struct netdev_queue___tc *_tx;
+	unsigned int num_tx_queues;
+	int ifindex;
+	unsigned short type;
+	struct {
+		struct net___tc *net;
+	} nd_net;
+} FLAVOUR;
+
+struct sock_common___tc {
+	unsigned short skc_family;
+	unsigned char skc_state;
+	struct sock___tc *skc_listener;
+} FLAVOUR;
+
+struct sock___tc {
+	struct sock_common___tc __sk_common;
+} FLAVOUR;
+
+struct socket___tc {
+	struct sock___tc *sk;
+} FLAVOUR;
+
+struct sk_buff___tc {
+	struct sock___tc *sk;
+	struct net_device___tc *dev;
+} FLAVOUR;
+
+/* What becomes of a packet. */
+enum action {
+	ACTION_PASS,
+	ACTION_DROP, /* a rule says so */
+	ACTION_LOSE, /* chance did */
+	ACTION_DELAY,
+	ACTION_OVERRUN, /* too many wait for their turn */
+};
+
+/* What TCX programs return. */
+enum verdict {
+	VERDICT_NEXT = -1, /* to the next program */
+	VERDICT_DROP = 2,
+};
+
+/* What cgroup programs return. */
+enum permission {
+	PERMISSION_DENIED,
+	PERMISSION_GRANTED,
+};
+
+TABLES(packet_table, struct owned_key, struct packet_value, ENTRIES_MAX);
+
+/* What the interface is, as on_look() found it. */
+struct interface {
+	__u64 netns; /* the number of its network namespace */
+	__u64 until_ns; /* when faults end: CLOCK_MONOTONIC */
+	__u64 dropped; /* by its queues, since it is there */
+	__u32 index;
+	__u8 has_ethernet;
+	__u8 has_fq; /* all its queues let packets wait for their time */
+	__u8 reserved[2];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct interface);
+	__uint(max_entries, 1);
+} interfaces SEC(".maps");
+
+/* When the next packet may go, of those that --rate slows down. */
+struct turn {
+	struct bpf_spin_lock lock;
+	__u32 reserved;
+	__u64 next_ns;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct turn);
+	__uint(max_entries, 1);
+} turns SEC(".maps");
+
+/* Whose sockets are, by the address of struct sock; those that were not used for long go. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u64);
+	__type(value, struct owner);
+	__uint(max_entries, OWNERS_MAX);
+} owners SEC(".maps");
+
+struct interface *export_interface;
+enum action *export_action;
+
+/* Owners are known. */
+const volatile __u8 with_owners = 0;
+/* Only packets of wanted owners. */
+const volatile __u8 only_wanted = 0;
+/* Packets from and to port 22 are dropped too. */
+const volatile __u8 with_ssh = 0;
+/* Of 2^32 packets so many are lost. */
+const volatile __u64 lose = 0;
+const volatile __u64 delay_ns = 0;
+/* Bytes a second; 0 for any number. */
+const volatile __u64 rate = 0;
+/* The longest that a packet waits for its turn. */
+const volatile __u64 wait_ns = 0;
+/* How long faults last. */
+const volatile __u64 for_ns = 0;
+
+static __always_inline struct interface *the_interface(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&interfaces, &zero);
+}
+
+static __always_inline struct sock___tc *sock_of(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff___tc *)(void *)number_of(skb), sk);
+}
+
+/* linux/tcp_states.h: a request for a connection, which belongs to whoever listens. */
+#define TCP_NEW_SYN_RECV 12
+
+static __always_inline struct owner *owner_of(struct sock___tc *sk)
+{
+	__u64 key = (__u64)sk;
+	struct owner *owner;
+
+	if (!key)
+		return NULL;
+	owner = bpf_map_lookup_elem(&owners, &key);
+	if (owner || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_NEW_SYN_RECV)
+		return owner;
+	key = (__u64)BPF_CORE_READ(sk, __sk_common.skc_listener);
+	return bpf_map_lookup_elem(&owners, &key);
+}
+
+static __always_inline void own(__u64 key, struct task_struct *task)
+{
+	struct owner owner;
+
+	fill_owner(&owner, task);
+	if (bpf_map_update_elem(&owners, &key, &owner, BPF_ANY))
+		count_lost(LOST_MAP_FULL);
+}
+
+/* Attached to the root of cgroup v2: the current task makes a socket. */
+SEC("cgroup/sock_create")
+int on_socket(struct bpf_sock *ctx)
+{
+	own(number_of(ctx), (void *)bpf_get_current_task());
+	return PERMISSION_GRANTED;
+}
+
+/* NULL for a file that is no socket of IP. */
+static __always_inline struct sock___tc *sock_in(struct file *file)
+{
+	struct socket___tc *socket;
+	struct sock___tc *sk;
+	__u16 family;
+
+	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	return family == AF_INET || family == AF_INET6 ? sk : NULL;
+}
+
+/* All system calls end here: the current task has accepted a connection, whenever the call began. */
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_accept(__u64 *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	long number, fd = syscall_ret(ctx);
+	struct file **files, *file = NULL;
+	struct sock___tc *sk;
+	bool compat;
+
+	if (fd < 0)
+		return 0;
+	number = call_number(syscall_regs(ctx));
+	compat = is_compat_call();
+	if (!IS_ACCEPT(number, compat))
+		return 0;
+	files = BPF_CORE_READ(task, files, fdt, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + (fd & 0x7fffffff));
+	sk = file ? sock_in(file) : NULL;
+	if (sk)
+		own((__u64)sk, task);
+	return 0;
+}
+
+/* Another one may be at its address soon. */
+SEC("tracepoint/tcp/tcp_destroy_sock")
+int on_destroy(__u64 *ctx)
+{
+	__u64 key = socket_destroyed(ctx);
+
+	bpf_map_delete_elem(&owners, &key);
+	return 0;
+}
+
+/* Sockets that were there before: of processes that have one together, the last one's. */
+SEC("iter/task_file")
+int on_file(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock___tc *sk;
+
+	if (!task || !file)
+		return 0;
+	sk = sock_in(file);
+	if (sk)
+		own((__u64)sk, task);
+	return 0;
+}
+
+static __always_inline void count(const struct packet *p, enum action action,
+				  const struct owner *owner, __u64 number, __u64 bytes)
+{
+	struct packet_value none = {}, *value;
+	struct owned_key key = {};
+
+	key.packet.action = action;
+	fill_packet_key(&key.packet, p);
+	if (owner && packets.by == PACKETS_BY_PID) {
+		key.pid = owner->pid;
+		__builtin_memcpy(key.comm, owner->comm, COMM_LEN);
+	} else if (owner && packets.by == PACKETS_BY_CGROUP) {
+		key.cgroup_id = owner->cgroup_id;
+	}
+	value = table_entry_for(&packet_table, &key, &none, number);
+	if (!value)
+		return;
+	/* What a process sends may be interrupted by what the network answers. */
+	__sync_fetch_and_add(&value->packets, number);
+	__sync_fetch_and_add(&value->bytes, bytes);
+	count_all_submitted(number);
+}
+
+/* Nobody is to lock oneself out. */
+static __always_inline bool is_spared(const struct packet *p)
+{
+	return !with_ssh && p->protocol == IPPROTO_TCP &&
+	       (p->src_port == PORT_SSH || p->dst_port == PORT_SSH);
+}
+
+/* When a packet of so many bytes may go, of those that come after each other at the rate. */
+static __always_inline __u64 turn_of(__u64 now, __u64 bytes)
+{
+	__u64 takes = bytes * NS_PER_S / rate, at;
+	__u32 zero = 0;
+	struct turn *turn = bpf_map_lookup_elem(&turns, &zero);
+
+	if (!turn)
+		return now;
+	bpf_spin_lock(&turn->lock);
+	at = turn->next_ns > now ? turn->next_ns : now;
+	if (at - now <= wait_ns)
+		turn->next_ns = at + takes;
+	bpf_spin_unlock(&turn->lock);
+	return at;
+}
+
+/* --lose, --delay, --rate: as long as they last. */
+static __always_inline enum action spoil(struct __sk_buff *skb)
+{
+	__u64 now = bpf_ktime_get_ns(), at = now;
+	struct interface *interface = the_interface();
+
+	if (!for_ns || !interface || now >= interface->until_ns)
+		return ACTION_PASS;
+	if (lose && bpf_get_prandom_u32() < lose)
+		return ACTION_LOSE;
+	if (rate)
+		at = turn_of(now, skb->wire_len);
+	if (at - now > wait_ns && rate)
+		return ACTION_OVERRUN;
+	at += delay_ns;
+	if (at == now)
+		return ACTION_PASS;
+	/* TCP may have set a later time itself; what is far from it is of another clock. */
+	if (skb->tstamp > now && skb->tstamp - now < HORIZON_NS)
+		at += skb->tstamp - now;
+	/* Not of ARP, for one: the kernel lets packets of IP alone wait. */
+	return bpf_skb_set_tstamp(skb, at, BPF_SKB_TSTAMP_DELIVERY_MONO) ? ACTION_PASS
+									 : ACTION_DELAY;
+}
+
+/* Is it one that is looked at? Its owner, where that is known. */
+static __always_inline bool packet_wanted(struct __sk_buff *skb, __u8 matched, struct owner **owner)
+{
+	*owner = with_owners ? owner_of(sock_of(skb)) : NULL;
+	if (only_wanted && (!*owner || !(*owner)->wanted))
+		return false;
+	return !packets.with_only || matched & RULE_ONLY;
+}
+
+/* A packet that is made of many is many. */
+static __always_inline __u64 number_of_packets(struct __sk_buff *skb)
+{
+	return skb->gso_segs > 1 ? skb->gso_segs : 1;
+}
+
+/* A member that is read at this moment, by an instruction that the verifier takes. */
+#define SKB(skb, member) CONTEXT(skb, u32, offsetof(struct __sk_buff, member))
+
+/* Headers may be where the program cannot see them. */
+static __always_inline void take_headers(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 len = SKB(skb, len);
+
+	if (SKB(skb, data_end) - SKB(skb, data) < HEADERS_LEN)
+		bpf_skb_pull_data(skb, len < HEADERS_LEN ? len : HEADERS_LEN);
+	p->at = (void *)SKB(skb, data);
+	p->end = (void *)SKB(skb, data_end);
+}
+
+static __always_inline int verdict_of(enum action action)
+{
+	switch (action) {
+	case ACTION_DROP:
+		return VERDICT_DROP;
+	case ACTION_LOSE:
+	case ACTION_OVERRUN:
+		return bpf_redirect(NO_INTERFACE, 0);
+	default:
+		return VERDICT_NEXT;
+	}
+}
+
+SEC("tcx/egress")
+int on_packet(struct __sk_buff *skb)
+{
+	struct packet p = {.protocol = PROTOCOL_CUT};
+	struct interface *interface = the_interface();
+	enum action action = ACTION_PASS;
+	struct owner *owner;
+	__u8 matched;
+
+	take_headers(skb, &p);
+	if (interface && interface->has_ethernet) {
+		read_packet(&p);
+	} else {
+		p.ethertype = skb->protocol;
+		read_ip(&p);
+	}
+	matched = rules_matched(&p);
+	if (!packet_wanted(skb, matched, &owner))
+		return VERDICT_NEXT;
+	if (matched & RULE_DROP && !is_spared(&p))
+		action = ACTION_DROP;
+	else if (!is_spared(&p))
+		action = spoil(skb);
+	count(&p, action, owner, number_of_packets(skb), skb->wire_len);
+	return verdict_of(action);
+}
+
+/* The interface's, and not one of the same number in another network namespace? */
+static __always_inline bool is_sent_there(struct __sk_buff *skb)
+{
+	struct sk_buff___tc *packet = (void *)number_of(skb);
+	struct interface *interface = the_interface();
+
+	if (!interface || skb->ifindex != interface->index)
+		return false;
+	return BPF_CORE_READ(packet, dev, nd_net.net, ns.inum) == interface->netns;
+}
+
+/* Before Linux 6.6: what sockets send, from the header of IP on. */
+SEC("cgroup_skb/egress")
+int on_packet_of_socket(struct __sk_buff *skb)
+{
+	struct packet p = {
+		.at = (void *)(long)skb->data,
+		.end = (void *)(long)skb->data_end,
+		.ethertype = skb->protocol,
+		.protocol = PROTOCOL_CUT,
+	};
+	enum action action = ACTION_PASS;
+	struct owner *owner;
+	__u8 matched;
+
+	if (!is_sent_there(skb))
+		return PERMISSION_GRANTED;
+	read_ip(&p);
+	matched = rules_matched(&p);
+	if (!packet_wanted(skb, matched, &owner))
+		return PERMISSION_GRANTED;
+	if (matched & RULE_DROP && !is_spared(&p))
+		action = ACTION_DROP;
+	count(&p, action, owner, number_of_packets(skb), skb->len);
+	return action == ACTION_PASS ? PERMISSION_GRANTED : PERMISSION_DENIED;
+}
+
+static __always_inline bool is_fq(struct Qdisc___tc *qdisc)
+{
+	char id[3] = {};
+
+	BPF_CORE_READ_STR_INTO(&id, qdisc, ops, id);
+	return id[0] == 'f' && id[1] == 'q' && !id[2];
+}
+
+/* Run by the tracer with the interface's number, before anything is attached, and at the end. */
+SEC("tc")
+int on_look(struct __sk_buff *skb)
+{
+	struct sk_buff___tc *packet = (void *)number_of(skb);
+	struct net_device___tc *device = BPF_CORE_READ(packet, dev);
+	struct interface *interface = the_interface();
+	struct netdev_queue___tc *queues = BPF_CORE_READ(device, _tx);
+	__u32 count = BPF_CORE_READ(device, num_tx_queues), i;
+	__u16 type = BPF_CORE_READ(device, type);
+
+	if (!interface)
+		return 0;
+	interface->index = BPF_CORE_READ(device, ifindex);
+	interface->netns = BPF_CORE_READ(device, nd_net.net, ns.inum);
+	interface->has_ethernet = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
+	interface->until_ns = bpf_ktime_get_ns() + for_ns;
+	interface->has_fq = 1;
+	interface->dropped = 0;
+	for (i = 0; i < QUEUES_MAX && i < count; i++) {
+		void *queue = (void *)queues + i * bpf_core_type_size(struct netdev_queue___tc);
+		struct Qdisc___tc *qdisc = BPF_CORE_READ((struct netdev_queue___tc *)queue, qdisc);
+
+		interface->has_fq &= is_fq(qdisc);
+		interface->dropped += BPF_CORE_READ(qdisc, qstats.drops);
+	}
+	return 0;
+}
