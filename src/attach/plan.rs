@@ -27,7 +27,7 @@ pub(crate) enum Role {
     ClearsUp,
     /// It sees whose something is: that of one is not known.
     Owners,
-    /// The tracer itself runs it: none.
+    /// The tracer itself runs it, or it sees what the tracer does on purpose: none.
     Tracer,
 }
 

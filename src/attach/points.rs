@@ -53,7 +53,9 @@ pub(crate) enum Point<'a> {
     Uretprobes(UserFunctions<'a>),
     /// What a network interface sends, by its number.
     Tcx(u32),
-    /// What processes in a cgroup and below it do with sockets.
+    /// Where the kernel asks its security modules: as its `SEC()` says.
+    Lsm,
+    /// What the processes of this cgroup (v2), and of those below it, do.
     Cgroup(BorrowedFd<'a>),
     /// A probe that a program's author put there.
     Usdt {
@@ -110,6 +112,7 @@ impl<'a> Point<'a> {
             Point::Kprobe(function) => one(program.attach_kprobe(false, function)),
             Point::Kretprobe(function) => one(program.attach_kprobe(true, function)),
             Point::Tcx(interface) => one(sys::attach_tcx(&program, interface)),
+            Point::Lsm => one(program.attach_lsm()),
             Point::Cgroup(dir) => one(program.attach_cgroup(dir.as_raw_fd())),
             Point::Usdt { file, provider, name } => {
                 // libbpf reads it in a mapping.
@@ -148,6 +151,9 @@ impl<'a> Point<'a> {
                 return Some(error.hint(
                     "Linux 6.6 has them; before it, tcfilter counts and drops, and no more",
                 ));
+            }
+            Point::Lsm if !ProgramType::Lsm.is_supported().unwrap_or(true) => {
+                "this kernel has no BPF programs that refuse what processes do, or forbids them"
             }
             _ => return None,
         };
@@ -274,7 +280,8 @@ impl Display for Point<'_> {
             Point::Kprobe(function) => write!(f, "kprobe {function}"),
             Point::Kretprobe(function) => write!(f, "kretprobe {function}"),
             Point::Tcx(_) => f.write_str("tcx egress"),
-            Point::Cgroup(_) => f.write_str("cgroup"),
+            Point::Lsm => f.write_str("LSM program"),
+            Point::Cgroup(_) => f.write_str("cgroup program"),
             Point::Usdt { file, provider, name } => {
                 write!(f, "USDT {provider}:{name} of {file}")
             }

@@ -70,9 +70,9 @@ impl FromStr for Rule {
 /// Addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Network {
-    address: IpAddr,
+    pub(crate) address: IpAddr,
     /// How many bits count.
-    bits: u8,
+    pub(crate) bits: u8,
 }
 
 impl Network {
@@ -107,19 +107,21 @@ impl Network {
             }
     }
 
+    /// 4 or 6, and the address; one of IPv4 is in the first four bytes.
+    pub(crate) fn bytes(self) -> (u8, [u8; 16]) {
+        match self.address {
+            IpAddr::V4(four) => {
+                let mut address = [0; 16];
+                address[..4].copy_from_slice(&four.octets());
+                (4, address)
+            }
+            IpAddr::V6(six) => (6, six.octets()),
+        }
+    }
+
     /// As the kernel's tries have it.
     fn key(self) -> types::network {
-        let mut address = [0; 16];
-        let family = match self.address {
-            IpAddr::V4(four) => {
-                address[..4].copy_from_slice(&four.octets());
-                4
-            }
-            IpAddr::V6(six) => {
-                address = six.octets();
-                6
-            }
-        };
+        let (family, address) = self.bytes();
         let bits = 8 + u32::from(self.bits);
         types::network { bits, family, address, ..types::network::default() }
     }

@@ -32,8 +32,8 @@ pub(crate) enum Need {
     Addresses,
     /// To open perf events: samples, and probes and tracepoints that BPF programs have by them.
     Perf,
-    /// To attach to a network interface.
-    Interface,
+    /// To attach to a network interface, or to what the sockets of a cgroup do.
+    Network,
     /// To find the path of a cgroup by the cgroup's number.
     Cgroups,
     /// To end a command that has become another user.
@@ -63,6 +63,8 @@ const TABLE: &[Rights] = {
         Rights { of: "funclatency", start: &[Programs], run: &[] },
         Rights { of: FUNCLATENCY_OF_PROGRAMS, start: &[Programs, Uprobes], run: &[] },
         Rights { of: "gethostlatency", start: FILES_THAT_COME, run: FILES_THAT_COME },
+        Rights { of: "guard", start: &[Programs], run: &[] },
+        Rights { of: GUARD_OF_CONNECTS, start: &[Programs, Network], run: &[] },
         Rights { of: "hello", start: &[Programs, Tracefs], run: &[] },
         Rights { of: "opensnoop", start: &[Programs], run: &[] },
         // It lists what it may see, and attaches to nothing.
@@ -71,12 +73,13 @@ const TABLE: &[Rights] = {
         Rights { of: "querysnoop", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "readline", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "syscount", start: &[Programs], run: &[] },
-        Rights { of: "tcfilter", start: &[Programs, Interface], run: &[] },
+        Rights { of: "tcfilter", start: &[Programs, Network], run: &[] },
         Rights { of: "unlinksnoop", start: &[Programs], run: &[] },
-        Rights { of: "xdpfilter", start: &[Programs, Interface], run: &[] },
+        Rights { of: "xdpfilter", start: &[Programs, Network], run: &[] },
     ]
 };
 
+pub(crate) const GUARD_OF_CONNECTS: &str = "guard of connects";
 pub(crate) const FUNCLATENCY_OF_PROGRAMS: &str = "funclatency of programs";
 
 /// Programs and libraries that are found while the tool runs, and attached to.
@@ -110,7 +113,7 @@ impl Need {
             Need::Addresses => &[CAP_SYSLOG],
             Need::Perf if is_paranoid() => &[CAP_PERFMON, CAP_SYS_ADMIN],
             Need::Perf => &[CAP_PERFMON],
-            Need::Interface => &[CAP_NET_ADMIN],
+            Need::Network => &[CAP_NET_ADMIN],
             Need::Command => &[CAP_KILL],
         }
     }

@@ -93,6 +93,16 @@ pub fn mount_point(mounts: &[u8], kind: &str) -> Option<PathBuf> {
     })
 }
 
+/// The mounts in /proc/PID/mountinfo: the device of the file system, and where it is mounted.
+pub fn mounts(mountinfo: &[u8]) -> Vec<(&[u8], PathBuf)> {
+    let mount = |line| {
+        let mut words = <[u8]>::split(line, |&byte| byte == b' ').skip(2);
+        let (device, dir) = (words.next()?, words.nth(1)?);
+        Some((device, PathBuf::from(OsString::from_vec(unescape(dir)))))
+    };
+    mountinfo.split(|&byte| byte == b'\n').filter_map(mount).collect()
+}
+
 /// Spaces and the like stand in a mount's path as a backslash and three octal digits.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
@@ -165,12 +175,15 @@ mod tests {
         let mounts = b"tmpfs /sys/fs/cgroup tmpfs ro 0 0\ncgroup2 /a\\040b\\9 cgroup2 rw 0 0\n";
         assert_eq!(mount_point(mounts, "cgroup2"), Some("/a b\\9".into()));
         assert_eq!(mount_point(b"nonsense\n\n", "cgroup2"), None);
+        let mounts =
+            super::mounts(b"24 1 0:22 / /a\\040b rw,noexec shared:7 - proc proc rw\n25 24 0:5\n");
+        assert_eq!(mounts, [(&b"0:22"[..], "/a b".into())]);
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_harm(text: Vec<u8>) {
-            let _ = (parent(&text), mount_point(&text, "x"), status(&text, "Tgid"));
+            let _ = (parent(&text), mount_point(&text, "x"), mounts(&text), status(&text, "Tgid"));
             prop_assert!(mappings(&text[..], |mapping| assert!(!mapping.path.is_empty())).is_ok());
         }
     }

@@ -68,11 +68,17 @@ const ATTACHMENTS: &[(&str, &[&str])] = &[
     ("uprobe", &["funclatency", "c:getaddrinfo"]),
     ("samples", &["profile"]),
     ("XDP", &["xdpfilter", "lo"]),
+    ("LSM", &["guard", "--deny", "open:/etc/passwd", "-u", "65534"]),
+    ("cgroup", &["guard", "--deny", "connect:::1", "-u", "65534"]),
 ];
 
 /// What tools are tried with that need more than their name.
-const ARGUMENTS: &[(&str, &str)] =
-    &[("funclatency", "vfs_read"), ("tcfilter", "lo"), ("xdpfilter", "lo")];
+const ARGUMENTS: &[(&str, &[&str])] = &[
+    ("funclatency", &["vfs_read"]),
+    ("guard", &["--deny", "connect:::1", "-u", "65534"]),
+    ("tcfilter", &["lo"]),
+    ("xdpfilter", &["lo"]),
+];
 
 const SYSTEM: &str = "system";
 const ATTACHMENT: &str = "attachment";
@@ -137,8 +143,8 @@ fn text(text: &str) -> Value<'_> {
 }
 
 fn arguments(tool: &Entry) -> Vec<&'static str> {
-    let more = ARGUMENTS.iter().filter(|(name, _)| *name == tool.name).map(|(_, more)| *more);
-    [tool.name].into_iter().chain(more).collect()
+    let more = ARGUMENTS.iter().filter(|(name, _)| *name == tool.name);
+    [tool.name].into_iter().chain(more.flat_map(|(_, more)| more.iter().copied())).collect()
 }
 
 /// What was tried, by its arguments.

@@ -50,6 +50,7 @@ tools! {
     execsnoop::Execsnoop;
     funclatency::Funclatency;
     gethostlatency::Gethostlatency;
+    guard::Guard;
     opensnoop::Opensnoop;
     probes::Probes;
     profile::Profile;

@@ -35,6 +35,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
     ("killed_xdpfilter_drops_no_more", killed_xdpfilter_drops_no_more),
+    ("guard_refuses_a_user_until_it_is_killed", guard_refuses_a_user_until_it_is_killed),
     ("without_sys_or_btf_it_says_so", without_sys_or_btf_it_says_so),
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
     ("bad_input_is_one_line", bad_input_is_one_line),
@@ -420,6 +421,48 @@ fn killed_xdpfilter_drops_no_more() -> Result<(), String> {
     check(output.status.code() == Some(0), || format!("{output:?}"))
 }
 
+/// In the middle of it: what was refused works at once, and nothing is left in the kernel.
+fn guard_refuses_a_user_until_it_is_killed() -> Result<(), String> {
+    if let Some(why) = Need::Lsm.missing() {
+        return Err(format!("skipped: {why}"));
+    }
+    let programs = || ProgInfoIter::default().map(|info| info.id).collect::<HashSet<_>>();
+    let dir = scratch_dir("guarded");
+    let refusals = |uid: &str| {
+        let script = "busybox cat f; touch d/g; rm -f d/g; \"$0\" try-connect 127.0.0.1 9";
+        let mut command = Command::new(this_program());
+        let words = ["helper", "as", uid, "sh", "-c", script, calls()];
+        let output = command.args(words).current_dir(&dir).output().map_err(text)?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let refused = said.lines().filter(|line| line.contains("not permitted")).count();
+        let connects = said.lines().filter(|line| line.ends_with(": EPERM")).count();
+        let is_open = said.lines().any(|line| line == "secret");
+        Ok::<_, String>((refused, connects > 5, is_open))
+    };
+    let script = "mkdir -m 777 d; echo secret >f; chmod 644 f";
+    Command::new("sh").args(["-c", script]).current_dir(&dir).status().map_err(text)?;
+    let [open, delete] = ["open", "delete"].map(|act| format!("{act}:{}", dir.display()));
+    let (open, delete) = (open + "/f", delete + "/d/*");
+    let before = programs();
+    let args = ["guard", "--enforce", "-u", "65534", "--deny", &open, "--deny", &delete];
+    let mut running = Running::start(&[&args[..], &["--deny", "connect:127.0.0.1"]].concat())?;
+    let (his, ours) = (refusals("65534")?, refusals("0")?);
+    check(his == (2, true, false), || format!("of its target: {his:?}"))?;
+    check(ours == (0, false, true), || format!("of root: {ours:?}"))?;
+    let new = programs().difference(&before).copied().collect::<HashSet<_>>();
+    running.child.kill().map_err(text)?;
+    running.child.wait().map_err(text)?;
+    let after = refusals("65534")?;
+    check(after == (0, false, true), || format!("when it was killed: {after:?}"))?;
+    // The kernel frees a program a little after its last descriptor is closed.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !new.is_disjoint(&programs()) {
+        check(Instant::now() < deadline, || "its programs are still there".into())?;
+    }
+    std::fs::remove_dir_all(dir).map_err(text)
+}
+
 /// Runs a program that finds nothing in some directories and files.
 fn without(hidden: &[&str], program: &str, args: &[&str]) -> Command {
     let this = this_program();
@@ -540,9 +583,12 @@ fn doctor_agrees_with_what_is_found() -> Result<(), String> {
         let finding = findings.iter().find(|one| one["kind"] == kind && one["name"] == name);
         finding.and_then(|one| one["works"].as_bool()).ok_or(format!("no {kind} {name}: {said}"))
     };
-    for (attachment, need) in
-        [("fexit", Need::Fexit), ("kprobe", Need::Kprobes), ("kprobe.multi", Need::KprobeMulti)]
-    {
+    for (attachment, need) in [
+        ("fexit", Need::Fexit),
+        ("kprobe", Need::Kprobes),
+        ("kprobe.multi", Need::KprobeMulti),
+        ("LSM", Need::Lsm),
+    ] {
         let missing = need.missing();
         check(works("attachment", attachment)? == missing.is_none(), || {
             format!("{attachment}: {missing:?}: {said}")

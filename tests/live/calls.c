@@ -14,6 +14,7 @@
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -821,8 +823,8 @@ static int do_exchange(char **argv)
 	return renameat2(AT_FDCWD, argv[0], AT_FDCWD, argv[1], RENAME_EXCHANGE) ? fail("exchange") : 0;
 }
 
-/* NAME: one unlinkat by io_uring; 77 where the kernel has none. */
-static int do_uring(char **argv)
+/* What one request to io_uring ends with; -ENOSYS where the kernel has none. */
+static long by_ring(const struct io_uring_sqe *request)
 {
 	struct io_uring_params params = {};
 	int ring = syscall(SYS_io_uring_setup, 1, &params);
@@ -832,7 +834,7 @@ static int do_uring(char **argv)
 	char *queue, *completions;
 
 	if (ring < 0)
-		return 77;
+		return -ENOSYS;
 	queue = mmap(NULL, params.sq_off.array + params.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED,
 		     ring, IORING_OFF_SQ_RING);
 	completions = mmap(NULL, params.cq_off.cqes + params.cq_entries * sizeof(*done),
@@ -840,19 +842,26 @@ static int do_uring(char **argv)
 	entry = mmap(NULL, params.sq_entries * sizeof(*entry), PROT_READ | PROT_WRITE, MAP_SHARED, ring,
 		     IORING_OFF_SQES);
 	if (queue == MAP_FAILED || completions == MAP_FAILED || entry == MAP_FAILED)
-		return fail("mmap");
-	memset(entry, 0, sizeof(*entry));
-	entry->opcode = IORING_OP_UNLINKAT;
-	entry->fd = AT_FDCWD;
-	entry->addr = (unsigned long)argv[0];
+		return -fail("mmap");
+	*entry = *request;
 	index = (unsigned int *)(queue + params.sq_off.array);
 	tail = (unsigned int *)(queue + params.sq_off.tail);
 	index[0] = 0;
 	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
 	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-		return fail("io_uring_enter");
+		return -fail("io_uring_enter");
 	done = (struct io_uring_cqe *)(completions + params.cq_off.cqes);
-	return done->res == 0 ? 0 : done->res == -EINVAL ? 77 : 1;
+	return done->res;
+}
+
+/* NAME: one unlinkat by io_uring; 77 where the kernel has none. */
+static int do_uring(char **argv)
+{
+	struct io_uring_sqe request = {
+		.opcode = IORING_OP_UNLINKAT, .fd = AT_FDCWD, .addr = (unsigned long)argv[0] };
+	long result = by_ring(&request);
+
+	return result == 0 ? 0 : result == -EINVAL || result == -ENOSYS ? 77 : 1;
 }
 
 /* --- clones ---------------------------------------------------------------------------------- */
@@ -1222,6 +1231,253 @@ static int do_cut(char **argv)
 	return 0;
 }
 
+/* --- what guard refuses: each way to do it, and what becomes of it ------------------------------ */
+
+static void tell(const char *way, long result)
+{
+	printf("%s: %s\n", way, result >= 0 ? "done" : errno == EPERM ? "EPERM" : strerror(errno));
+	fflush(stdout);
+}
+
+/* For results that have the error in them. */
+static void tell_error(const char *way, long result)
+{
+	errno = -result;
+	tell(way, result);
+}
+
+/* In another process: nothing that it changes stays. */
+static long in_child(long (*act)(char **argv), char **argv)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0)
+		_exit(act(argv) < 0 ? errno : 0);
+	waitpid(pid, &status, 0);
+	errno = WEXITSTATUS(status);
+	return errno ? -1 : 0;
+}
+
+static long by_open(char **argv)
+{
+	return open(argv[0], O_RDONLY);
+}
+
+static long by_open_in_child(char **argv)
+{
+	return in_child(by_open, argv);
+}
+
+static void *by_open_in_thread(void *argv)
+{
+	return (void *)(by_open(argv) < 0 ? (long)-errno : 0);
+}
+
+static long by_chroot(char **argv)
+{
+	char *slash = strrchr(argv[0], '/');
+	char dir[4096];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - argv[0]), argv[0]);
+	return chroot(dir) || chdir("/") ? -1 : open(slash, O_RDONLY);
+}
+
+/* The directory, and so a part of the file system, somewhere else. */
+static long by_bind_mount(char **argv)
+{
+	char *slash = strrchr(argv[0], '/');
+	char dir[4096], path[4096];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - argv[0]), argv[0]);
+	snprintf(path, sizeof(path), "/mnt%s", slash);
+	mkdir("/mnt", 0755);
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount(dir, "/mnt", NULL, MS_BIND, NULL))
+		return -1;
+	return open(path, O_RDONLY);
+}
+
+/* By a handle, with nothing of the path, on the file system of the working directory. */
+static long by_handle(char **argv)
+{
+	struct { struct file_handle head; unsigned char bytes[128]; } handle = { .head.handle_bytes = 128 };
+	int mount_id;
+
+	if (name_to_handle_at(AT_FDCWD, argv[0], &handle.head, &mount_id, 0))
+		return -1;
+	return open_by_handle_at(open(".", O_RDONLY), &handle.head, O_RDONLY);
+}
+
+static void tell_ring(const char *way, struct io_uring_sqe request)
+{
+	char worker[64];
+
+	tell_error(way, by_ring(&request));
+	snprintf(worker, sizeof(worker), "%s of a worker", way);
+	request.flags = IOSQE_ASYNC;
+	tell_error(worker, by_ring(&request));
+}
+
+/* FILE LINK: opens a file, and another name of it. */
+static int do_try_open(char **argv)
+{
+	struct { unsigned long long flags, mode, resolve; } how = { .flags = O_RDONLY };
+	struct io_uring_sqe request = {
+		.opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (unsigned long)argv[0] };
+	pthread_t thread;
+	char proc[64];
+	void *result;
+	int fd;
+
+	tell("open", by_open(argv));
+	tell("open for writing", open(argv[0], O_WRONLY | O_CREAT | O_TRUNC, 0600));
+	tell("openat2", syscall(SYS_openat2, AT_FDCWD, argv[0], &how, sizeof(how)));
+	tell("hard link", by_open(argv + 1));
+	fd = open(argv[0], O_PATH);
+	tell("O_PATH", fd);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	tell("/proc/self/fd", open(proc, O_RDONLY));
+	if (pthread_create(&thread, NULL, by_open_in_thread, argv) || pthread_join(thread, &result))
+		return fail("thread");
+	tell_error("thread", (long)result);
+	tell("grandchild", in_child(by_open_in_child, argv));
+	tell("chroot", in_child(by_chroot, argv));
+	tell("bind mount", in_child(by_bind_mount, argv));
+	tell("handle", by_handle(argv));
+	tell_ring("io_uring", request);
+#if defined(__x86_64__)
+	tell_error("32-bit", low_memory() ? -ENOMEM : call32(5, low_string(argv[0]), O_RDONLY, 0));
+#endif
+	return 0;
+}
+
+static char *const no_words[] = { NULL };
+
+static long by_execve(char **argv)
+{
+	return execve(argv[0], argv, no_words);
+}
+
+static long by_fexecve(char **argv)
+{
+	return syscall(SYS_execveat, open(argv[0], O_PATH), "", argv, no_words, AT_EMPTY_PATH);
+}
+
+static void *exec_of_thread(void *argv)
+{
+	by_execve(argv);
+	return (void *)(long)errno;
+}
+
+static long by_thread(char **argv)
+{
+	pthread_t thread;
+	void *error;
+
+	if (pthread_create(&thread, NULL, exec_of_thread, argv) || pthread_join(thread, &error))
+		return -1;
+	errno = (long)error;
+	return -1;
+}
+
+#if defined(__x86_64__)
+static long by_execve32(char **argv)
+{
+	unsigned int *args;
+	long error;
+
+	if (low_memory())
+		return -1;
+	args = (unsigned int *)low;
+	low += 256;
+	args[0] = low_string(argv[0]);
+	args[1] = 0;
+	error = call32(11, args[0], (long)args, 0);
+	errno = -error;
+	return -1;
+}
+#endif
+
+/* FILE...: runs each of them. */
+static int do_try_exec(char **argv)
+{
+	char *none = NULL, *one[2] = { NULL, none };
+
+	for (; *argv; argv++) {
+		printf("%s\n", strrchr(*argv, '/') + 1);
+		one[0] = *argv;
+		tell("execve", in_child(by_execve, one));
+		tell("fexecve", in_child(by_fexecve, one));
+		tell("exec of a thread", in_child(by_thread, one));
+#if defined(__x86_64__)
+		tell("32-bit exec", in_child(by_execve32, one));
+#endif
+	}
+	return 0;
+}
+
+/* FILE DIR OTHER: deletes them, one way after the other, and renames OTHER to FILE. */
+static int do_try_delete(char **argv)
+{
+	struct io_uring_sqe request = {
+		.opcode = IORING_OP_UNLINKAT, .fd = AT_FDCWD, .addr = (unsigned long)argv[0] };
+
+	tell("unlink", unlink(argv[0]));
+	tell("unlinkat", unlinkat(AT_FDCWD, argv[0], 0));
+	tell("rmdir", rmdir(argv[1]));
+	tell("rename over it", rename(argv[2], argv[0]));
+	tell("exchange", renameat2(AT_FDCWD, argv[2], AT_FDCWD, argv[0], RENAME_EXCHANGE));
+	tell("exchange back", renameat2(AT_FDCWD, argv[2], AT_FDCWD, argv[0], RENAME_EXCHANGE));
+	tell_ring("io_uring", request);
+#if defined(__x86_64__)
+	tell_error("32-bit", low_memory() ? -ENOMEM : call32(10, low_string(argv[0]), 0, 0));
+#endif
+	return 0;
+}
+
+/* FILE OTHER NEW: gives a file other names. */
+static int do_try_rename(char **argv)
+{
+	struct io_uring_sqe request = {
+		.opcode = IORING_OP_RENAMEAT, .fd = AT_FDCWD, .addr = (unsigned long)argv[0], .len = AT_FDCWD,
+		.addr2 = (unsigned long)argv[2] };
+	char proc[64];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", open(argv[0], O_PATH));
+	tell("rename", rename(argv[0], argv[2]));
+	tell("rename over it", rename(argv[1], argv[0]));
+	tell("exchange", renameat2(AT_FDCWD, argv[1], AT_FDCWD, argv[0], RENAME_EXCHANGE));
+	tell("link", link(argv[0], argv[2]));
+	tell("link of /proc/self/fd", linkat(AT_FDCWD, proc, AT_FDCWD, argv[2], AT_SYMLINK_FOLLOW));
+	tell_ring("io_uring", request);
+	return 0;
+}
+
+/* ADDRESS PORT: connects and sends to it, by each kind of socket. */
+static int do_try_connect(char **argv)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(atoi(argv[1])) };
+	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6, .sin6_port = to.sin_port };
+	struct io_uring_sqe request = { .opcode = IORING_OP_CONNECT, .addr = (unsigned long)&to, .off = sizeof(to) };
+	struct sockaddr *v4 = (void *)&to, *v6 = (void *)&to6;
+	char mapped[64];
+
+	snprintf(mapped, sizeof(mapped), "::ffff:%s", argv[0]);
+	if (inet_pton(AF_INET, argv[0], &to.sin_addr) != 1 || inet_pton(AF_INET6, mapped, &to6.sin6_addr) != 1)
+		return fail("address");
+	tell("tcp", connect(socket(AF_INET, SOCK_STREAM, 0), v4, sizeof(to)));
+	tell("tcp fast open", sendto(socket(AF_INET, SOCK_STREAM, 0), "x", 1, MSG_FASTOPEN, v4, sizeof(to)));
+	tell("udp", connect(socket(AF_INET, SOCK_DGRAM, 0), v4, sizeof(to)));
+	tell("udp to it", sendto(socket(AF_INET, SOCK_DGRAM, 0), "x", 1, 0, v4, sizeof(to)));
+	tell("mapped tcp", connect(socket(AF_INET6, SOCK_STREAM, 0), v6, sizeof(to6)));
+	tell("mapped udp", connect(socket(AF_INET6, SOCK_DGRAM, 0), v6, sizeof(to6)));
+	tell("mapped udp to it", sendto(socket(AF_INET6, SOCK_DGRAM, 0), "x", 1, 0, v6, sizeof(to6)));
+	request.fd = socket(AF_INET, SOCK_STREAM, 0);
+	tell_ring("io_uring", request);
+	return 0;
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -1302,6 +1558,11 @@ static const struct {
 	{ "exchange-after-reading", do_exchange_after_reading },
 	{ "compare", do_compare },
 	{ "cut", do_cut },
+	{ "try-open", do_try_open },
+	{ "try-exec", do_try_exec },
+	{ "try-delete", do_try_delete },
+	{ "try-rename", do_try_rename },
+	{ "try-connect", do_try_connect },
 	{ "readline", do_readline },
 };
 

@@ -86,6 +86,10 @@ pub(crate) enum Need {
     Tcx,
     /// The queueing discipline fq: a module of most kernels.
     Fq,
+    /// BPF programs as a security module (LSM), which the kernel asks.
+    Lsm,
+    /// A kernel that has them, and does not ask them.
+    LsmUnasked,
     /// A program of the machine.
     Program(&'static str),
 }
@@ -108,6 +112,10 @@ impl Need {
             }
             Need::Fexit if !libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false) => {
                 Some("this kernel has no fexit programs, or forbids them".into())
+            }
+            Need::Lsm if lsm() != Some(true) => Some(NO_LSM.into()),
+            Need::LsmUnasked if lsm() != Some(false) => {
+                Some("this kernel has no LSM programs, or asks them".into())
             }
             Need::KprobeMulti if !kprobes || !has_function("register_fprobe_ips") => {
                 Some("this kernel has no kprobe.multi".into())
@@ -138,6 +146,19 @@ impl Need {
             _ => None,
         }
     }
+}
+
+const NO_LSM: &str = "this kernel has no LSM programs, or does not ask them";
+
+/// Has it LSM programs, and if so, does it ask them? They came to arm64 with Linux 6.4.
+fn lsm() -> Option<bool> {
+    let is_missing = cfg!(target_arch = "aarch64") && is_before(6, 4)
+        || !libbpf_rs::ProgramType::Lsm.is_supported().unwrap_or(false);
+    let options = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    let chosen = options.split_whitespace().find_map(|option| option.strip_prefix("lsm="));
+    // Debian's kernels ask them by default since 5.16.
+    let asks = chosen.map_or(!is_before(5, 16), |list| list.split(',').any(|one| one == "bpf"));
+    (!is_missing).then_some(asks)
 }
 
 fn calls_work(args: &[&str]) -> bool {

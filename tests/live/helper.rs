@@ -35,6 +35,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["in-pid-namespace", ref command @ ..] => in_pid_namespace(command),
         // Runs a command that sees the processes of its own PID namespace.
         ["with-own-proc", ref command @ ..] => with_own_proc(command),
+        // Runs a command that has a file system of its own at a directory.
+        ["with-mount", dir, ref command @ ..] => with_mount(Path::new(dir), command),
         // Runs a command in an overlayfs whose lower layer has files a, b and c.
         ["in-overlay", dir, ref command @ ..] => in_overlay(Path::new(dir), command),
         // Runs a command whose addresses are the same each time.
@@ -138,6 +140,13 @@ fn in_overlay(dir: &Path, command: &[&str]) -> Done {
     let options = format!("lowerdir={l},upperdir={u},workdir={w}");
     mount(Some("none"), &merged, Some("overlay"), flags, Some(options.as_str()))?;
     std::env::set_current_dir(merged)?;
+    run(command)
+}
+
+fn with_mount(dir: &Path, command: &[&str]) -> Done {
+    private_mounts()?;
+    std::fs::create_dir_all(dir)?;
+    mount(Some("none"), dir, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     run(command)
 }
 

@@ -183,6 +183,19 @@ static __always_inline struct record *record_begin(void)
 	return record;
 }
 
+/* The same for any task. */
+static __always_inline struct record *record_begin_of(struct task_struct *task)
+{
+	struct record *record = scratch_claim();
+
+	if (!record) {
+		count_lost(LOST_SCRATCH_BUSY);
+		return NULL;
+	}
+	fill_header_of(&record->event.header, task);
+	return record;
+}
+
 /* In the ring. */
 #define RING_SIZE(size) ((BPF_RINGBUF_HDR_SZ + (size) + 7) & ~7ULL)
 

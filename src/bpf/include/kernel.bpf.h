@@ -10,6 +10,7 @@
 
 /* The kernel keeps MAX_ERRNO error numbers at the end of the address space. */
 #define MAX_ERRNO 4095
+#define EPERM 1
 #define ENOENT 2
 #define IS_ERR_OR_NULL(ptr) (!(ptr) || (unsigned long)(ptr) >= (unsigned long)-MAX_ERRNO)
 

@@ -1,6 +1,8 @@
 //! What a column has in a row, not yet formatted. A file for each kind of value has its text and its
 //! JSON; the list of all is here.
 
+use std::net::SocketAddr;
+
 use super::cell::Cell;
 use super::entry::Entry;
 use super::order::Place as Order;
@@ -14,6 +16,7 @@ mod boolean;
 mod cut_text;
 mod duration;
 mod end_of_file;
+mod endpoint;
 mod errno;
 mod file;
 mod flags;
@@ -112,6 +115,8 @@ values! {
     histogram => Histogram(slots: &'a [u32]);
     /// Addresses of hosts.
     addresses => Addresses(addresses: Addresses<'a>);
+    /// An address and a port.
+    endpoint => Endpoint(at: SocketAddr);
     /// Processes from the parent up.
     ancestors => Ancestors(ancestors: Ancestors<'a>);
 }
@@ -157,6 +162,7 @@ impl Value<'_> {
                 | Value::Args(..)
                 | Value::Indented(..)
                 | Value::Addresses(_)
+                | Value::Endpoint(_)
                 | Value::Ancestors(_)
                 | Value::Flags(_)
         )
@@ -235,6 +241,11 @@ mod tests {
                 r#""k":[{"from":1,"below":2,"count":3},{"from":3,"below":4,"count":1}]"#,
             ),
             (Value::Addresses(Addresses::new(&address)), "127.0.0.1", r#""k":["127.0.0.1"]"#),
+            (
+                Value::Endpoint(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))),
+                "[::1]:80",
+                r#""k":"[::1]:80""#,
+            ),
             (
                 Value::Ancestors(Ancestors::new(&ancestor)),
                 r"ba\x1bsh(7)",

@@ -7,6 +7,7 @@ mod clonesnoop;
 mod execsnoop;
 mod funclatency;
 mod gethostlatency;
+mod guard;
 mod hello;
 mod opensnoop;
 mod profile;
@@ -26,6 +27,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     clonesnoop::CASES,
     funclatency::CASES,
     gethostlatency::CASES,
+    guard::CASES,
     hello::CASES,
     syscount::CASES,
     profile::CASES,

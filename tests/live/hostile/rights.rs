@@ -62,6 +62,8 @@ const RIGHTS: &[Rights] = &[
     Rights { args: &["syscount", "-L"], ..USUAL },
     Rights { args: &["unlinksnoop"], ..USUAL },
     Rights { args: &["hello"], start: TRACEFS, needs: &[Need::Tracefs], ..USUAL },
+    Rights { args: &["guard", "-u", NOBODY, "--deny", "open:/etc/passwd"], needs: &[Need::Lsm], ..USUAL },
+    Rights { args: &["guard", "-u", NOBODY, "--deny", "connect:::1"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["tcfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["tcfilter", "lo", "--by", "pid"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["xdpfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
