@@ -132,7 +132,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),
         (&["tcfilter", "lo", "--lose", "1%"], "--for <SECONDS>"),
         (&["tcfilter", "lo", "--lose", "0", "--for", "9"], "more than 0 and at most 100"),
-        (&["tcfilter", "lo", "--delay", "10s", "--for", "9"], "at most 9 seconds"),
+        (&["tcfilter", "lo", "--delay", "10s", "--for", "9"], "at most 8 seconds"),
         (&["tcfilter", "lo", "--rate", "1T", "--for", "9"], "bits a second are needed"),
         (&["tcfilter", "lo", "--lose", "1%", "--for", "9"], "whose packets"),
         (&["tcfilter", "lo", "--for", "9"], "add --lose, --delay or --rate"),
@@ -150,6 +150,10 @@ fn wrong_usage_is_exit_code_2() {
         (&["guard", "--deny", "connect:host", "--", "true"], "neither an address nor a network"),
         (&["guard", "--deny", "connect:::1"], "The whole system is not guarded"),
         (&["guard", "--deny", "connect:::1", "-u", "root"], "all that root does is not guarded"),
+        (
+            &["guard", "--enforce", "--deny", "connect:::1", "-n", "x", "--", "true"],
+            "can take another one",
+        ),
         (
             &["guard", "--deny", "connect:::1", "--allow", "open:/x", "--", "true"],
             "no rule denies open",

@@ -58,8 +58,13 @@ impl Drop for Links {
     /// However long it takes.
     fn drop(&mut self) {
         let never = Stop::default();
-        detach(std::mem::take(&mut self.entries), &never);
-        detach(std::mem::take(&mut self.links), &never);
+        for links in [&mut self.entries, &mut self.links] {
+            match links.len() {
+                // Without a thread, which would be there for a moment still.
+                0 | 1 => links.clear(),
+                _ => detach(std::mem::take(links), &never),
+            }
+        }
     }
 }
 

@@ -377,6 +377,27 @@ static __always_inline int result(bool is_forbidden)
 	return is_forbidden && enforce ? refusal : 0;
 }
 
+#define FMODE_EXEC 0x20 /* of f_flags: include/linux/fs.h */
+
+/*
+ * Is a program run that overlayfs has below it? Nobody is asked of that as of a program, only as of a file
+ * that is opened; and where the overlay's own file is forbidden, that is shown already.
+ */
+static __always_inline bool is_run_below(struct file *file)
+{
+	struct place place = place_of_file(file);
+	struct mount *mount = mount_of(place.mnt);
+	struct dentry *dentry = place.dentry;
+	struct inode *shown = BPF_CORE_READ(dentry, d_inode);
+
+	if (!(BPF_CORE_READ(file, f_flags) & FMODE_EXEC))
+		return false;
+	/* Since Linux 6.5 by a mount of overlayfs's own, which is in no namespace. */
+	if (shown == BPF_CORE_READ(file, f_inode))
+		return IS_ERR_OR_NULL(BPF_CORE_READ(mount, mnt_ns));
+	return !rule_for(ACT_EXEC, place, shown);
+}
+
 /*
  * None of these is called when another LSM, or a BPF program before it, has refused: their results
  * need not be looked at.
@@ -384,7 +405,12 @@ static __always_inline int result(bool is_forbidden)
 SEC("lsm/file_open")
 int BPF_PROG(on_open, struct file *file)
 {
-	return result(decide(ACT_OPEN, place_of_file(file), BPF_CORE_READ(file, f_inode)));
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct place place = place_of_file(file);
+
+	if (acts_denied >> ACT_EXEC & 1 && is_run_below(file) && decide(ACT_EXEC, place, inode))
+		return result(true);
+	return result(decide(ACT_OPEN, place, inode));
 }
 
 /* An open that would make the file, which would be there before the open is refused; and mknod. */
@@ -595,7 +621,7 @@ __noinline int is_target(__u64 task)
 /* Processes that a process descends from. */
 #define ANCESTORS_MAX 256
 
-/* A process that it descends from, the first of all included, and that rules would be for. */
+/* The uppermost process that it descends from, and that rules would be for. */
 SEC("raw_tp")
 int on_look_up(void *ctx)
 {
@@ -609,15 +635,18 @@ int on_look_up(void *ctx)
 	told->number = 0;
 	for (i = 0; i < ANCESTORS_MAX; i++) {
 		parent = BPF_CORE_READ(task, real_parent, group_leader);
-		if (parent == task)
+		/* The kernel's own, which has no number, is above the first. */
+		if (parent == task || !BPF_CORE_READ(parent, tgid))
 			break;
 		task = parent;
 		if (is_target((__u64)task)) {
 			told->number = BPF_CORE_READ(task, tgid);
 			comm_of(told->comm, task);
-			break;
 		}
 	}
+	/* There are more: nobody knows. */
+	if (i == ANCESTORS_MAX)
+		told->number = BPF_CORE_READ(task, tgid);
 	return 0;
 }
 

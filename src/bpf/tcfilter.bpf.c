@@ -11,8 +11,12 @@
 #define OWNERS_MAX 65536
 /* Headers that are looked at: Ethernet, two VLANs, IPv6 with extensions, ports. */
 #define HEADERS_LEN 128
-#define QUEUES_MAX 64
+#define QUEUES_MAX 256
 #define PORT_SSH 22
+
+/* linux/net.h */
+#define SOCKETCALL_ACCEPT 5
+#define SOCKETCALL_ACCEPT4 18
 
 /* linux/if_arp.h: interfaces whose packets begin with an Ethernet header. */
 #define ARPHRD_ETHER 1
@@ -54,7 +58,7 @@ struct netdev_queue___tc {
 
 struct net_device___tc {
 	struct netdev_queue___tc *_tx;
-	unsigned int num_tx_queues;
+	unsigned int real_num_tx_queues;
 	int ifindex;
 	unsigned short type;
 	struct {
@@ -72,6 +76,18 @@ struct sock___tc {
 	struct sock_common___tc __sk_common;
 } FLAVOUR;
 
+struct tcp_sock___tc {
+	bool is_mptcp;
+} FLAVOUR;
+
+struct inet_connection_sock___tc {
+	void *icsk_ulp_data;
+} FLAVOUR;
+
+struct mptcp_subflow_context___tc {
+	struct sock___tc *conn;
+} FLAVOUR;
+
 struct socket___tc {
 	struct sock___tc *sk;
 } FLAVOUR;
@@ -79,6 +95,9 @@ struct socket___tc {
 struct sk_buff___tc {
 	struct sock___tc *sk;
 	struct net_device___tc *dev;
+	unsigned char *head;
+	unsigned char *data;
+	__u16 network_header;
 } FLAVOUR;
 
 /* What becomes of a packet. */
@@ -178,7 +197,22 @@ static __always_inline struct sock___tc *sock_of(struct __sk_buff *skb)
 /* linux/tcp_states.h: a request for a connection, which belongs to whoever listens. */
 #define TCP_NEW_SYN_RECV 12
 
-static __always_inline struct owner *owner_of(struct sock___tc *sk)
+/* Whose part a socket of TCP is: of a listening one, or of one of MPTCP, which has several. */
+static __always_inline struct sock___tc *whole_of(struct sock___tc *sk)
+{
+	struct mptcp_subflow_context___tc *part;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_NEW_SYN_RECV)
+		return BPF_CORE_READ(sk, __sk_common.skc_listener);
+	if (!bpf_core_field_exists(struct tcp_sock___tc, is_mptcp) ||
+	    !bpf_core_type_exists(struct mptcp_subflow_context___tc) ||
+	    !BPF_CORE_READ((struct tcp_sock___tc *)sk, is_mptcp))
+		return NULL;
+	part = BPF_CORE_READ((struct inet_connection_sock___tc *)sk, icsk_ulp_data);
+	return BPF_CORE_READ(part, conn);
+}
+
+static __always_inline struct owner *owner_of(struct sock___tc *sk, bool is_tcp)
 {
 	__u64 key = (__u64)sk;
 	struct owner *owner;
@@ -186,9 +220,9 @@ static __always_inline struct owner *owner_of(struct sock___tc *sk)
 	if (!key)
 		return NULL;
 	owner = bpf_map_lookup_elem(&owners, &key);
-	if (owner || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_NEW_SYN_RECV)
+	if (owner || !is_tcp)
 		return owner;
-	key = (__u64)BPF_CORE_READ(sk, __sk_common.skc_listener);
+	key = (__u64)whole_of(sk);
 	return bpf_map_lookup_elem(&owners, &key);
 }
 
@@ -209,6 +243,19 @@ int on_socket(struct bpf_sock *ctx)
 	return PERMISSION_GRANTED;
 }
 
+#define IPPROTO_MPTCP 262
+
+/* Those of TCP send for a while still: on_destroy. */
+SEC("cgroup/sock_release")
+int on_release(struct bpf_sock *ctx)
+{
+	__u64 key = number_of(ctx);
+
+	if (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_MPTCP)
+		bpf_map_delete_elem(&owners, &key);
+	return PERMISSION_GRANTED;
+}
+
 /* NULL for a file that is no socket of IP. */
 static __always_inline struct sock___tc *sock_in(struct file *file)
 {
@@ -224,21 +271,28 @@ static __always_inline struct sock___tc *sock_in(struct file *file)
 	return family == AF_INET || family == AF_INET6 ? sk : NULL;
 }
 
+static __always_inline bool is_accept(struct pt_regs *regs)
+{
+	bool compat = is_compat_call();
+	long number = call_number(regs), part;
+
+	if (IS_SOCKETCALL(number, compat)) {
+		part = call_argument(regs, 0, compat);
+		return part == SOCKETCALL_ACCEPT || part == SOCKETCALL_ACCEPT4;
+	}
+	return IS_ACCEPT(number, compat);
+}
+
 /* All system calls end here: the current task has accepted a connection, whenever the call began. */
 SEC("tracepoint/raw_syscalls/sys_exit")
 int on_accept(__u64 *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	long number, fd = syscall_ret(ctx);
+	long fd = syscall_ret(ctx);
 	struct file **files, *file = NULL;
 	struct sock___tc *sk;
-	bool compat;
 
-	if (fd < 0)
-		return 0;
-	number = call_number(syscall_regs(ctx));
-	compat = is_compat_call();
-	if (!IS_ACCEPT(number, compat))
+	if (fd < 0 || !is_accept(syscall_regs(ctx)))
 		return 0;
 	files = BPF_CORE_READ(task, files, fdt, fd);
 	bpf_probe_read_kernel(&file, sizeof(file), files + (fd & 0x7fffffff));
@@ -300,8 +354,10 @@ static __always_inline void count(const struct packet *p, enum action action,
 /* Nobody is to lock oneself out. */
 static __always_inline bool is_spared(const struct packet *p)
 {
+	bool is_unknown = !p->src_port && !p->dst_port; /* of a fragment that is not the first */
+
 	return !with_ssh && p->protocol == IPPROTO_TCP &&
-	       (p->src_port == PORT_SSH || p->dst_port == PORT_SSH);
+	       (is_unknown || p->src_port == PORT_SSH || p->dst_port == PORT_SSH);
 }
 
 /* When a packet of so many bytes may go, of those that come after each other at the rate. */
@@ -347,32 +403,71 @@ static __always_inline enum action spoil(struct __sk_buff *skb)
 }
 
 /* Is it one that is looked at? Its owner, where that is known. */
-static __always_inline bool packet_wanted(struct __sk_buff *skb, __u8 matched, struct owner **owner)
+static __always_inline bool packet_wanted(struct __sk_buff *skb, const struct packet *p,
+					  __u8 matched, struct owner **owner)
 {
-	*owner = with_owners ? owner_of(sock_of(skb)) : NULL;
+	*owner = with_owners ? owner_of(sock_of(skb), p->protocol == IPPROTO_TCP) : NULL;
 	if (only_wanted && (!*owner || !(*owner)->wanted))
 		return false;
 	return !packets.with_only || matched & RULE_ONLY;
 }
 
-/* A packet that is made of many is many. */
-static __always_inline __u64 number_of_packets(struct __sk_buff *skb)
+/*
+ * A packet that is made of many is many. A guest's does not say of how many; but its headers are in the
+ * bytes that often. They are shorter than what each carries, so that the number is this or one less.
+ */
+static __always_inline __u64 number_of_packets(struct __sk_buff *skb, __u64 bytes)
 {
-	return skb->gso_segs > 1 ? skb->gso_segs : 1;
+	__u64 size = skb->gso_size, len = skb->len, number = skb->gso_segs, headers;
+
+	if (number || !size)
+		return number ?: 1;
+	number = (len - 1) / size + 1;
+	if (number < 3 || bytes <= len)
+		return number ?: 1;
+	headers = (bytes - len) / (number - 2);
+	return (len - headers - 1) / size + 1 < number ? number - 1 : number;
 }
 
 /* A member that is read at this moment, by an instruction that the verifier takes. */
 #define SKB(skb, member) CONTEXT(skb, u32, offsetof(struct __sk_buff, member))
 
-/* Headers may be where the program cannot see them. */
-static __always_inline void take_headers(struct __sk_buff *skb, struct packet *p)
+/* Where the packet of IP begins, of an interface whose own header is another one, or none. */
+static __always_inline __u64 network_offset(struct __sk_buff *skb)
 {
-	__u32 len = SKB(skb, len);
+	struct sk_buff___tc *packet = (void *)number_of(skb);
+	__u64 before = BPF_CORE_READ(packet, data) - BPF_CORE_READ(packet, head);
 
-	if (SKB(skb, data_end) - SKB(skb, data) < HEADERS_LEN)
-		bpf_skb_pull_data(skb, len < HEADERS_LEN ? len : HEADERS_LEN);
+	return (BPF_CORE_READ(packet, network_header) - before) & (HEADERS_LEN - 1);
+}
+
+static __always_inline void read_linear(struct __sk_buff *skb, struct packet *p)
+{
+	struct interface *interface = the_interface();
+
+	__builtin_memset(p, 0, sizeof(*p));
+	p->protocol = PROTOCOL_CUT;
 	p->at = (void *)SKB(skb, data);
 	p->end = (void *)SKB(skb, data_end);
+	if (interface && interface->has_ethernet) {
+		read_packet(p);
+	} else {
+		p->at += network_offset(skb);
+		p->ethertype = SKB(skb, protocol);
+		read_ip(p);
+	}
+}
+
+/* Some of the headers may be where programs cannot see them; to get them costs a copy. */
+static __always_inline void read_sent(struct __sk_buff *skb, struct packet *p)
+{
+	__u32 len = SKB(skb, len), most = len < HEADERS_LEN ? len : HEADERS_LEN;
+
+	read_linear(skb, p);
+	if (!p->is_cut || SKB(skb, data_end) - SKB(skb, data) >= most)
+		return;
+	bpf_skb_pull_data(skb, most);
+	read_linear(skb, p);
 }
 
 static __always_inline int verdict_of(enum action action)
@@ -391,27 +486,20 @@ static __always_inline int verdict_of(enum action action)
 SEC("tcx/egress")
 int on_packet(struct __sk_buff *skb)
 {
-	struct packet p = {.protocol = PROTOCOL_CUT};
-	struct interface *interface = the_interface();
 	enum action action = ACTION_PASS;
 	struct owner *owner;
+	struct packet p;
 	__u8 matched;
 
-	take_headers(skb, &p);
-	if (interface && interface->has_ethernet) {
-		read_packet(&p);
-	} else {
-		p.ethertype = skb->protocol;
-		read_ip(&p);
-	}
+	read_sent(skb, &p);
 	matched = rules_matched(&p);
-	if (!packet_wanted(skb, matched, &owner))
+	if (!packet_wanted(skb, &p, matched, &owner))
 		return VERDICT_NEXT;
 	if (matched & RULE_DROP && !is_spared(&p))
 		action = ACTION_DROP;
 	else if (!is_spared(&p))
 		action = spoil(skb);
-	count(&p, action, owner, number_of_packets(skb), skb->wire_len);
+	count(&p, action, owner, number_of_packets(skb, skb->wire_len), skb->wire_len);
 	return verdict_of(action);
 }
 
@@ -444,11 +532,11 @@ int on_packet_of_socket(struct __sk_buff *skb)
 		return PERMISSION_GRANTED;
 	read_ip(&p);
 	matched = rules_matched(&p);
-	if (!packet_wanted(skb, matched, &owner))
+	if (!packet_wanted(skb, &p, matched, &owner))
 		return PERMISSION_GRANTED;
 	if (matched & RULE_DROP && !is_spared(&p))
 		action = ACTION_DROP;
-	count(&p, action, owner, number_of_packets(skb), skb->len);
+	count(&p, action, owner, number_of_packets(skb, 0), skb->len);
 	return action == ACTION_PASS ? PERMISSION_GRANTED : PERMISSION_DENIED;
 }
 
@@ -468,7 +556,7 @@ int on_look(struct __sk_buff *skb)
 	struct net_device___tc *device = BPF_CORE_READ(packet, dev);
 	struct interface *interface = the_interface();
 	struct netdev_queue___tc *queues = BPF_CORE_READ(device, _tx);
-	__u32 count = BPF_CORE_READ(device, num_tx_queues), i;
+	__u32 count = BPF_CORE_READ(device, real_num_tx_queues), i;
 	__u16 type = BPF_CORE_READ(device, type);
 
 	if (!interface)
@@ -476,7 +564,9 @@ int on_look(struct __sk_buff *skb)
 	interface->index = BPF_CORE_READ(device, ifindex);
 	interface->netns = BPF_CORE_READ(device, nd_net.net, ns.inum);
 	interface->has_ethernet = type == ARPHRD_ETHER || type == ARPHRD_LOOPBACK;
-	interface->until_ns = bpf_ktime_get_ns() + for_ns;
+	/* The tracer says so. */
+	if (skb->mark)
+		interface->until_ns = bpf_ktime_get_ns() + for_ns;
 	interface->has_fq = 1;
 	interface->dropped = 0;
 	for (i = 0; i < QUEUES_MAX && i < count; i++) {

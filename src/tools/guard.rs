@@ -74,9 +74,12 @@ impl Tool for Guard {
         Col::new("TARGET", "target", 0, "the file, by a path to it; or the address", target),
     ];
 
-    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+    fn run(mut self, host: &Host, columns: &[&Col]) -> Result<()> {
         self.check_rules()?;
         self.check_target()?;
+        let CommonOptions { filter, run } = &mut self.options.common;
+        // What a process may not do it might let another one do.
+        filter.follow = !filter.pid.is_empty() && run.command.is_empty();
         let mut session = Session::start(host, &self.options)?.kinds(ACTS);
         if self.denies(CONNECT) {
             session = session.needing(GUARD_OF_CONNECTS)?;
@@ -149,6 +152,10 @@ impl Guard {
     /// The whole system is none: whoever guards it may lock himself out.
     fn check_target(&self) -> Result<()> {
         let CommonOptions { filter, run } = &self.options.common;
+        if self.enforce && filter.name.is_some() {
+            return Err(Error::usage(Self::NAME, "whoever has a name can take another one")
+                .hint("--enforce is for a command, --cgroup, --container, -p or -u"));
+        }
         let is_given = !run.command.is_empty()
             || !filter.pid.is_empty()
             || !filter.cgroup.is_empty()

@@ -101,8 +101,8 @@ fn percent(text: &str) -> std::result::Result<f64, String> {
     percent.ok_or_else(|| "more than 0 and at most 100 percent, like 1% or 0.5".into())
 }
 
-/// fq drops packets that are to wait longer: its horizon is 10 s.
-const DELAY_MAX: Duration = Duration::from_secs(9);
+/// fq drops packets that are to wait longer than 10 s, and there are --rate and TCP's own pacing besides.
+const DELAY_MAX: Duration = Duration::from_secs(8);
 
 fn delay(text: &str) -> std::result::Result<Duration, String> {
     let delay = options::seconds(text)?;
@@ -185,7 +185,10 @@ impl Tool for Tcfilter {
             ..packets::ACTION
         },
         packets::PACKETS,
-        packets::BYTES,
+        Col {
+            about: "how many bytes, of whole frames; before Linux 6.6 from the header of IP on",
+            ..packets::BYTES
+        },
     ];
 
     fn run(mut self, host: &Host, columns: &[&Col]) -> Result<()> {
@@ -218,12 +221,14 @@ impl Tool for Tcfilter {
         let mut tables = Packets::of(skel.object(), "packet_table")?;
         let mut cgroups = if by_cgroup { Cgroups::find() } else { Cgroups::default() };
         // Faults last from now on.
-        let before = look(skel.object(), index)?;
+        let before = look(skel.object(), index, true)?;
         let done = session.run_summary(skel.object(), attached, columns, |rows, _| {
             tables.turn(|key, value| rows.row(row(&key, self.by, &mut cgroups)).add(&value))
         });
-        if let (true, Ok(after)) = (self.lets_wait(), look(skel.object(), index)) {
-            self.tell_dropped(host, after.dropped.saturating_sub(before.dropped));
+        if self.lets_wait() {
+            // It may be gone.
+            let dropped = look(skel.object(), index, false).map_or(0, |after| after.dropped);
+            self.tell_dropped(host, dropped.saturating_sub(before.dropped));
         }
         done
     }
@@ -349,8 +354,8 @@ mod tests {
     #[test]
     fn reads_delays() {
         assert_eq!(delay("50ms"), Ok(Duration::from_millis(50)));
-        assert_eq!(delay("9"), Ok(DELAY_MAX));
-        for text in ["", "0", "9.1", "10s", "1h", "soon"] {
+        assert_eq!(delay("8"), Ok(DELAY_MAX));
+        for text in ["", "0", "8.1", "10s", "1h", "soon"] {
             assert!(delay(text).is_err(), "{text}");
         }
     }

@@ -136,7 +136,7 @@ fn says_what_it_needs() -> Result<(), String> {
         ],
         None => [
             "ebtools: attaching to lo: its queues let no packet wait: they are not fq",
-            "hint: tc qdisc replace dev lo root fq; afterwards tc qdisc del dev lo root",
+            "hint: tc qdisc replace dev INTERFACE root fq, which replaces what tc qdisc show lists",
         ],
     };
     check(lines == expected, || said.clone())

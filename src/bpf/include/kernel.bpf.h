@@ -271,9 +271,8 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_VFORK(number, compat) ((number) == ((compat) ? 190 : 58))
 #define IS_CLONE(number, compat) ((number) == ((compat) ? 120 : 56))
 #define IS_CLONE3(number) ((number) == 435)
-/* 102: socketcall, of which that is a part. */
-#define IS_ACCEPT(number, compat)                                                                  \
-	((compat) ? (number) == 102 || (number) == 364 : (number) == 43 || (number) == 288)
+#define IS_SOCKETCALL(number, compat) ((compat) && (number) == 102)
+#define IS_ACCEPT(number, compat) ((compat) ? (number) == 364 : (number) == 43 || (number) == 288)
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
@@ -298,6 +297,7 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_VFORK(number, compat) ((compat) && (number) == 190)
 #define IS_CLONE(number, compat) ((number) == ((compat) ? 120 : 220))
 #define IS_CLONE3(number) ((number) == 435)
+#define IS_SOCKETCALL(number, compat) false
 #define IS_ACCEPT(number, compat)                                                                  \
 	((compat) ? (number) == 285 || (number) == 366 : (number) == 202 || (number) == 242)
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))

@@ -61,6 +61,8 @@ struct packet {
 	__u16 dst_port;
 	__u8 protocol;
 	__u8 echo;
+	__u8 is_cut; /* 1: there may be more of it than was seen */
+	__u8 reserved[7];
 };
 
 static __always_inline bool is_ip(const struct packet *p)
@@ -72,10 +74,12 @@ static __always_inline bool is_ip(const struct packet *p)
 #define TAKE(p, type)                                                                              \
 	({                                                                                         \
 		type *taken_ = (p)->at;                                                            \
-		if ((void *)(taken_ + 1) > (p)->end)                                               \
+		if ((void *)(taken_ + 1) > (p)->end) {                                             \
 			taken_ = NULL;                                                             \
-		else                                                                               \
+			(p)->is_cut = 1;                                                           \
+		} else {                                                                           \
 			(p)->at = taken_ + 1;                                                      \
+		}                                                                                  \
 		taken_;                                                                            \
 	})
 

@@ -46,10 +46,12 @@ impl<'o> Files<'o> {
         mark.set_below(self.files.entry(inode).or_default());
         // Another mount of these is not below it, nor is what is allowed worth the trouble.
         for dir in mark.denied_by.map(|_| mounted_below(path)).unwrap_or_default() {
-            // Not everything is a directory, and not every one may be entered.
-            if let Ok(held) = self.hold(&dir, OFlag::O_DIRECTORY) {
-                mark.set_below(self.files.entry(held?.number).or_default());
-            }
+            let held = match self.hold(&dir, OFlag::O_DIRECTORY) {
+                // Not everything is a directory, and not every one may be entered.
+                Err(Errno::ENOTDIR | Errno::EACCES | Errno::ENOENT) => continue,
+                held => held.doing(opening(&dir))??,
+            };
+            mark.set_below(self.files.entry(held.number).or_default());
         }
         Ok(())
     }

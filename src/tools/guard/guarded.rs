@@ -50,29 +50,24 @@ impl<'a> Guarded<'a> {
     /// Where they go.
     fn points(&self) -> Vec<(Program, Point<'_>)> {
         use programs::*;
-        let mut files = Vec::new();
-        for (act, of_act) in [
-            (OPEN, &[ON_OPEN][..]),
-            (EXEC, &[ON_EXEC]),
-            (DELETE, &[ON_UNLINK, ON_RMDIR]),
-            (RENAME, &[ON_LINK]),
-        ] {
-            if self.tool.denies(act) {
-                files.extend(of_act);
-            }
-        }
-        // The open that follows shows it, where it is not refused.
-        if self.tool.denies(OPEN) && self.tool.enforce {
-            files.push(ON_MAKE);
-        }
-        if self.tool.denies(DELETE) || self.tool.denies(RENAME) {
-            files.push(ON_RENAME);
-        }
+        let denies = |act| self.tool.denies(act);
+        let files = [
+            // Of a program that overlayfs has below it, too.
+            (ON_OPEN, denies(OPEN) || denies(EXEC)),
+            // The open that follows shows it, where it is not refused.
+            (ON_MAKE, denies(OPEN) && self.tool.enforce),
+            (ON_EXEC, denies(EXEC)),
+            (ON_UNLINK, denies(DELETE)),
+            (ON_RMDIR, denies(DELETE)),
+            (ON_RENAME, denies(DELETE) || denies(RENAME)),
+            (ON_LINK, denies(RENAME)),
+        ];
+        let files = files.into_iter().filter(|(_, is_needed)| *is_needed);
         let connects = self.root.iter().flat_map(|root| {
             let all = [ON_CONNECT4, ON_CONNECT6, ON_SENDMSG4, ON_SENDMSG6];
             all.map(|program| (program, Point::Cgroup(root.as_fd())))
         });
-        files.into_iter().map(|program| (program, Point::Lsm)).chain(connects).collect()
+        files.map(|(program, _)| (program, Point::Lsm)).chain(connects).collect()
     }
 
     /// Rules are for no process that this one descends from, the first of all among them.

@@ -14,6 +14,9 @@ pub(super) const EXEC: usize = 1;
 pub(super) const DELETE: usize = 2;
 pub(super) const RENAME: usize = 3;
 
+/// With its NUL it is shorter than the room for it: its length is told by as many bits.
+const TEXT_MAX: usize = RULE_LEN - 2;
+
 /// A rule as the user gave it, and what it means.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rule {
@@ -45,8 +48,8 @@ impl FromStr for Rule {
     type Err = String;
 
     fn from_str(text: &str) -> Parsed<Self> {
-        if text.len() >= RULE_LEN {
-            return Err(format!("a rule has at most {} bytes", RULE_LEN - 1));
+        if text.len() > TEXT_MAX {
+            return Err(format!("a rule has at most {TEXT_MAX} bytes"));
         }
         let (word, rest) = text.split_once(':').unwrap_or((text, ""));
         let what = match ACTS.iter().position(|act| *act == word) {
@@ -155,7 +158,9 @@ mod tests {
             let what = What::File { act, path: path.into(), is_below };
             assert_eq!(text.parse(), Ok(Rule { text: text.into(), what }), "{text}");
         }
-        let long = format!("open:/{}", "x".repeat(RULE_LEN));
+        let longest = format!("open:/{}", "x".repeat(TEXT_MAX - 6));
+        assert_eq!(longest.parse().map(|rule: Rule| rule.text.len()), Ok(254));
+        let long = format!("{longest}x");
         for text in [
             "",
             "open",

