@@ -1,16 +1,18 @@
 //! What tcfilter sees and does that no command of its own can show.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use crate::behaviours::{Behaviour, check, text};
-use crate::case::Need;
+use crate::case::{Need, cgroup2};
 use crate::run::{calls, ebtools, scratch_dir, this_program};
 
 pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("tcfilter_counts_and_drops_frames", counts_and_drops_frames),
     ("tcfilter_knows_sockets_that_were_there", knows_sockets_that_were_there),
+    ("tcfilter_by_cgroup", counts_by_cgroup),
     ("killed_tcfilter_drops_no_more", killed_tcfilter_drops_no_more),
     ("tcfilter_says_what_it_needs", says_what_it_needs),
 ];
@@ -106,6 +108,20 @@ fn knows_sockets_that_were_there() -> Result<(), String> {
         && row["protocol"] == "tcp"
         && row["count"].as_u64() >= Some(3);
     check(good, || text)
+}
+
+/// Of the command, which is in this process's.
+fn counts_by_cgroup() -> Result<(), String> {
+    let mount = cgroup2().ok_or("skipped: there is no cgroup v2")?;
+    let own = std::fs::read_to_string("/proc/self/cgroup").map_err(text)?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::")).ok_or("no cgroup v2")?;
+    let number = std::fs::metadata(format!("{mount}{own}")).map_err(text)?.ino();
+    let script = r#"
+        "$0" tcfilter lo --by cgroup -i 90 --json -- busybox ping -c 1 127.0.0.1"#;
+    let rows = rows(&in_network("cgroup", script)?)?;
+    let is_it = |row: &&Value| row["cgroup"] == number && row["cgroup_path"] == own;
+    let sum = rows.iter().filter(is_it).filter_map(|row| row["count"].as_u64()).sum::<u64>();
+    check(rows.len() == 1 && sum == 1, || format!("not 1 of {number} {own}: {rows:?}"))
 }
 
 fn killed_tcfilter_drops_no_more() -> Result<(), String> {
