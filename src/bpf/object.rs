@@ -4,11 +4,12 @@ use std::error::Error as StdError;
 use std::io;
 
 use libbpf_rs::{
-    Map, MapCore as _, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
+    Map, MapCore as _, MapFlags, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
 };
+use plain::Plain;
 
 use crate::bpf::programs::Program;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::system::sys;
 
 /// A program.
@@ -21,6 +22,17 @@ pub(crate) fn program(object: &Object, wanted: Program) -> Result<ProgramMut<'_>
 pub(crate) fn map<'o>(object: &'o Object, name: &str) -> Result<Map<'o>> {
     let found = object.maps().find(|map| map.name() == name);
     found.ok_or_else(|| Error::new(format!("looking for the map {name}"), "the program has none"))
+}
+
+/// The one value of an array.
+pub(crate) fn only_value<T: Plain + Default>(object: &Object, name: &str) -> Result<T> {
+    let doing = || format!("reading the map {name}");
+    let found = map(object, name)?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).doing(doing())?;
+    let mut value = T::default();
+    match value.copy_from_bytes(&found.unwrap_or_default()) {
+        Ok(()) => Ok(value),
+        Err(error) => Err(Error::new(doing(), format!("{error:?}"))),
+    }
 }
 
 /// Before it is loaded: a tracing program's kernel function, or tracepoint; `number` is that of the type,

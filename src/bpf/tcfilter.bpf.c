@@ -12,7 +12,6 @@
 /* Headers that are looked at: Ethernet, two VLANs, IPv6 with extensions, ports. */
 #define HEADERS_LEN 128
 #define QUEUES_MAX 256
-#define PORT_SSH 22
 
 /* linux/net.h */
 #define SOCKETCALL_ACCEPT 5
@@ -170,8 +169,8 @@ enum action *export_action;
 const volatile __u8 with_owners = 0;
 /* Only packets of wanted owners. */
 const volatile __u8 only_wanted = 0;
-/* Packets from and to port 22 are dropped too. */
-const volatile __u8 with_ssh = 0;
+/* TCP packets from and to this port pass; 0 for none. */
+const volatile __u16 spared_port = 0;
 /* Of 2^32 packets so many are lost. */
 const volatile __u64 lose = 0;
 const volatile __u64 delay_ns = 0;
@@ -356,8 +355,8 @@ static __always_inline bool is_spared(const struct packet *p)
 {
 	bool is_unknown = !p->src_port && !p->dst_port; /* of a fragment that is not the first */
 
-	return !with_ssh && p->protocol == IPPROTO_TCP &&
-	       (is_unknown || p->src_port == PORT_SSH || p->dst_port == PORT_SSH);
+	return spared_port && p->protocol == IPPROTO_TCP &&
+	       (is_unknown || p->src_port == spared_port || p->dst_port == spared_port);
 }
 
 /* When a packet of so many bytes may go, of those that come after each other at the rate. */
@@ -495,10 +494,8 @@ int on_packet(struct __sk_buff *skb)
 	matched = rules_matched(&p);
 	if (!packet_wanted(skb, &p, matched, &owner))
 		return VERDICT_NEXT;
-	if (matched & RULE_DROP && !is_spared(&p))
-		action = ACTION_DROP;
-	else if (!is_spared(&p))
-		action = spoil(skb);
+	if (!is_spared(&p))
+		action = matched & RULE_DROP ? ACTION_DROP : spoil(skb);
 	count(&p, action, owner, number_of_packets(skb, skb->wire_len), skb->wire_len);
 	return verdict_of(action);
 }
@@ -548,7 +545,7 @@ static __always_inline bool is_fq(struct Qdisc___tc *qdisc)
 	return id[0] == 'f' && id[1] == 'q' && !id[2];
 }
 
-/* Run by the tracer with the interface's number, before anything is attached, and at the end. */
+/* Run by the tracer with the interface's number: at first, when faults begin, and at the end. */
 SEC("tc")
 int on_look(struct __sk_buff *skb)
 {

@@ -127,6 +127,9 @@ impl Network {
     }
 }
 
+/// Both sides mean the same by it.
+const _: () = assert!(protocols::CUT as u32 == types::ip_protocol::PROTOCOL_CUT.0);
+
 const RULE_DROP: u8 = types::rule::RULE_DROP.0 as u8;
 const RULE_ONLY: u8 = types::rule::RULE_ONLY.0 as u8;
 
@@ -146,23 +149,26 @@ impl PacketRules<'_> {
         drop.chain(self.only.iter().map(|rule| (*rule, RULE_ONLY)))
     }
 
-    /// Is port 22 named?
+    /// The bits of those that are meant.
+    fn bits(&self, is_meant: impl Fn(Rule) -> bool) -> u8 {
+        let meant = self.all().filter(|(rule, _)| is_meant(*rule));
+        meant.fold(0, |all, (_, bit)| all | bit)
+    }
+
+    /// Is this port named?
     pub(crate) fn have_port(&self, port: u16) -> bool {
-        self.all().any(|(rule, _)| rule == Rule::Port(port))
+        self.bits(|rule| rule == Rule::Port(port)) != 0
     }
 
     /// The rules of a network, and of all that it is in, of sources or of destinations: the kernel
     /// looks at the smallest network alone.
     fn of_network(&self, wanted: Network, of_src: bool) -> u8 {
-        let bits = self.all().map(|(rule, bit)| match rule {
-            Rule::Network { network, src, dst }
-                if network.contains(wanted) && (if of_src { src } else { dst }) =>
-            {
-                bit
+        self.bits(|rule| match rule {
+            Rule::Network { network, src, dst } => {
+                network.contains(wanted) && if of_src { src } else { dst }
             }
-            _ => 0,
-        });
-        bits.fold(0, |all, bit| all | bit)
+            _ => false,
+        })
     }
 
     /// Before the programs are loaded: what they are to count by, and what there are rules of.
@@ -215,8 +221,7 @@ impl PacketRules<'_> {
                     }
                 }
                 Rule::Port(port) => {
-                    let same = self.all().filter(|(other, _)| *other == rule);
-                    let bits = same.fold(0, |all, (_, bit)| all | bit);
+                    let bits = self.bits(|other| other == rule);
                     update("rules_of_ports", &port.to_ne_bytes(), bits)?;
                 }
                 _ => {}

@@ -1,5 +1,7 @@
 //! Names of protocols: those of IP by their numbers (linux/in.h), and types of Ethernet frames.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use nix::libc;
 
 /// The header of IP is cut off: a number that IP leaves free.
@@ -45,6 +47,12 @@ pub(crate) fn of_ip(number: u8) -> String {
 pub(crate) fn of_ethernet(number: u16) -> String {
     let known = ETHERTYPES.iter().find(|(known, _)| *known == number);
     known.map_or_else(|| format!("ethernet-{number:#06x}"), |(_, name)| (*name).into())
+}
+
+/// An address of IPv4 is in the first four bytes.
+pub(crate) fn address(bytes: [u8; 16], is_ipv4: bool) -> IpAddr {
+    let [a, b, c, d, ..] = bytes;
+    if is_ipv4 { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(bytes).into() }
 }
 
 /// Is it a frame with an IP packet?

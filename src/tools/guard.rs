@@ -1,6 +1,6 @@
 //! guard: acts that rules forbid, shown or refused.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::prelude::*;
 use crate::bpf::guard::{GuardSkelBuilder, types};
@@ -9,7 +9,7 @@ use crate::output::values::Place;
 use crate::record::{Header, Record, c_str};
 use crate::run::capabilities::GUARD_OF_CONNECTS;
 use crate::run::options::CommonOptions;
-use crate::system::kernel;
+use crate::system::{kernel, protocols};
 use guarded::Guarded;
 use rules::{ACTS, DELETE, RENAME, Rule, What};
 
@@ -114,13 +114,8 @@ fn rule<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
 
 fn target<'a>(record: &Record<'a, types::event>) -> Value<'a> {
     let event = record.event;
-    let [a, b, c, d, ..] = event.address;
-    let address = match event.family {
-        0 => None,
-        4 => Some(IpAddr::V4(Ipv4Addr::new(a, b, c, d))),
-        _ => Some(IpAddr::V6(Ipv6Addr::from(event.address))),
-    };
-    if let Some(address) = address {
+    if event.family != 0 {
+        let address = protocols::address(event.address, event.family == 4);
         let port = u16::try_from(event.port).unwrap_or(0);
         return Value::Endpoint(SocketAddr::new(address, port));
     }

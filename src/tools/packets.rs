@@ -1,7 +1,5 @@
 //! Rows of packets that were counted together: what xdpfilter and tcfilter show.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use nix::libc;
 
 use crate::bpf::shared::types::{echo, packet_key, packet_value, packets_by};
@@ -127,13 +125,11 @@ fn known(address: &str) -> Value<'_> {
 }
 
 fn address(key: &packet_key) -> String {
-    let [a, b, c, d, ..] = key.address;
-    match i32::from(key.ethertype) {
-        _ if key.protocol == protocols::CUT => String::new(),
-        libc::ETH_P_IP => Ipv4Addr::new(a, b, c, d).to_string(),
-        libc::ETH_P_IPV6 => Ipv6Addr::from(key.address).to_string(),
-        _ => String::new(),
+    if key.protocol == protocols::CUT || !protocols::is_ip(key.ethertype) {
+        return String::new();
     }
+    let is_ipv4 = i32::from(key.ethertype) == libc::ETH_P_IP;
+    protocols::address(key.address, is_ipv4).to_string()
 }
 
 fn protocol(key: &packet_key) -> String {

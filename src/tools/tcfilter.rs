@@ -285,7 +285,7 @@ impl Tcfilter {
         };
         constants.with_owners = self.knows_owners().into();
         constants.only_wanted = self.is_for_some().into();
-        constants.with_ssh = self.rules().have_port(SSH).into();
+        constants.spared_port = if self.rules().have_port(SSH) { 0 } else { SSH };
         constants.lose = (self.lose.unwrap_or(0.0) / 100.0 * 4_294_967_296.0).ceil() as u64;
         constants.delay_ns = self.delay.map_or(0, nanoseconds);
         constants.rate = self.rate.unwrap_or(0) / 8;

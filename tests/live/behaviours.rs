@@ -34,7 +34,6 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("paths_that_are_no_text", paths_that_are_no_text),
     ("small_ring_loses_and_says_so", small_ring_loses_and_says_so),
     ("killed_it_leaves_nothing_behind", killed_it_leaves_nothing_behind),
-    ("killed_xdpfilter_drops_no_more", killed_xdpfilter_drops_no_more),
     ("guard_refuses_a_user_until_it_is_killed", guard_refuses_a_user_until_it_is_killed),
     ("without_sys_or_btf_it_says_so", without_sys_or_btf_it_says_so),
     ("without_kprobes_it_says_what_it_uses", without_kprobes_it_says_what_it_uses),
@@ -403,24 +402,6 @@ fn fails_with(mut command: Command, lines: &[&str]) -> Result<(), String> {
 }
 
 /// Answers to pings are there again.
-fn killed_xdpfilter_drops_no_more() -> Result<(), String> {
-    let script = r#"
-        ping() { busybox ping -c 1 -W 1 127.0.0.1 >ping; }
-        cd "$1"
-        "$0" xdpfilter lo --drop icmp-echo -v 2>log &
-        until busybox grep -q ': attached' log; do kill -0 $! || exit 1; done
-        ! ping || exit 2
-        kill -9 $!
-        wait
-        ping || ping || exit 3
-        "$0" xdpfilter lo -d 0.1 -v || exit 4"#;
-    let dir = scratch_dir("xdp");
-    let mut command = Command::new(this_program());
-    command.args(["helper", "in-network", "sh", "-c", script, &ebtools()]).arg(dir);
-    let output = command.output().map_err(text)?;
-    check(output.status.code() == Some(0), || format!("{output:?}"))
-}
-
 /// In the middle of it: what was refused works at once, and nothing is left in the kernel.
 fn guard_refuses_a_user_until_it_is_killed() -> Result<(), String> {
     if let Some(why) = Need::Lsm.missing() {

@@ -1,4 +1,4 @@
-//! What tcfilter sees and does that no command of its own can show.
+//! What tools of packets see and do that no command of their own can show.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Output};
@@ -13,7 +13,8 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("tcfilter_counts_and_drops_frames", counts_and_drops_frames),
     ("tcfilter_knows_sockets_that_were_there", knows_sockets_that_were_there),
     ("tcfilter_by_cgroup", counts_by_cgroup),
-    ("killed_tcfilter_drops_no_more", killed_tcfilter_drops_no_more),
+    ("killed_tcfilter_drops_no_more", || killed_drops_no_more("tcfilter")),
+    ("killed_xdpfilter_drops_no_more", || killed_drops_no_more("xdpfilter")),
     ("tcfilter_says_what_it_needs", says_what_it_needs),
 ];
 
@@ -124,17 +125,17 @@ fn counts_by_cgroup() -> Result<(), String> {
     check(rows.len() == 1 && sum == 1, || format!("not 1 of {number} {own}: {rows:?}"))
 }
 
-fn killed_tcfilter_drops_no_more() -> Result<(), String> {
+fn killed_drops_no_more(tool: &str) -> Result<(), String> {
     let script = r#"
         ping() { busybox ping -c 1 -W 1 127.0.0.1 >ping; }
-        "$0" tcfilter lo --drop icmp-echo -v 2>log &
+        "$0" TOOL lo --drop icmp-echo -v 2>log &
         attached
         ! ping || exit 2
         kill -9 $!
         wait
         ping || ping || exit 3
-        "$0" tcfilter lo -d 0.1 -v || exit 4"#;
-    in_network("killed", script).map(drop)
+        "$0" TOOL lo -d 0.1 -v || exit 4"#;
+    in_network(&format!("killed-{tool}"), &script.replace("TOOL", tool)).map(drop)
 }
 
 /// In a line, and a hint: of kernels that can't, and of queues.

@@ -92,6 +92,7 @@ static __always_inline void record_release(struct record *record)
 	__sync_fetch_and_add(&record->users, -1);
 }
 
+/* NULL when all of this CPU are in use, which is counted. */
 static __always_inline struct record *scratch_claim(void)
 {
 	__u32 first = CALLS_MAX + bpf_get_smp_processor_id() * SCRATCH_SLOTS;
@@ -105,6 +106,7 @@ static __always_inline struct record *scratch_claim(void)
 			return record;
 		}
 	}
+	count_lost(LOST_SCRATCH_BUSY);
 	return NULL;
 }
 
@@ -175,11 +177,8 @@ static __always_inline struct record *record_begin(void)
 {
 	struct record *record = scratch_claim();
 
-	if (!record) {
-		count_lost(LOST_SCRATCH_BUSY);
-		return NULL;
-	}
-	fill_header(&record->event.header);
+	if (record)
+		fill_header(&record->event.header);
 	return record;
 }
 
@@ -188,11 +187,8 @@ static __always_inline struct record *record_begin_of(struct task_struct *task)
 {
 	struct record *record = scratch_claim();
 
-	if (!record) {
-		count_lost(LOST_SCRATCH_BUSY);
-		return NULL;
-	}
-	fill_header_of(&record->event.header, task);
+	if (record)
+		fill_header_of(&record->event.header, task);
 	return record;
 }
 

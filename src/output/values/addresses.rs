@@ -1,12 +1,13 @@
 //! Addresses of hosts.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use serde::ser::{Serialize, Serializer};
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::system::protocols;
 
 pub(super) fn text(to: &mut Cell<'_>, addresses: Addresses<'_>) {
     for (i, address) in addresses.enumerate() {
@@ -41,11 +42,8 @@ impl Iterator for Addresses<'_> {
             let (family, rest) = self.bytes.split_first_chunk::<4>()?;
             let (bytes, rest) = rest.split_first_chunk::<16>()?;
             self.bytes = rest;
-            let [a, b, c, d, ..] = *bytes;
-            let address = match i32::from_ne_bytes(*family) {
-                nix::libc::AF_INET => IpAddr::from(Ipv4Addr::new(a, b, c, d)),
-                _ => IpAddr::from(Ipv6Addr::from(*bytes)),
-            };
+            let is_ipv4 = i32::from_ne_bytes(*family) == nix::libc::AF_INET;
+            let address = protocols::address(*bytes, is_ipv4);
             if self.last.replace(address) != Some(address) {
                 return Some(address);
             }

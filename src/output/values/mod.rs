@@ -187,8 +187,12 @@ impl<'a> Value<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv6Addr};
+
     use super::*;
     use crate::output::{Clock, Screen};
+
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 80);
 
     fn shown(value: Value<'_>) -> (String, String) {
         let clock = &Clock::new(0).in_utc();
@@ -241,11 +245,7 @@ mod tests {
                 r#""k":[{"from":1,"below":2,"count":3},{"from":3,"below":4,"count":1}]"#,
             ),
             (Value::Addresses(Addresses::new(&address)), "127.0.0.1", r#""k":["127.0.0.1"]"#),
-            (
-                Value::Endpoint(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 80))),
-                "[::1]:80",
-                r#""k":"[::1]:80""#,
-            ),
+            (Value::Endpoint(HERE), "[::1]:80", r#""k":"[::1]:80""#),
             (
                 Value::Ancestors(Ancestors::new(&ancestor)),
                 r"ba\x1bsh(7)",

@@ -144,10 +144,12 @@ impl Attachment for Guarded<'_> {
         events.chain(told.map(|program| (program, Role::Tracer))).collect()
     }
 
-    /// With its rules, from the first act on.
-    fn attach(&mut self, object: &Object) -> Result<()> {
+    fn prepare(&mut self, object: &Object) -> Result<()> {
         Self::refuse_ancestors(object)?;
-        self.fill(object)?;
+        self.fill(object)
+    }
+
+    fn attach(&mut self, object: &Object) -> Result<()> {
         let mut links = Links::default();
         for (program, point) in self.points() {
             let attached = point.attach(object, program, &AtomicUsize::default());
@@ -167,14 +169,7 @@ impl Attachment for Guarded<'_> {
 
 /// What the kernel side has told last.
 pub(super) fn answer(object: &Object) -> Result<types::answer> {
-    let doing = "reading an answer of the BPF program";
-    let found = object::map(object, "answer")?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY);
-    let bytes = found.doing(doing)?.unwrap_or_default();
-    let mut answer = types::answer::default();
-    match plain::copy_from_bytes(&mut answer, &bytes) {
-        Ok(()) => Ok(answer),
-        Err(error) => Err(Error::new(doing, format!("{error:?}"))),
-    }
+    object::only_value(object, "answer")
 }
 
 /// Is this program run when this process does `act`?

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use libbpf_rs::{Iter, MapCore as _, MapFlags, Object, ProgramInput};
+use libbpf_rs::{Iter, Object, ProgramInput};
 
 use super::{Tcfilter, types};
 use crate::attach::interface::Interface;
@@ -12,7 +12,6 @@ use crate::attach::points::Point;
 use crate::bpf::object;
 use crate::bpf::programs::{Program, tcfilter as programs};
 use crate::error::{Context as _, Error, Result};
-use crate::run::tables;
 
 /// Where packets are seen, and whose they are.
 pub(super) struct Hooks<'a> {
@@ -112,6 +111,5 @@ pub(super) fn look(object: &Object, interface: u32, begins: bool) -> Result<type
         ..ProgramInput::default()
     };
     object::program(object, programs::ON_LOOK)?.test_run(input).doing(doing)?;
-    let found = object::map(object, "interfaces")?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY);
-    Ok(tables::typed(&found.doing(doing)?.unwrap_or_default()))
+    object::only_value(object, "interfaces")
 }

@@ -41,6 +41,13 @@ fn received(run: &Run) -> Result<(u64, u64), String> {
     Ok((number(packets)?, number(milliseconds)?))
 }
 
+fn all_have_come(run: &Run) -> Result<(), String> {
+    match received(run)? {
+        (100, _) => Ok(()),
+        (came, _) => Err(format!("{came} came")),
+    }
+}
+
 /// All of 100 that were not lost have come.
 fn some_are_lost(run: &Run) -> Result<(), String> {
     let (passed, lost, came) = (packets(run, "pass")?, packets(run, "lose")?, received(run)?.0);
@@ -78,10 +85,7 @@ pub(super) const CASES: &[Case] = &[
         command: DATAGRAMS,
         needs: &[Need::Veth],
         shows: &[r#"{"protocol": "udp", "comm": "calls", "action": "pass", "count": 100, "port": null}"#],
-        also: |run| match received(run)? {
-            (100, _) => Ok(()),
-            (came, _) => Err(format!("{came} came")),
-        },
+        also: all_have_come,
         ..CASE
     },
     Case {
@@ -115,10 +119,7 @@ pub(super) const CASES: &[Case] = &[
         args: &["tcfilter", "lo", "--by", "src", "--drop", "::2/127", "--only", "dst:::/0", "--json", "-i", "90"],
         command: DATAGRAMS_6,
         shows: &[r#"{"protocol": "udp", "src": "::1", "action": "pass", "count": 100}"#],
-        also: |run| match received(run)? {
-            (100, _) => Ok(()),
-            (came, _) => Err(format!("{came} came")),
-        },
+        also: all_have_come,
         ..CASE
     },
     Case {
