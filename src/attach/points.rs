@@ -5,7 +5,9 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use libbpf_rs::{Link, Object, ProgramAttachType, ProgramMut, ProgramType, UprobeMultiOpts};
+use libbpf_rs::{
+    ErrorKind, Link, Object, ProgramAttachType, ProgramMut, ProgramType, UprobeMultiOpts,
+};
 
 use crate::attach::links::Links;
 use crate::attach::tracepoints;
@@ -107,7 +109,7 @@ impl<'a> Point<'a> {
             Point::KprobePairs { functions, entry } => {
                 let at_entry = object::program(object, entry)?;
                 let pairs = attach_pairs(&program, &at_entry, functions, done);
-                return pairs.map_err(|error| Error::new(self, cause(&error)));
+                return pairs.map_err(|error| self.refused(&error));
             }
             Point::Kprobe(function) => one(program.attach_kprobe(false, function)),
             Point::Kretprobe(function) => one(program.attach_kprobe(true, function)),
@@ -122,11 +124,26 @@ impl<'a> Point<'a> {
             Point::Uprobes(functions) => attach_uprobes(&program, functions, false, done),
             Point::Uretprobes(functions) => attach_uprobes(&program, functions, true, done),
         };
-        let links = links.map_err(|error| Error::new(self, cause(&error)))?;
+        let links = links.map_err(|error| self.refused(&error))?;
         Ok(match self.is_entry() {
             true => Links { links: Vec::new(), entries: links },
             false => Links { links, entries: Vec::new() },
         })
+    }
+
+    /// What the kernel said.
+    fn refused(self, error: &libbpf_rs::Error) -> Error {
+        let is_by_perf =
+            matches!(self, Point::Kprobe(_) | Point::Kretprobe(_) | Point::KprobePairs { .. });
+        let is_denied = error.kind() == ErrorKind::PermissionDenied;
+        let cause = cause(error);
+        match is_by_perf && is_denied && kernel::keeps_perf_for_root() {
+            true => {
+                let level = "kernel.perf_event_paranoid is above 2";
+                Error::new(self, format!("{cause}: needs CAP_SYS_ADMIN, as {level}"))
+            }
+            false => Error::new(self, cause),
+        }
     }
 
     /// Why nothing can be attached there, where that is known before anything is loaded.

@@ -1,7 +1,6 @@
 //! Programs and maps of an object, by their names; and why libbpf fails.
 
 use std::error::Error as StdError;
-use std::io;
 
 use libbpf_rs::{
     Map, MapCore as _, MapFlags, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
@@ -52,8 +51,8 @@ pub(crate) fn load_for(
     program.set_attach_target(0, Some(name.into()))
 }
 
-/// The kernel's own error, for which C libraries have no text.
-const ENOTSUPP: i32 = 524;
+/// The end of the text of ENOTSUPP, the kernel's own error that C libraries have no text for.
+const ENOTSUPP: &str = "(os error 524)";
 
 /// The system's own reason, without libbpf-rs's words before it and the number after it.
 pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
@@ -61,9 +60,25 @@ pub(crate) fn cause(error: &libbpf_rs::Error) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    if cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) == Some(ENOTSUPP) {
+    let text = cause.to_string();
+    if text.ends_with(ENOTSUPP) {
         return "this kernel cannot do that".into();
     }
-    let text = cause.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libbpf_rs::ErrorExt as _;
+
+    #[test]
+    fn causes_have_a_text_and_no_number() {
+        let cause = |number| {
+            let error = libbpf_rs::Error::from_raw_os_error(number);
+            cause(&error.context("attaching").context("loading"))
+        };
+        assert_eq!(cause(1), "Operation not permitted");
+        assert_eq!(cause(524), "this kernel cannot do that");
+    }
 }

@@ -2,7 +2,6 @@
 //! kept of it: once everything is attached, a tool gives up all rights but those that its run takes.
 
 use std::collections::HashSet;
-use std::fs;
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
@@ -111,7 +110,7 @@ impl Need {
             // /proc/PID/exe, maps and map_files.
             Need::Files => &[CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE],
             Need::Addresses => &[CAP_SYSLOG],
-            Need::Perf if is_paranoid() => &[CAP_PERFMON, CAP_SYS_ADMIN],
+            Need::Perf if kernel::keeps_perf_for_root() => &[CAP_PERFMON, CAP_SYS_ADMIN],
             Need::Perf => &[CAP_PERFMON],
             Need::Network => &[CAP_NET_ADMIN],
             Need::Command => &[CAP_KILL],
@@ -126,12 +125,6 @@ impl Need {
             _ => "not everything is seen",
         }
     }
-}
-
-/// Debian's kernels have a level more, at which perf is root's alone; it is the usual one there.
-fn is_paranoid() -> bool {
-    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
-    level.trim().parse::<i32>().is_ok_and(|level| level > 2)
 }
 
 fn is_memory_limited() -> bool {

@@ -79,6 +79,12 @@ pub(crate) fn has_uprobe_multi() -> bool {
     !is_before(6, 10)
 }
 
+/// Is perf root's alone? Debian's kernels have a level more for that; it is the usual one there.
+pub(crate) fn keeps_perf_for_root() -> bool {
+    let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
+    level.trim().parse::<i32>().is_ok_and(|level| level > 2)
+}
+
 /// Has each thread room for the pending returns of kprobe.multi? Before Linux 6.14 (4346ba160409,
 /// fprobe on fgraph) there are two for each CPU, for all functions of a link.
 pub(crate) fn has_room_for_returns() -> bool {
