@@ -4,6 +4,7 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
 
@@ -11,9 +12,11 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use nix::sys::signal::Signal;
 
+use crate::error::Result;
 use crate::output::sink::Stream;
 use crate::run::host::Host;
 use crate::run::signals;
+use crate::serve;
 use crate::system::stop::Stop;
 use crate::system::sys;
 use crate::tool::{self, Entry};
@@ -43,6 +46,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         // A reader that has had enough is no failure.
         let _ = io::stdout().write_all(names.as_bytes());
         return ExitCode::SUCCESS;
+    }
+    if let Some(("serve", serve)) = matches.subcommand() {
+        let path =
+            serve.get_one::<PathBuf>("config").map(PathBuf::as_path).unwrap_or(Path::new(""));
+        return with_host(|host| Ok(serve::run(host, path, serve.get_flag("check"))));
     }
     let chosen =
         matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
@@ -95,6 +103,38 @@ fn with_tools(tools: &[Entry]) -> Command {
                 .help("Print the names of the tools, one per line"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
+        .subcommand(serve_command())
+}
+
+/// What runs tools.
+fn serve_command() -> Command {
+    let config = Arg::new("config").value_name("CONFIG").required(true);
+    let check = Arg::new("check").long("check").action(ArgAction::SetTrue);
+    Command::new("serve")
+        .about("Run the tools that a configuration names, for months: events to files, metrics to collectors")
+        .arg(config.value_parser(clap::value_parser!(PathBuf)).help("The configuration, in TOML"))
+        .arg(check.help("Check the configuration, and do nothing else"))
+        .after_long_help(SERVE)
+}
+
+const SERVE: &str = "\
+A configuration:
+  [metrics]
+  file = \"/var/lib/prometheus/node-exporter/ebtools.prom\"
+  listen = \"127.0.0.1:9435\"
+
+  [[tools]]
+  tool = \"execsnoop\"
+  options = [\"-x\"]
+  file = \"/var/log/ebtools/execsnoop.json\"
+  rotate_at = \"100M\"
+
+ebtools-serve(8) has all keys.
+";
+
+/// Is it a tool's, not one of those that do something with tools?
+pub fn is_tool(command: &Command) -> bool {
+    tool_named(command.get_name()).is_some()
 }
 
 /// The tool's command line, for a question that needs none of its arguments.
@@ -111,6 +151,14 @@ fn tool_named(name: &str) -> Option<Entry> {
 }
 
 fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
+    with_host(|host| match signals::watch(host.clone()) {
+        Ok(()) => tool.run(host.clone(), matches),
+        Err(error) => Ok(Err(error)),
+    })
+}
+
+/// What a run ends with that has standard output and standard error.
+fn with_host(run: impl FnOnce(&Host) -> clap::error::Result<Result<()>>) -> ExitCode {
     let host = match Host::standard() {
         Ok(host) => host,
         Err(error) => {
@@ -120,11 +168,7 @@ fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
     };
     sys::refuse_huge_pages();
     sys::note_limits();
-    let done = match signals::watch(host.clone()) {
-        Ok(()) => tool.run(host.clone(), matches),
-        Err(error) => Ok(Err(error)),
-    };
-    match done {
+    match run(&host) {
         Ok(done) => ExitCode::from(host.exit_code(done)),
         Err(error) => usage(&error),
     }
@@ -144,7 +188,11 @@ impl Beside {
     /// # Errors
     ///
     /// When there is no such tool, or no such option.
-    pub fn start(args: &[&str], out: OwnedFd, err: OwnedFd) -> Result<Self, Box<dyn Error>> {
+    pub fn start(
+        args: &[&str],
+        out: OwnedFd,
+        err: OwnedFd,
+    ) -> std::result::Result<Self, Box<dyn Error>> {
         let matches = command().no_binary_name(true).try_get_matches_from(args)?;
         let (name, matches) = matches.subcommand().ok_or("no tool is named")?;
         let (tool, matches) = (tool_named(name).ok_or("no such tool")?, matches.clone());

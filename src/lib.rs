@@ -25,4 +25,5 @@ mod bpf;
 mod crc32;
 mod filter;
 mod run;
+mod serve;
 mod tool;

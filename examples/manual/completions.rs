@@ -62,7 +62,7 @@ const VALUES: &[Values] = &[
 fn commands() -> Vec<(String, Command)> {
     // What `ebtools help` takes is what clap's own would.
     let all = ebtools::cli::command().disable_help_subcommand(false);
-    let tools = all.get_subcommands().cloned();
+    let tools = all.get_subcommands().filter(|one| ebtools::cli::is_tool(one)).cloned();
     let tools = tools.map(|tool| (format!("{}-ebtools", tool.get_name()), tool));
     tools.chain([("ebtools".into(), all.clone())]).collect()
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use ebtools::cli::is_tool;
 
 use super::{Result, markdown};
 
@@ -21,7 +22,14 @@ pub(crate) fn write(ebtools: &Path, dir: &Path) -> Result<()> {
     page.text(&document("all-tools.md")?, "SH")?;
     page.see_also(tools)?;
     page.write(dir)?;
-    for tool in all.get_subcommands() {
+    let (tools, others) = all.get_subcommands().partition::<Vec<_>, _>(|one| is_tool(one));
+    for other in others {
+        let text = document(&format!("{}.md", other.get_name()))?;
+        let mut page = Page::new(other, &text, &date)?;
+        page.see_also(["ebtools".into()])?;
+        page.write(dir)?;
+    }
+    for tool in tools {
         let text = document(&format!("tools/{}.md", tool.get_name()))?;
         let mut page = Page::new(tool, &text, &date)?;
         page.fields(&fields(ebtools, tool.get_name())?)?;

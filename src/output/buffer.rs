@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
@@ -16,6 +17,32 @@ pub(crate) trait Taker: Debug {
 
     /// Is nobody there any more?
     fn is_closed(&self) -> bool;
+
+    /// May it take more after an error? Else the run ends by it.
+    fn recovers(&self) -> bool {
+        false
+    }
+}
+
+/// One that somebody else looks after while a run writes to it.
+pub(crate) type Shared = Arc<Mutex<dyn Taker + Send>>;
+
+impl Taker for Shared {
+    fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn take_back(&mut self, bytes: usize) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).take_back(bytes);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).is_closed()
+    }
+
+    fn recovers(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).recovers()
+    }
 }
 
 /// Collects lines and writes them.
@@ -48,7 +75,7 @@ impl Output {
         }
     }
 
-    /// Writes what there is. After a failure nothing more is written.
+    /// Writes what there is. After a failure that stays nothing more is written.
     pub(crate) fn flush(&mut self) {
         let sum = |rows: &[(usize, u64)]| rows.iter().map(|(_, events)| events).sum::<u64>();
         if self.failure.is_some() {
@@ -62,7 +89,7 @@ impl Output {
             if failure.is_some() {
                 self.taker.take_back(written - whole.last().map_or(0, |(end, _)| *end));
             }
-            self.failure = failure;
+            self.failure = failure.filter(|_| !self.taker.recovers());
         }
         self.lines.clear();
         self.rows.clear();

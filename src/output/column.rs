@@ -23,8 +23,21 @@ pub struct Column<E> {
     pub option: Asked,
     /// What the kernel side collects only for this: a bit of `enum collect`.
     pub collect: u32,
+    /// What it is to those who add up reports.
+    pub part: Part,
     /// Its value in a row.
     pub value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
+}
+
+/// What a column is to those who add up the reports of a tool that counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Part {
+    /// What the events of a row have in common.
+    Label,
+    /// Added up: how many, or how much.
+    Sum,
+    /// Neither: it follows from the others.
+    Derived,
 }
 
 /// Where a column is shown without `--fields`.
@@ -71,7 +84,32 @@ impl<E> Column<E> {
         value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
     ) -> Self {
         let (source, shown, option) = (Source::Kernel, Shown::Always, Asked::Not);
-        Self { title, key, width, about, source, shown, option, collect: 0, value }
+        Self {
+            title,
+            key,
+            width,
+            about,
+            source,
+            shown,
+            option,
+            collect: 0,
+            part: Part::Label,
+            value,
+        }
+    }
+
+    /// The same column, whose values are added up from report to report.
+    #[must_use]
+    pub const fn sum(mut self) -> Self {
+        self.part = Part::Sum;
+        self
+    }
+
+    /// The same column, which follows from others.
+    #[must_use]
+    pub const fn derived(mut self) -> Self {
+        self.part = Part::Derived;
+        self
     }
 
     /// The same column, read from the process's memory.

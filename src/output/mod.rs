@@ -18,6 +18,7 @@ pub(crate) mod messages;
 pub(crate) mod order;
 pub(crate) mod page;
 pub(crate) mod screen;
+pub(crate) mod series;
 pub(crate) mod sink;
 pub(crate) mod status;
 
@@ -29,9 +30,10 @@ mod table;
 mod task;
 mod time;
 
-pub use column::{Asked, Column, Shown, Source};
+pub use column::{Asked, Column, Part, Shown, Source};
 use live::Live;
 pub use screen::Screen;
+use series::Series;
 use table::Layout;
 pub(crate) use task::Task;
 pub use time::{Clock, is_zone_of_system};
@@ -46,6 +48,8 @@ pub struct Lines<'a, E> {
     /// How wide each is in the table.
     widths: Vec<usize>,
     json: Option<json::Keys>,
+    /// Is each of them an event, not a part of a report?
+    is_event: bool,
 }
 
 /// What a column is called.
@@ -64,7 +68,13 @@ impl<'a, E> Lines<'a, E> {
     /// Lines of the text table.
     pub fn table(columns: &[&'a Column<E>]) -> Self {
         let widths = columns.iter().map(|column| column.width).collect();
-        Self { columns: columns.to_vec(), names: names(columns), widths, json: None }
+        Self {
+            columns: columns.to_vec(),
+            names: names(columns),
+            widths,
+            json: None,
+            is_event: true,
+        }
     }
 
     /// JSON Lines; `kind` is their type.
@@ -73,12 +83,24 @@ impl<'a, E> Lines<'a, E> {
         Self { json, ..Self::table(columns) }
     }
 
+    /// The same for rows of reports.
+    #[must_use]
+    pub(crate) fn of_reports(self) -> Self {
+        Self { is_event: false, ..self }
+    }
+
+    /// Is each of them an event?
+    pub(crate) fn is_event(&self) -> bool {
+        self.is_event
+    }
+
     /// Those of the text table, with the columns that have a value in one of these rows.
     #[must_use]
     pub fn filled(&self, records: &[Record<'_, E>]) -> Self {
         let has_value =
             |column: &&&Column<E>| records.iter().any(|record| !(column.value)(record).is_none());
-        Self::table(&self.columns.iter().filter(has_value).copied().collect::<Vec<_>>())
+        let columns = self.columns.iter().filter(has_value).copied().collect::<Vec<_>>();
+        Self { is_event: self.is_event, ..Self::table(&columns) }
     }
 
     /// Where columns are wider together than the screen, gives each what its text takes in these rows,
@@ -116,6 +138,13 @@ impl<'a, E> Lines<'a, E> {
         if self.json.is_none() {
             table::header(out, &self.names, self.layout(screen));
         }
+    }
+
+    /// Adds a row of a report to those before it.
+    pub(crate) fn add_up(&self, series: &mut Series, clock: &Clock, record: &Record<'_, E>) {
+        let values =
+            self.columns.iter().map(|column| (column.key, column.part, (column.value)(record)));
+        series.add(clock, values);
     }
 
     /// The number of the column that is called like this.

@@ -10,7 +10,7 @@ use nix::unistd::geteuid;
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::Messages;
-use crate::run::confinement;
+use crate::run::confinement::{self, Work};
 use crate::system::kernel;
 use crate::system::sys;
 
@@ -170,6 +170,18 @@ pub(crate) fn give_up(tool: &str) -> Result<()> {
     rights(tool, tool)?.kept_with(&[]).give_up()
 }
 
+/// From now on this thread, which looks after tools, has no capability, unless it may start others later.
+///
+/// # Errors
+///
+/// When they cannot be given up.
+pub(crate) fn give_up_to_supervise(starts_tools: bool) -> Result<()> {
+    if starts_tools {
+        return Ok(());
+    }
+    Kept { work: Work::Supervising, ..Kept::default() }.give_up()
+}
+
 /// What this process has of what `of`, a tool or a part of it, takes.
 ///
 /// # Errors
@@ -201,8 +213,7 @@ pub(crate) fn check(messages: &Messages, of: &str) -> Result<&'static Rights> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     capabilities: CapsHashSet,
-    /// It opens files of processes.
-    opens_files: bool,
+    work: Work,
 }
 
 impl Rights {
@@ -216,7 +227,10 @@ impl Rights {
         let capabilities = needs.into_iter().flat_map(|need| need.capabilities());
         Kept {
             capabilities: capabilities.filter_map(|capability| own(*capability)).collect(),
-            opens_files: self.run.contains(&Need::Files),
+            work: match self.run.contains(&Need::Files) {
+                true => Work::OpeningFiles,
+                false => Work::Reading,
+            },
         }
     }
 }
@@ -235,7 +249,7 @@ impl Kept {
         caps::set(None, CapSet::Effective, &self.capabilities).doing(doing)?;
         caps::set(None, CapSet::Permitted, &self.capabilities).doing(doing)?;
         prctl::set_no_new_privs().doing(doing)?;
-        confinement::confine(self.opens_files);
+        confinement::confine(self.work);
         Ok(())
     }
 

@@ -22,18 +22,22 @@ macro_rules! calls {
 const REFUSED: &[libc::c_long] = calls! {
     // Programs, and other processes.
     SYS_execve SYS_execveat SYS_ptrace SYS_process_vm_readv SYS_process_vm_writev SYS_pidfd_getfd
-    // Services. What io_uring does is filtered by nothing.
-    SYS_connect SYS_io_uring_setup
-    // Files: their names, owners, modes, attributes.
-    SYS_mkdirat SYS_mknodat SYS_unlinkat SYS_renameat SYS_renameat2 SYS_linkat
-    SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_truncate
-    SYS_utimensat SYS_setxattr SYS_lsetxattr SYS_fsetxattr SYS_removexattr SYS_lremovexattr
-    SYS_fremovexattr
+    // What io_uring does is filtered by nothing.
+    SYS_io_uring_setup
+    // Files: their owners, modes, attributes.
+    SYS_mkdirat SYS_mknodat SYS_linkat SYS_symlinkat SYS_fchmod SYS_fchmodat SYS_fchown
+    SYS_fchownat SYS_truncate SYS_utimensat SYS_setxattr SYS_lsetxattr SYS_fsetxattr
+    SYS_removexattr SYS_lremovexattr SYS_fremovexattr
     // The system.
     SYS_mount SYS_umount2 SYS_move_mount SYS_open_tree SYS_fsopen SYS_fsmount SYS_mount_setattr
     SYS_pivot_root SYS_chroot SYS_unshare SYS_setns SYS_init_module SYS_finit_module
     SYS_delete_module SYS_kexec_load SYS_add_key SYS_request_key SYS_keyctl
     SYS_userfaultfd
+};
+
+/// What the supervisor of `serve` alone does: it talks to systemd, and gives files other names.
+const SUPERVISING: &[libc::c_long] = calls! {
+    SYS_connect SYS_unlinkat SYS_renameat SYS_renameat2
 };
 
 /// The same, which not every C library has a name for: fchmodat2, and kexec_file_load.
@@ -43,11 +47,15 @@ const REFUSED_BY_NUMBER: [libc::c_long; 2] =
 /// The older ones of x86-64.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[libc::c_long] = calls! {
-    SYS_creat SYS_mkdir SYS_mknod SYS_unlink SYS_rmdir SYS_rename SYS_link SYS_symlink SYS_chmod
-    SYS_chown SYS_lchown SYS_utime SYS_utimes SYS_futimesat
+    SYS_creat SYS_mkdir SYS_mknod SYS_rmdir SYS_link SYS_symlink SYS_chmod SYS_chown SYS_lchown
+    SYS_utime SYS_utimes SYS_futimesat
 };
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[libc::c_long] = &[];
+#[cfg(target_arch = "x86_64")]
+const OLDER_SUPERVISING: &[libc::c_long] = calls! { SYS_unlink SYS_rename };
+#[cfg(not(target_arch = "x86_64"))]
+const OLDER_SUPERVISING: &[libc::c_long] = &[];
 
 /// Calls that open a file, and which argument says how.
 #[cfg(target_arch = "x86_64")]
@@ -68,24 +76,39 @@ const WRITES: [(libc::c_int, libc::c_int); 5] = [
     (libc::O_TRUNC, libc::O_TRUNC),
 ];
 
-/// Refuses all that to this thread, and to those that it starts; those that open files of processes
-/// may do so by openat2, which keeps within a process's root. A kernel that was built without
+/// What a thread does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Work {
+    /// It reads what the kernel tells.
+    #[default]
+    Reading,
+    /// It opens files of processes too: by openat2, which keeps within a process's root.
+    OpeningFiles,
+    /// It looks after tools and their files.
+    Supervising,
+}
+
+/// Refuses all else to this thread, and to those that it starts. A kernel that was built without
 /// seccomp goes on without: it is the second wall, not the first.
-pub(crate) fn confine(opens_files: bool) {
-    if let Ok(program) = program(opens_files) {
+pub(crate) fn confine(work: Work) {
+    if let Ok(program) = program(work) {
         let _ = seccompiler::apply_filter(&program);
     }
 }
 
-fn program(opens_files: bool) -> Result<BpfProgram, BackendError> {
+fn program(work: Work) -> Result<BpfProgram, BackendError> {
     // It says in memory how it opens, where a filter cannot look.
-    let openat2: &[_] = if opens_files { &[] } else { &[libc::SYS_openat2] };
-    let refused = [REFUSED, &REFUSED_BY_NUMBER, OLDER, openat2]
+    let openat2: &[_] = if work == Work::OpeningFiles { &[] } else { &[libc::SYS_openat2] };
+    let (supervising, older, opens): (&[_], &[_], &[_]) = match work {
+        Work::Supervising => (&[], &[], &[]),
+        Work::Reading | Work::OpeningFiles => (SUPERVISING, OLDER_SUPERVISING, &OPENS),
+    };
+    let refused = [REFUSED, &REFUSED_BY_NUMBER, OLDER, openat2, supervising, older]
         .concat()
         .into_iter()
         .map(|call| (call, Vec::new()));
     let mut rules = refused.collect::<BTreeMap<_, _>>();
-    for (call, argument) in OPENS {
+    for &(call, argument) in opens {
         let rule = |(mask, bits): (libc::c_int, libc::c_int)| {
             let (mask, bits) = (MaskedEq(mask as u64), bits as u64);
             let condition = SeccompCondition::new(argument, Dword, mask, bits)?;
@@ -114,8 +137,9 @@ mod tests {
         fs::write(&file, "x").unwrap();
         let (inside, there) = (dir.clone(), file.clone());
         let confined = thread::spawn(move || {
-            program(false).unwrap();
-            confine(false);
+            program(Work::Supervising).unwrap();
+            program(Work::Reading).unwrap();
+            confine(Work::Reading);
             let denied = [
                 fs::write(&there, "y").err(),
                 File::create(inside.join("new")).err(),

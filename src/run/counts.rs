@@ -67,7 +67,8 @@ impl Sum for Count {
     }
 }
 
-const COUNT: Column<Count> = Column::new("COUNT", "count", 8, "", |r| Value::Uint(r.event.count));
+const COUNT: Column<Count> =
+    Column::<Count>::new("COUNT", "count", 8, "", |r| Value::Uint(r.event.count)).sum();
 const KIND: Column<Count> = Column::new("KIND", "kind", 7, "", |r| Value::Word(r.event.kind.1));
 const TIME: Column<Count> = Column::TIME;
 const COMM: Column<Count> =

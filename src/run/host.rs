@@ -15,12 +15,13 @@ use nix::unistd::Pid;
 use crate::error::{Context as _, Error, Result};
 use crate::escape;
 use crate::output::Screen;
-use crate::output::buffer::Output;
+use crate::output::buffer::{Output, Shared};
 use crate::output::messages::{Hooks, Messages};
 use crate::output::screen::{self, LOSS};
 use crate::output::sink::{Rows, Stream};
 use crate::output::status::Status;
 use crate::run::options::{Format, OutputOptions};
+use crate::run::tally::Tally;
 use crate::run::terminal::Terminal;
 use crate::system::stop::Stop;
 
@@ -37,6 +38,12 @@ pub(crate) struct Host {
     err: Arc<Stream>,
     status: Status,
     hooks: Hooks,
+    /// What the tool is called in messages, if not by its own name.
+    name: Option<&'static str>,
+    /// Where rows go, if not there.
+    rows: Option<Shared>,
+    /// What the run tells of itself.
+    pub(crate) tally: Arc<Tally>,
     exit_code: Arc<AtomicU8>,
     /// While it is drawn on.
     terminal: Arc<Mutex<Option<Terminal>>>,
@@ -62,8 +69,28 @@ impl Host {
         let (out, err) = (Arc::new(out), Arc::new(err));
         let status = Status::new(err.clone(), &out);
         let messages = Messages::new("ebtools", false, err.clone(), status.clone(), None);
-        let (exit_code, terminal) = Default::default();
-        Self { tool: "ebtools", messages, stop, out, err, status, hooks: None, exit_code, terminal }
+        let (hooks, name, rows, tally, exit_code, terminal) = Default::default();
+        let tool = "ebtools";
+        Self {
+            tool,
+            messages,
+            stop,
+            out,
+            err,
+            status,
+            hooks,
+            name,
+            rows,
+            tally,
+            exit_code,
+            terminal,
+        }
+    }
+
+    /// The same for a tool beside others: its messages begin with `name`, its rows go to `rows`, and it
+    /// tells of itself in `tally`.
+    pub(crate) fn beside_others(self, name: &'static str, rows: Shared, tally: Arc<Tally>) -> Self {
+        Self { name: Some(name), rows: Some(rows), tally, ..self }
     }
 
     /// The same, which notes the hooks that are used.
@@ -76,7 +103,7 @@ impl Host {
     pub(crate) fn of_tool(self, tool: &'static str, is_verbose: bool, is_quiet: bool) -> Self {
         let status = if is_quiet { self.status.silent() } else { self.status.clone() };
         let (err, hooks) = (self.err.clone(), self.hooks.clone());
-        let messages = Messages::new(tool, is_verbose, err, status, hooks);
+        let messages = Messages::new(self.name.unwrap_or(tool), is_verbose, err, status, hooks);
         if is_verbose {
             LIBBPF.with_borrow_mut(|of_thread| *of_thread = Some(self.err.clone()));
             libbpf_rs::set_print(Some((PrintLevel::Info, speak)));
@@ -165,9 +192,17 @@ impl Host {
         String::from_utf8(styled).unwrap_or_default()
     }
 
+    /// Standard output, or what stands for it.
+    pub(crate) fn rows(&self) -> Rows {
+        Rows { to: self.out.clone(), status: self.status.clone() }
+    }
+
     /// Where rows go.
     pub(crate) fn output(&self) -> Output {
-        Output::to(Box::new(Rows { to: self.out.clone(), status: self.status.clone() }))
+        match &self.rows {
+            Some(rows) => Output::to(Box::new(rows.clone())),
+            None => Output::to(Box::new(self.rows())),
+        }
     }
 
     /// What the process is to end with, if nothing fails.

@@ -25,10 +25,19 @@ pub(crate) const OUTPUT_FAILED: &str = "output_failed";
 pub(crate) const TRACE_PIPE: &str = "trace_pipe";
 /// The call had not returned when tracing ended.
 const UNFINISHED: &str = "unfinished";
+/// More events came than are to be shown in a second.
+const RATE_LIMITED: &str = "rate_limited";
 /// It was not yet read when a signal's time was over.
 pub(crate) const OUT_OF_TIME: &str = "out_of_time";
 /// Nobody knows why: a bug in ebtools, which must not be hidden in another number.
 pub(crate) const UNACCOUNTED: &str = "unaccounted";
+
+/// All reasons.
+pub(crate) fn reasons() -> impl Iterator<Item = &'static str> {
+    let others =
+        [RECURSION, OUTPUT_FAILED, RATE_LIMITED, TRACE_PIPE, UNFINISHED, OUT_OF_TIME, UNACCOUNTED];
+    REASONS.into_iter().chain(others)
+}
 
 /// What became of every event that the filters let through.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,31 +84,40 @@ pub(crate) struct Taken {
     pub(crate) rejected: u64,
     /// Could not be written.
     pub(crate) unwritten: u64,
+    /// Were more than are to be shown.
+    pub(crate) limited: u64,
+}
+
+impl Taken {
+    fn add_lost(self, lost: &mut BTreeMap<&'static str, u64>) {
+        for (reason, events) in [(OUTPUT_FAILED, self.unwritten), (RATE_LIMITED, self.limited)] {
+            *lost.entry(reason).or_default() += events;
+        }
+    }
 }
 
 impl Accounts {
     /// While events are on their way.
-    pub(crate) fn now(kernel: InKernel, delivered: u64) -> Self {
-        Self::new(delivered, kernel.lost)
+    pub(crate) fn now(kernel: InKernel, taken: Taken) -> Self {
+        let mut lost = kernel.lost;
+        taken.add_lost(&mut lost);
+        Self::new(taken.delivered, lost)
     }
 
     /// The final accounts: nothing is on its way any more. Events that the kernel let through and
     /// nobody took are lost for the reason `rest`.
     pub(crate) fn at_end(kernel: InKernel, taken: Taken, rest: &'static str) -> Self {
-        let Taken { delivered, rejected, unwritten } = taken;
+        let Taken { delivered, rejected, unwritten, limited } = taken;
         let mut lost = kernel.lost;
-        let missing = kernel.submitted.saturating_sub(delivered + rejected + unwritten);
+        taken.add_lost(&mut lost);
+        let missing = kernel.submitted.saturating_sub(delivered + rejected + unwritten + limited);
         // More ends than beginnings are a bug.
         let (unfinished, too_many) = match kernel.calls as i64 {
             calls @ 0.. => (calls.unsigned_abs(), 0),
             calls => (0, calls.unsigned_abs()),
         };
-        for (reason, events) in [
-            (UNFINISHED, unfinished),
-            (UNACCOUNTED, too_many),
-            (OUTPUT_FAILED, unwritten),
-            (rest, missing),
-        ] {
+        for (reason, events) in [(UNFINISHED, unfinished), (UNACCOUNTED, too_many), (rest, missing)]
+        {
             *lost.entry(reason).or_default() += events;
         }
         Self::new(delivered, lost)

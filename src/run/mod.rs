@@ -18,6 +18,7 @@ pub(crate) mod stop_condition;
 pub(crate) mod stream;
 pub(crate) mod summary;
 pub(crate) mod tables;
+pub(crate) mod tally;
 pub(crate) mod terminal;
 pub(crate) mod trace_pipe;
 pub(crate) mod traced;

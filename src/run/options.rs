@@ -150,10 +150,11 @@ impl OutputOptions {
         tool: &str,
         columns: &[&'a Column<E>],
     ) -> Lines<'a, E> {
-        match self.format() {
+        let lines = match self.format() {
             Format::Table => Lines::table(columns),
             Format::Json => Lines::json(kind, tool, columns),
-        }
+        };
+        if kind == "interval" { lines.of_reports() } else { lines }
     }
 
     /// The columns to show; `None` when `--fields help` was asked for and is answered. `is_given`
@@ -228,6 +229,13 @@ pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
 
 /// Bytes; at least a page, at most the 1 GiB that fits the kernel's limits.
 pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
+    let bytes = Some(bytes(text)?).filter(|&bytes| (1..=1 << 30).contains(&bytes));
+    let bytes = bytes.ok_or("a size from 1 byte to 1G is needed")?;
+    Ok(u32::try_from(bytes.max(4096)).unwrap_or(1 << 30).next_power_of_two())
+}
+
+/// Bytes: a number, or one of K, M or G.
+pub(crate) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
         Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
@@ -235,9 +243,7 @@ pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
         _ => (text, 0),
     };
     let bytes = digits.parse::<u64>().map_err(|_| "a size like 512K or 64M is needed")?;
-    let bytes = bytes.checked_mul(1 << shift).filter(|&bytes| (1..=1 << 30).contains(&bytes));
-    let bytes = bytes.ok_or("a size from 1 byte to 1G is needed")?;
-    Ok(u32::try_from(bytes.max(4096)).unwrap_or(1 << 30).next_power_of_two())
+    bytes.checked_mul(1 << shift).ok_or("a smaller size is needed".into())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::env;
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
@@ -15,6 +16,9 @@ use crate::run::drawing::Drawing;
 use crate::run::host::Host;
 use crate::run::loss::{self, Accounts, InKernel, Taken};
 use crate::run::options::{Format, OutputOptions, ViewOptions};
+
+/// What limits of events are for.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The lines of one run.
 #[derive(Debug)]
@@ -33,6 +37,9 @@ pub(crate) struct Report {
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
     rejected: u64,
+    /// Events that were more than are to be shown, and how many were shown since the second began.
+    limited: u64,
+    second: (Instant, u64),
     /// Why an event that the kernel let through did not come here.
     rest: &'static str,
     /// Events that the kernel let through, beyond those in its counters.
@@ -66,6 +73,8 @@ impl Report {
             output: host.output(),
             told: Accounts::default(),
             rejected: 0,
+            limited: 0,
+            second: (Instant::now(), 0),
             rest: loss::UNACCOUNTED,
             counted: 0,
             error: None,
@@ -161,7 +170,14 @@ impl Report {
 
     /// A row that stands for `events` events.
     pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
+        if lines.is_event() && self.exceeds_limit(events) {
+            self.limited += events;
+            return;
+        }
         let (clock, screen) = (&self.clock, self.screen);
+        if !lines.is_event() {
+            self.host.tally.add_up(|series| lines.add_up(series, clock, record));
+        }
         match &mut self.live {
             None => self.output.lines(events, |out| lines.row(out, clock, screen, record)),
             Some(live) => {
@@ -170,6 +186,13 @@ impl Report {
                 self.left_out(events);
             }
         }
+    }
+
+    /// Are these more than are to be shown in this second?
+    fn exceeds_limit(&mut self, events: u64) -> bool {
+        let Some(limit) = self.host.tally.limit() else { return false };
+        self.second.1 += events;
+        self.second.1 > u64::from(limit)
     }
 
     /// Lines for people, which stand beside the rows of a table or in their place; JSON has them in
@@ -222,6 +245,9 @@ impl Report {
     /// have another size now.
     pub(crate) fn flush(&mut self) {
         self.clock.set(boot_ns());
+        if self.second.0.elapsed() >= SECOND {
+            self.second = (Instant::now(), 0);
+        }
         if self.screen.width.is_some() {
             self.screen.width = self.host.width();
         }
@@ -276,7 +302,7 @@ impl Report {
 
     /// Tells of the events that were lost since the last time.
     pub(crate) fn lost(&mut self, kernel: InKernel) {
-        let accounts = Accounts::now(kernel, self.output.delivered());
+        let accounts = Accounts::now(kernel, self.taken());
         self.tell(accounts);
         self.output.flush();
     }
@@ -296,6 +322,7 @@ impl Report {
                 }
             }
         }
+        self.host.tally.set_accounts(&accounts);
         self.told = accounts;
     }
 
@@ -353,12 +380,16 @@ impl Report {
     fn accounts(&mut self, mut kernel: InKernel) -> Accounts {
         kernel.submitted += self.counted;
         let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
-        let taken = Taken {
+        Accounts::at_end(kernel, self.taken(), rest)
+    }
+
+    fn taken(&self) -> Taken {
+        Taken {
             delivered: self.output.delivered(),
             rejected: self.rejected,
             unwritten: self.output.unwritten(),
-        };
-        Accounts::at_end(kernel, taken, rest)
+            limited: self.limited,
+        }
     }
 
     fn pipe_is_closed(&mut self) -> bool {

@@ -26,6 +26,11 @@ impl Stop {
         self.0.has_begun.store(true, Ordering::Relaxed);
     }
 
+    /// Does it trace, or has it?
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.has_begun.load(Ordering::Relaxed)
+    }
+
     /// Asks for the end. Not where nothing has begun, or it was asked for before: then nobody takes
     /// it, which is `false`.
     pub(crate) fn ask(&self, signal: Signal) -> bool {

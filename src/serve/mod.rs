@@ -1,0 +1,260 @@
+//! `ebtools serve`: several tools in one process, for months. What they see goes to files, their
+//! accounts and counts to a collector of metrics.
+//!
+//! A tool runs in a thread of its own, as it does alone, and gives up its rights once it has attached.
+//! This thread, the supervisor, starts them, opens their files and gives these other names, writes
+//! metrics, takes signals, and tells systemd.
+
+mod config;
+mod exposition;
+mod listener;
+mod log_file;
+mod metrics_file;
+mod served;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use sd_notify::NotifyState;
+
+use crate::error::{Error, Result};
+use crate::output::buffer::Shared;
+use crate::run::capabilities;
+use crate::run::host::Host;
+use crate::serve::config::Config;
+use crate::serve::listener::Subjects;
+use crate::serve::served::Served;
+use crate::serve::signals::Signals;
+use crate::system::stop::GRACE;
+
+/// How often files are looked after, and ends noticed.
+const TICK: Duration = Duration::from_millis(200);
+/// How often metrics are written to a file, unless the configuration says otherwise.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// After so long a tool that was told to end is not waited for any more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs what the configuration at `path` names until it is told to end; with `is_check` only checks it.
+///
+/// # Errors
+///
+/// When the configuration is wrong, or no tool traces.
+pub(crate) fn run(host: &Host, path: &Path, is_check: bool) -> Result<()> {
+    let config = Config::read(path)?;
+    if is_check {
+        let tools = config.tools.len();
+        let plural = if tools == 1 { "" } else { "s" };
+        host.messages.say(format_args!("the configuration is right: {tools} tool{plural}"));
+        return Ok(());
+    }
+    let signals = Signals::take()?;
+    let mut supervisor = Supervisor::start(host, path, config)?;
+    supervisor.until_all_have_begun(&signals);
+    supervisor.settle()?;
+    supervisor.look_after(&signals);
+    supervisor.end()
+}
+
+/// What looks after the tools.
+#[derive(Debug)]
+struct Supervisor {
+    host: Host,
+    path: PathBuf,
+    config: Config,
+    stdout: Shared,
+    served: Vec<Served>,
+    subjects: Subjects,
+    /// When metrics are written to the file again.
+    next_metrics: Instant,
+    /// What failed the last time.
+    metrics_failure: Option<String>,
+    /// Since when the end is asked for.
+    ending: Option<Instant>,
+}
+
+impl Supervisor {
+    fn start(host: &Host, path: &Path, config: Config) -> Result<Self> {
+        let subjects = Subjects::default();
+        if let Some(address) = config.metrics.listen {
+            listener::listen(address, subjects.clone())?;
+        }
+        let mut supervisor = Self {
+            host: host.clone(),
+            path: path.to_owned(),
+            stdout: Arc::new(Mutex::new(host.rows())),
+            served: Vec::new(),
+            subjects,
+            next_metrics: Instant::now(),
+            metrics_failure: None,
+            ending: None,
+            config,
+        };
+        for tool in supervisor.config.tools.clone() {
+            supervisor.start_tool(&tool);
+        }
+        Ok(supervisor)
+    }
+
+    /// The others go on without one that cannot be started.
+    fn start_tool(&mut self, tool: &config::Tool) {
+        match Served::start(tool, &self.stdout) {
+            Ok(served) => self.served.push(served),
+            Err(error) => self.host.messages.say(format_args!("{}: {error}", tool.name())),
+        }
+        self.tell_subjects();
+    }
+
+    fn tell_subjects(&self) {
+        let subjects = self.served.iter().map(|served| served.subject.clone()).collect();
+        *self.subjects.lock().unwrap_or_else(PoisonError::into_inner) = subjects;
+    }
+
+    fn until_all_have_begun(&mut self, signals: &Signals) {
+        while !self.served.iter_mut().all(Served::has_begun) {
+            self.tick(signals);
+        }
+    }
+
+    /// Everything is attached: systemd is told, and rights are given up.
+    fn settle(&mut self) -> Result<()> {
+        let is_up = |served: &mut Served| served.has_begun() && served.code().is_none();
+        let up = self.served.iter_mut().filter_map(|served| is_up(served).then_some(())).count();
+        if up == 0 && self.ending.is_none() {
+            return Err(Error::new("serving", "no tool traces"));
+        }
+        capabilities::give_up_to_supervise(self.config.reload_tools)?;
+        // Without systemd nobody wants to know.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let all = self.config.tools.len();
+        self.host.messages.say(format_args!("{up} of {all} tools trace"));
+        Ok(())
+    }
+
+    /// Until the end is asked for, or nothing traces any more.
+    fn look_after(&mut self, signals: &Signals) {
+        let watchdog = sd_notify::watchdog_enabled().map(|every| every / 2);
+        let mut next_watchdog = Instant::now();
+        while self.ending.is_none() && !self.served.iter_mut().all(Served::has_ended) {
+            self.tick(signals);
+            if let Some(every) = watchdog.filter(|_| next_watchdog <= Instant::now()) {
+                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+                next_watchdog = Instant::now() + every;
+            }
+        }
+    }
+
+    /// Waits a little, for a signal at most.
+    fn tick(&mut self, signals: &Signals) {
+        match signals.wait(TICK) {
+            Some(Signal::SIGHUP) => self.reload(),
+            Some(_) => {
+                self.ending.get_or_insert_with(Instant::now);
+            }
+            None => {}
+        }
+        for served in &mut self.served {
+            served.has_begun();
+            served.look_after();
+            if self.ending.is_some() {
+                served.ask_to_end();
+            }
+        }
+        self.write_metrics();
+    }
+
+    fn write_metrics(&mut self) {
+        let Some(file) = &self.config.metrics.file else { return };
+        if self.next_metrics > Instant::now() {
+            return;
+        }
+        self.next_metrics = Instant::now() + self.config.metrics.interval.unwrap_or(INTERVAL);
+        let subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failure = metrics_file::write(file, &subjects).err().map(|error| error.line());
+        // Once for the same.
+        if failure != self.metrics_failure {
+            if let Some(failure) = &failure {
+                self.host.messages.say(failure);
+            }
+            self.metrics_failure = failure;
+        }
+    }
+
+    /// Reads the configuration again: what stays goes on without losing an event.
+    fn reload(&mut self) {
+        let config = match Config::read(&self.path) {
+            Ok(config) => config,
+            Err(error) => {
+                self.host.messages.say(format_args!("{error}"));
+                return self.host.messages.say("the configuration from before stays");
+            }
+        };
+        let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic_now()]);
+        for served in &mut self.served {
+            match config.tools.iter().find(|tool| tool.is_like(&served.tool)) {
+                Some(tool) => served.reload(tool),
+                None => served.ask_to_end(),
+            }
+        }
+        for tool in &config.tools {
+            let is_there = |served: &Served| served.tool.is_like(tool) && served.code().is_none();
+            if !self.served.iter().any(is_there) {
+                self.start_later(tool, config.reload_tools);
+            }
+        }
+        if config.metrics.listen != self.config.metrics.listen {
+            self.host.messages.say("metrics.listen: a restart is needed for that");
+        }
+        self.forget(&config);
+        let reload_tools = self.config.reload_tools;
+        self.config = Config { reload_tools, ..config };
+        self.next_metrics = Instant::now();
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.host.messages.say("the configuration was read again");
+    }
+
+    /// Starts what has come since the start, if the rights for that are there.
+    fn start_later(&mut self, tool: &config::Tool, is_wanted: bool) {
+        if self.config.reload_tools {
+            return self.start_tool(tool);
+        }
+        let name = tool.name();
+        let hint = if is_wanted { "" } else { "; reload_tools = true keeps the rights for that" };
+        self.host.messages.say(format_args!("{name}: a restart is needed to start it{hint}"));
+    }
+
+    /// Tools that have ended, and are not named any more, are in no metric.
+    fn forget(&mut self, config: &Config) {
+        self.served.retain_mut(|served| {
+            !served.has_ended() || config.tools.iter().any(|tool| tool.is_like(&served.tool))
+        });
+        self.tell_subjects();
+    }
+
+    /// Waits for the tools' last records and accounts, as long as is usual.
+    fn end(mut self) -> Result<()> {
+        let was_asked = self.ending.is_some();
+        let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        let end = Instant::now() + GRACE + PATIENCE;
+        while !self.served.iter_mut().all(Served::has_ended) && Instant::now() < end {
+            self.served.iter().for_each(Served::ask_to_end);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for served in &mut self.served {
+            served.has_begun();
+        }
+        self.next_metrics = Instant::now();
+        self.write_metrics();
+        let is_good = |served: &Served| served.code() == Some(0);
+        match was_asked || self.served.iter().all(is_good) {
+            true => Ok(()),
+            false => Err(Error::new("serving", "no tool traces any more")),
+        }
+    }
+}
+
+fn monotonic_now() -> NotifyState<'static> {
+    NotifyState::monotonic_usec_now().unwrap_or(NotifyState::Reloading)
+}

@@ -1,0 +1,136 @@
+//! A tool that runs in a thread of its own, beside others in this process.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::error::{Context as _, Error, Result};
+use crate::output::buffer::Shared;
+use crate::run::host::Host;
+use crate::run::tally::Tally;
+use crate::serve::config::Tool;
+use crate::serve::exposition::Subject;
+use crate::serve::log_file::{LogFile, Nowhere, Rotation};
+use crate::system::stop::Stop;
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) tool: Tool,
+    pub(super) subject: Subject,
+    log: Option<Arc<Mutex<LogFile>>>,
+    stop: Stop,
+    thread: Option<JoinHandle<u8>>,
+    /// What it ended with.
+    code: Option<u8>,
+}
+
+impl Served {
+    /// Starts it: attaching takes a moment. `stdout` is where rows go for which `-` is the file.
+    pub(super) fn start(tool: &Tool, stdout: &Shared) -> Result<Self> {
+        let doing = format!("starting {}", tool.name());
+        let (entry, matches) = tool.matches().map_err(|cause| Error::new(&doing, cause))?;
+        let host = Host::standard()?;
+        let log = tool.log().map(|path| {
+            let messages = host.messages.clone();
+            Ok(Arc::new(Mutex::new(LogFile::open(path, rotation(tool), messages)?)))
+        });
+        let log: Option<Arc<Mutex<LogFile>>> = log.transpose()?;
+        let rows: Shared = match (&log, &tool.file) {
+            (Some(log), _) => log.clone(),
+            (None, Some(_)) => stdout.clone(),
+            (None, None) => Arc::new(Mutex::new(Nowhere)),
+        };
+        let tally = Arc::new(Tally::of_reports());
+        tally.set_limit(tool.max_events_per_second);
+        let stop = host.stop.clone();
+        let is_up = Arc::new(AtomicBool::new(false));
+        let host = host.beside_others(known(tool.name()), rows, tally.clone());
+        let run = move || match entry.run(host.clone(), &matches) {
+            Ok(done) => host.exit_code(done),
+            // It was read before.
+            Err(_) => 2,
+        };
+        let thread = thread::Builder::new().name(entry.name.into()).spawn(run).doing(&doing)?;
+        let subject = Subject { name: tool.name().to_string(), tool: entry.name, tally, is_up };
+        let (thread, code) = (Some(thread), None);
+        Ok(Self { tool: tool.clone(), subject, log, stop, thread, code })
+    }
+
+    /// Has it attached, or ended? Notes it for metrics.
+    pub(super) fn has_begun(&mut self) -> bool {
+        let is_running = !self.has_ended();
+        let is_up = is_running && self.stop.has_begun();
+        self.subject.is_up.store(is_up, Ordering::Relaxed);
+        !is_running || is_up
+    }
+
+    pub(super) fn has_ended(&mut self) -> bool {
+        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
+            self.code = Some(thread.join().unwrap_or(1));
+        }
+        self.code.is_some()
+    }
+
+    /// What it ended with, if it has.
+    pub(super) fn code(&self) -> Option<u8> {
+        self.code
+    }
+
+    /// Asks it to end, which it does once it has attached.
+    pub(super) fn ask_to_end(&self) {
+        self.stop.ask(Signal::SIGTERM);
+    }
+
+    /// It goes on with what is new in its configuration, and with its file opened anew.
+    pub(super) fn reload(&mut self, tool: &Tool) {
+        self.subject.tally.set_limit(tool.max_events_per_second);
+        if let (Some(path), Some(log)) = (tool.log(), &self.log) {
+            // What waits for a disk holds it: then later.
+            match wait_for(log) {
+                Some(mut log) => log.reopen(path, rotation(tool)),
+                None => return,
+            }
+        }
+        self.tool = tool.clone();
+    }
+
+    /// Looks after its file.
+    pub(super) fn look_after(&self) {
+        if let Some(mut log) = self.log.as_ref().and_then(|log| log.try_lock().ok()) {
+            log.look_after();
+        }
+    }
+}
+
+/// The name for as long as the process lives: there are few, and they come again.
+fn known(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let known = &*String::from(name).leak();
+    names.insert(known);
+    known
+}
+
+fn rotation(tool: &Tool) -> Option<Rotation> {
+    tool.rotate_at.map(|at| Rotation { at, kept: tool.rotated_files() })
+}
+
+fn wait_for(log: &Mutex<LogFile>) -> Option<MutexGuard<'_, LogFile>> {
+    let end = Instant::now() + Duration::from_secs(5);
+    loop {
+        match log.try_lock() {
+            Ok(log) => return Some(log),
+            Err(TryLockError::Poisoned(error)) => return Some(error.into_inner()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => return None,
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
