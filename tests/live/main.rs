@@ -23,6 +23,7 @@ mod packets;
 mod readers;
 mod run;
 mod servers;
+mod serving;
 mod terminal;
 
 use std::process::ExitCode;
@@ -99,10 +100,16 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 fn behaviours() -> impl Iterator<Item = &'static (&'static str, behaviours::Behaviour)> {
-    [behaviours::BEHAVIOURS, owners::BEHAVIOURS, packets::BEHAVIOURS, terminal::BEHAVIOURS]
-        .into_iter()
-        .chain(hostile::ALL.iter().copied())
-        .flatten()
+    [
+        behaviours::BEHAVIOURS,
+        owners::BEHAVIOURS,
+        packets::BEHAVIOURS,
+        serving::BEHAVIOURS,
+        terminal::BEHAVIOURS,
+    ]
+    .into_iter()
+    .chain(hostile::ALL.iter().copied())
+    .flatten()
 }
 
 fn main() -> ExitCode {

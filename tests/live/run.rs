@@ -223,12 +223,17 @@ impl Running {
 
     /// The same for a command that runs ebtools with `-v`.
     pub(crate) fn start_command(command: &mut Command) -> Result<Self, String> {
+        let mut running = Self::spawn(command)?;
+        running.wait_for(": attached")?;
+        Ok(running)
+    }
+
+    /// The same without waiting.
+    pub(crate) fn spawn(command: &mut Command) -> Result<Self, String> {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = child.spawn().map_err(|error| error.to_string())?;
         let errors = BufReader::new(child.stderr.take().ok_or("no standard error")?);
-        let mut running = Self { child, errors };
-        running.wait_for(": attached")?;
-        Ok(running)
+        Ok(Self { child, errors })
     }
 
     /// Waits until it says a line that has `text` in it.
