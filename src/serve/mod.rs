@@ -28,14 +28,14 @@ use crate::serve::config::Config;
 use crate::serve::listener::Subjects;
 use crate::serve::served::Served;
 use crate::serve::signals::Signals;
-use crate::system::stop::GRACE;
 
 /// How often files are looked after, and ends noticed.
 const TICK: Duration = Duration::from_millis(200);
 /// How often metrics are written to a file, unless the configuration says otherwise.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// After so long a tool that was told to end is not waited for any more.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// After so long a tool that was told to end is not waited for any more. Each takes a few seconds at most,
+/// but there may be many, and one processor.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs what the configuration at `path` names until it is told to end; with `is_check` only checks it.
 ///
@@ -237,7 +237,7 @@ impl Supervisor {
     fn end(mut self) -> Result<()> {
         let was_asked = self.ending.is_some();
         let _ = sd_notify::notify(&[NotifyState::Stopping]);
-        let end = Instant::now() + GRACE + PATIENCE;
+        let end = Instant::now() + PATIENCE;
         while !self.served.iter_mut().all(Served::has_ended) && Instant::now() < end {
             self.served.iter().for_each(Served::ask_to_end);
             std::thread::sleep(Duration::from_millis(20));
