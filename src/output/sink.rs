@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, IsTerminal as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -29,19 +30,29 @@ pub(crate) struct Stream {
     own: Option<OwnedFd>,
     /// That was not to be had: writing waits where there is not enough room.
     may_wait: bool,
+    /// How long a reader is waited for, if not until the end.
+    patience: Option<Duration>,
     stop: Stop,
 }
 
 impl Stream {
     /// Waits for a reader until `stop` is overdue.
     pub(crate) fn new(fd: OwnedFd, stop: Stop) -> Self {
-        let Ok(stat) = fstat(&fd) else { return Self { fd, own: None, may_wait: false, stop } };
+        let patience = None;
+        let Ok(stat) = fstat(&fd) else {
+            return Self { fd, own: None, may_wait: false, patience, stop };
+        };
         let is = |kind| kind_of(&stat) == kind;
         // Files, and devices that are no terminals, always have room.
         let can_be_opened = is(SFlag::S_IFIFO) || is_terminal(fd.as_fd(), &stat);
         let own = can_be_opened.then(|| open_again(fd.as_fd(), &stat)).flatten();
         let may_wait = own.is_none() && (can_be_opened || is(SFlag::S_IFSOCK));
-        Self { fd, own, may_wait, stop }
+        Self { fd, own, may_wait, patience, stop }
+    }
+
+    /// The same, which waits so long at most.
+    pub(crate) fn waiting_at_most(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// How many columns and lines the terminal has, if it is one.
@@ -89,10 +100,12 @@ impl Stream {
 
     /// Waits until there is room, or an error is; `false` when there was no more time for that.
     fn has_room(&self, fd: BorrowedFd<'_>) -> bool {
+        let end = self.patience.map(|patience| Instant::now() + patience);
+        let is_over = || self.stop.is_overdue() || end.is_some_and(|end| Instant::now() >= end);
         loop {
             let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
             match poll(&mut fds, PollTimeout::from(TICK_MS)) {
-                Ok(0) | Err(Errno::EINTR) if self.stop.is_overdue() => return false,
+                Ok(0) | Err(Errno::EINTR) if is_over() => return false,
                 Ok(0) | Err(Errno::EINTR) => {}
                 _ => return true,
             }
@@ -159,5 +172,5 @@ fn open_again(fd: BorrowedFd<'_>, stat: &FileStat) -> Option<OwnedFd> {
 }
 
 fn nobody_reads() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "nobody reads it, and the end was asked for")
+    io::Error::new(ErrorKind::TimedOut, "nobody reads it")
 }

@@ -192,16 +192,13 @@ impl Host {
         String::from_utf8(styled).unwrap_or_default()
     }
 
-    /// Standard output, or what stands for it.
-    pub(crate) fn rows(&self) -> Rows {
-        Rows { to: self.out.clone(), status: self.status.clone() }
-    }
-
     /// Where rows go.
     pub(crate) fn output(&self) -> Output {
         match &self.rows {
             Some(rows) => Output::to(Box::new(rows.clone())),
-            None => Output::to(Box::new(self.rows())),
+            None => {
+                Output::to(Box::new(Rows { to: self.out.clone(), status: self.status.clone() }))
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod log_file;
 mod metrics_file;
 mod served;
 mod signals;
+mod standard_output;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +29,7 @@ use crate::serve::config::Config;
 use crate::serve::listener::Subjects;
 use crate::serve::served::Served;
 use crate::serve::signals::Signals;
+use crate::serve::standard_output::StandardOutput;
 
 /// How often files are looked after, and ends noticed.
 const TICK: Duration = Duration::from_millis(200);
@@ -84,7 +86,7 @@ impl Supervisor {
         let mut supervisor = Self {
             host: host.clone(),
             path: path.to_owned(),
-            stdout: Arc::new(Mutex::new(host.rows())),
+            stdout: Arc::new(Mutex::new(StandardOutput::new(host.messages.clone())?)),
             served: Vec::new(),
             subjects,
             next_metrics: Instant::now(),

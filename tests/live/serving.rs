@@ -23,6 +23,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("serve_adds_up_what_tools_count", serve_adds_up_what_tools_count),
     ("serve_rotates_and_opens_anew", serve_rotates_and_opens_anew),
     ("serve_goes_on_after_a_full_disk", serve_goes_on_after_a_full_disk),
+    ("serve_goes_on_without_a_reader", serve_goes_on_without_a_reader),
     ("serve_makes_a_deleted_file_anew", serve_makes_a_deleted_file_anew),
     ("serve_opens_files_of_its_own_only", serve_opens_files_of_its_own_only),
     ("serve_limits_events", serve_limits_events),
@@ -235,6 +236,33 @@ fn serve_goes_on_after_a_full_disk() -> Result<(), String> {
     let written = (events(&before) + events(&after)) as u64;
     check(delivered == written && delivered + lost == 110 && lost > 0, || {
         format!("{written} written: {summary} {said}")
+    })
+}
+
+/// Nobody reads standard output, then somebody does: what is not there is in the accounts, and they are told
+/// meanwhile.
+fn serve_goes_on_without_a_reader() -> Result<(), String> {
+    let config = METRICS.to_string() + &EXECS.replace("$DIR/execs", "-");
+    let mut serving = Serving::start("serve-unread", &config)?;
+    let dir = serving.dir.clone();
+    let arguments = "x".repeat(4000);
+    for _ in 0..60 {
+        let status = Command::new(dir.join(WORK)).arg(&arguments).status().map_err(text)?;
+        check(status.success(), || "the workload failed".into())?;
+    }
+    serving.running.wait_for("until it takes more, events are counted as lost")?;
+    let failed =
+        "ebtools_events_lost_total{name=\"execsnoop\",tool=\"execsnoop\",reason=\"output_failed\"}";
+    until("losses are told of", || metric(&dir, failed).unwrap_or(0.0) > 0.0)?;
+    kill(serving.pid(), Signal::SIGTERM).map_err(text)?;
+    let (_, printed, said) = serving.running.end().map_err(text)?;
+    let records = printed.lines().map(serde_json::from_str::<Value>);
+    let records = records.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    let events = records.iter().filter(|one| one["type"] == "event").count();
+    let delivered = metric(&dir, "ebtools_events_total").unwrap_or(0.0);
+    let lost = metric(&dir, failed).unwrap_or(0.0);
+    check(events as f64 == delivered && delivered + lost == 60.0, || {
+        format!("{events} events, {delivered} delivered, {lost} lost: {said}")
     })
 }
 
