@@ -55,7 +55,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let chosen =
         matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
     match chosen {
-        Some((tool, matches)) => run(tool, matches),
+        Some((tool, matches)) => run(tool, matches, &args[2..]),
         None => usage(&command().error(ErrorKind::MissingSubcommand, "no tool is named")),
     }
 }
@@ -150,9 +150,9 @@ fn tool_named(name: &str) -> Option<Entry> {
     TOOLS.iter().copied().find(|tool| tool.name == name)
 }
 
-fn run(tool: Entry, matches: &ArgMatches) -> ExitCode {
+fn run(tool: Entry, matches: &ArgMatches, args: &[OsString]) -> ExitCode {
     with_host(|host| match signals::watch(host.clone()) {
-        Ok(()) => tool.run(host.clone(), matches),
+        Ok(()) => tool.run(host.clone().given(args), matches),
         Err(error) => Ok(Err(error)),
     })
 }
@@ -198,7 +198,8 @@ impl Beside {
         let (tool, matches) = (tool_named(name).ok_or("no such tool")?, matches.clone());
         let stop = Stop::default();
         let host =
-            Host::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop.clone());
+            Host::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop.clone())
+                .given(&args[1..]);
         let run = move || match tool.run(host.clone(), &matches) {
             Ok(done) => host.exit_code(done),
             Err(_) => 2,

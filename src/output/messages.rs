@@ -40,7 +40,7 @@ impl Drop for Telling {
 }
 
 /// The hooks that a run uses, for who wants to know.
-pub(crate) type Hooks = Option<Arc<Mutex<Vec<String>>>>;
+pub(crate) type Hooks = Arc<Mutex<Vec<String>>>;
 
 impl Messages {
     /// Those of a tool; `is_verbose` with `-v`.
@@ -86,10 +86,13 @@ impl Messages {
 
     /// A hook is in use.
     pub(crate) fn hook_in_use(&self, hook: impl Display) {
-        if let Some(hooks) = &self.hooks {
-            hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook.to_string());
-        }
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook.to_string());
         self.note(format!("hook in use: {hook}"));
+    }
+
+    /// Those that are.
+    pub(crate) fn hooks(&self) -> Vec<String> {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is being done, until something else is said: on a terminal alone. Any bytes.

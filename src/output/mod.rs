@@ -174,10 +174,18 @@ impl<'a, E> Lines<'a, E> {
         live.take(self.columns.len(), clock, &mut value);
     }
 
-    /// Appends the line of one row; JSON is the same on any screen.
-    pub fn row(&self, out: &mut Vec<u8>, clock: &Clock, screen: Screen, record: &Record<'_, E>) {
+    /// Appends the line of one row. JSON is the same on any screen, and has its number in the run, if
+    /// it is in one.
+    pub fn row(
+        &self,
+        out: &mut Vec<u8>,
+        clock: &Clock,
+        screen: Screen,
+        seq: Option<u64>,
+        record: &Record<'_, E>,
+    ) {
         match &self.json {
-            Some(keys) => json::row(out, keys, &self.columns, clock, record),
+            Some(keys) => json::row(out, keys, &self.columns, clock, seq, record),
             None => table::row(out, &self.columns, self.layout(screen), clock, record),
         }
     }

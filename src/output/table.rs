@@ -129,7 +129,7 @@ mod tests {
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
         let mut out = Vec::new();
-        Lines::table(COLUMNS).row(&mut out, &Clock::new(0), screen, &record);
+        Lines::table(COLUMNS).row(&mut out, &Clock::new(0), screen, None, &record);
         String::from_utf8(out).unwrap()
     }
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -34,6 +35,8 @@ pub(crate) struct Host {
     pub(crate) messages: Messages,
     /// Asked for by others.
     pub(crate) stop: Stop,
+    /// The tool's arguments, as they were given.
+    pub(crate) args: Arc<[OsString]>,
     out: Arc<Stream>,
     err: Arc<Stream>,
     status: Status,
@@ -68,13 +71,15 @@ impl Host {
         });
         let (out, err) = (Arc::new(out), Arc::new(err));
         let status = Status::new(err.clone(), &out);
-        let messages = Messages::new("ebtools", false, err.clone(), status.clone(), None);
-        let (hooks, name, rows, tally, exit_code, terminal) = Default::default();
+        let hooks = Hooks::default();
+        let messages = Messages::new("ebtools", false, err.clone(), status.clone(), hooks.clone());
+        let (args, name, rows, tally, exit_code, terminal) = Default::default();
         let tool = "ebtools";
         Self {
             tool,
             messages,
             stop,
+            args,
             out,
             err,
             status,
@@ -93,7 +98,12 @@ impl Host {
         Self { name: Some(name), rows: Some(rows), tally, ..self }
     }
 
-    /// The same, which notes the hooks that are used.
+    /// The same, for a tool that was given these arguments.
+    pub(crate) fn given(self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        Self { args: args.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// The same, which notes the hooks that are used here.
     pub(crate) fn noting(self, hooks: Hooks) -> Self {
         Self { hooks, ..self }
     }
@@ -213,7 +223,7 @@ impl Host {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
                 let (to, status) = (self.err.clone(), self.status.clone());
-                Messages::new("ebtools", false, to, status, None).say(&error);
+                Messages::new("ebtools", false, to, status, Hooks::default()).say(&error);
                 error.exit_code()
             }
         }

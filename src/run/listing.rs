@@ -23,7 +23,7 @@ pub(crate) fn print<E>(
     let (header, clock) = (Header::default(), Clock::new(0));
     for row in rows {
         let record = Record::of(&header, row);
-        output.lines(1, |out| lines.row(out, &clock, screen, &record));
+        output.lines(1, |out| lines.row(out, &clock, screen, None, &record));
     }
     output.flush();
     match output.failure() {

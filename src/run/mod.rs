@@ -14,6 +14,7 @@ pub(crate) mod options;
 pub(crate) mod report;
 pub(crate) mod session;
 pub(crate) mod signals;
+pub(crate) mod start;
 pub(crate) mod stop_condition;
 pub(crate) mod stream;
 pub(crate) mod summary;

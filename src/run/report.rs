@@ -9,8 +9,9 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::error::{Error, Result};
 use crate::output::buffer::Output;
+use crate::output::json::{self, Head, Start};
 use crate::output::messages::Messages;
-use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system, json};
+use crate::output::{Clock, Column, Lines, Screen, is_zone_of_system};
 use crate::record::Record;
 use crate::run::drawing::Drawing;
 use crate::run::host::Host;
@@ -33,6 +34,8 @@ pub(crate) struct Report {
     /// Of columns that have what their text takes.
     widths: HashMap<&'static str, usize>,
     output: Output,
+    /// The number of the next line of JSON.
+    seq: u64,
     /// What has been told of already.
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
@@ -71,6 +74,7 @@ impl Report {
             header: Vec::new(),
             widths: HashMap::new(),
             output: host.output(),
+            seq: 0,
             told: Accounts::default(),
             rejected: 0,
             limited: 0,
@@ -168,6 +172,26 @@ impl Report {
         self.screen.width
     }
 
+    /// Begins JSON with what runs, before any event. What is to be said is not asked for otherwise.
+    pub(crate) fn start(&mut self, start: Option<&Start>) {
+        if let Some(start) = start {
+            self.line(start.time_ns, |out, head| json::start(out, head, start));
+            self.output.flush();
+        }
+    }
+
+    /// Are rows JSON?
+    pub(crate) fn is_json(&self) -> bool {
+        self.options.format() == Format::Json
+    }
+
+    /// A line of JSON that is no row.
+    fn line(&mut self, time_ns: u64, write: impl FnOnce(&mut Vec<u8>, &Head<'_>)) {
+        let (tool, seq, clock) = (self.host.tool, self.seq, &self.clock);
+        self.seq += 1;
+        self.output.lines(0, |out| write(out, &Head { tool, seq, clock, time_ns }));
+    }
+
     /// A row that stands for `events` events.
     pub(crate) fn row<E>(&mut self, lines: &Lines<'_, E>, record: &Record<'_, E>, events: u64) {
         if lines.is_event() && self.exceeds_limit(events) {
@@ -179,7 +203,11 @@ impl Report {
             self.host.tally.add_up(|series| lines.add_up(series, clock, record));
         }
         match &mut self.live {
-            None => self.output.lines(events, |out| lines.row(out, clock, screen, record)),
+            None => {
+                let seq = Some(self.seq);
+                self.seq += 1;
+                self.output.lines(events, |out| lines.row(out, clock, screen, seq, record));
+            }
             Some(live) => {
                 lines.row_live(&mut live.rows, clock, record);
                 live.is_changed = true;
@@ -315,10 +343,7 @@ impl Report {
                     self.host.messages.say(self.host.warning(&self.options, &advice));
                 }
                 Format::Json => {
-                    let (tool, clock) = (self.host.tool, &self.clock);
-                    let time_ns = boottime_ns();
-                    let line = |out: &mut _| json::lost(out, tool, clock, time_ns, reason, count);
-                    self.output.lines(0, line);
+                    self.line(boottime_ns(), |out, head| json::lost(out, head, reason, count));
                 }
             }
         }
@@ -354,11 +379,11 @@ impl Report {
         }
         let Accounts { produced, delivered, lost } = accounts.clone();
         self.tell(accounts);
-        if self.options.format() == Format::Json {
-            let tool = self.host.tool;
+        if self.is_json() {
             let beside = std::mem::take(&mut self.beside.1);
-            self.output
-                .lines(0, |out| json::summary(out, tool, produced, delivered, &lost, &beside));
+            self.line(boottime_ns(), |out, head| {
+                json::summary(out, head, produced, delivered, &lost, &beside);
+            });
             self.output.flush();
         }
         if self.pipe_is_closed() {

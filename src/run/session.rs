@@ -23,6 +23,7 @@ use crate::run::host::Host;
 use crate::run::lifecycle::{self, Counted, Source};
 use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
 use crate::run::report::Report;
+use crate::run::start;
 use crate::run::stop_condition::StopCondition;
 use crate::run::stream::{self, Consumer, LEAST_BUFFER, Reader, Ring, Rows};
 use crate::run::summary::{Sum, Summary};
@@ -338,7 +339,9 @@ impl<'a> Session<'a> {
         report: &RefCell<Report>,
         needs: &[Need],
     ) -> Result<()> {
+        let start = report.borrow().is_json().then(|| start::now(self.host));
         let condition = self.begin(object, needs)?;
+        report.borrow_mut().start(start.as_ref());
         lifecycle::run(object, attached, interval, source, report, condition)
     }
 

@@ -49,7 +49,7 @@ impl Served {
         tally.set_limit(tool.max_events_per_second);
         let stop = host.stop.clone();
         let is_up = Arc::new(AtomicBool::new(false));
-        let host = host.beside_others(known(tool.name()), rows, tally.clone());
+        let host = host.given(&tool.options).beside_others(known(tool.name()), rows, tally.clone());
         let run = move || match entry.run(host.clone(), &matches) {
             Ok(done) => host.exit_code(done),
             // It was read before.

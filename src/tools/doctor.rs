@@ -180,7 +180,7 @@ fn tried(args: &[&str]) -> Result<Finding> {
         let file = File::create("/dev/null").doing(&doing)?;
         Ok(Stream::new(file.into(), stop.clone()))
     };
-    let host = Host::new(nowhere()?, nowhere()?, stop.clone()).noting(Some(hooks.clone()));
+    let host = Host::new(nowhere()?, nowhere()?, stop.clone()).noting(hooks.clone());
     let run = move || tool.run(host, &matches).unwrap_or_else(|error| Err(error).doing("reading"));
     let done = thread::Builder::new().spawn(run).doing(&doing)?.join();
     let done = done.unwrap_or_else(|_| Err(Error::new(&doing, "it ended in the middle")));

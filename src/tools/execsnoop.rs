@@ -224,7 +224,7 @@ mod tests {
         let columns =
             fields::choose(&tool::columns::<Execsnoop>(|_| false), false, &[], |_| false).unwrap();
         let mut line = Vec::new();
-        Lines::table(&columns).row(&mut line, &Clock::new(0), Screen::default(), &record);
+        Lines::table(&columns).row(&mut line, &Clock::new(0), Screen::default(), None, &record);
         String::from_utf8(line).unwrap()
     }
 

@@ -86,7 +86,7 @@ fn lines_of_rows<R: Row>(columns: &[&Column<R>], bytes: &[u8]) -> Vec<(String, u
         for (lines, width) in &kinds {
             let screen = Screen { width: *width, has_colours: false };
             let mut line = Vec::new();
-            lines.row(&mut line, &Clock::new(0), screen, record);
+            lines.row(&mut line, &Clock::new(0), screen, Some(0), record);
             let line = String::from_utf8(line).ok();
             all.extend(line.map(|line| (line, width.unwrap_or(usize::MAX))));
         }
@@ -125,7 +125,9 @@ mod tests {
         let (lines, clock) = (Lines::table(&columns), Clock::new(0).in_utc());
         let mut out = format!("{}\n", T::NAME).into_bytes();
         lines.header(&mut out, screen);
-        T::Row::of_any(&record::<T>(), &mut |record| lines.row(&mut out, &clock, screen, record));
+        T::Row::of_any(&record::<T>(), &mut |record| {
+            lines.row(&mut out, &clock, screen, None, record);
+        });
         String::from_utf8(out).unwrap() + "\n"
     }
 

@@ -145,14 +145,19 @@ impl Run {
         fill(word, &self.words)
     }
 
-    /// The lines of output: valid objects, and a last one whose sums are right.
+    /// The lines of output, without the first, which says what runs: valid objects, and a last one
+    /// whose sums are right.
     pub(crate) fn json(&self) -> Result<Vec<Value>, String> {
         let parse = |line: &str| match serde_json::from_str::<Value>(line) {
             Ok(value) if value["type"].is_string() => Ok(value),
             Ok(_) => Err(format!("no type: {line}")),
             Err(error) => Err(format!("{error}: {line}")),
         };
-        let lines = self.stdout.lines().map(parse).collect::<Result<Vec<_>, _>>()?;
+        let mut lines = self.stdout.lines().map(parse);
+        if lines.next().transpose()?.is_none_or(|line| line["type"] != "start") {
+            return Err("no start at the beginning".into());
+        }
+        let lines = lines.collect::<Result<Vec<_>, _>>()?;
         let summary = lines.last().filter(|line| line["type"] == "summary");
         let summary = summary.ok_or("no summary at the end")?;
         let lost = summary["lost"].as_object().ok_or("no lost in the summary")?;

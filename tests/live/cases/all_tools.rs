@@ -28,10 +28,31 @@ pub(super) const CASES: &[Case] = &[
         args: &["execsnoop", "--json", "--fields", "pid,argv0"],
         command: &["true"],
         also: |run| {
-            let first = run.stdout.lines().next().unwrap_or_default();
-            let good = first.starts_with(r#"{"type":"event","tool":"execsnoop","pid":"#)
+            let first = run.stdout.lines().nth(1).unwrap_or_default();
+            let good = first.starts_with(r#"{"type":"event","tool":"execsnoop","seq":1,"pid":"#)
                 && first.ends_with(r#","argv0":"true"}"#);
             if good { Ok(()) } else { Err("not the fields that were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "json_begins_with_what_runs",
+        args: &["execsnoop", "-U", "--json", "-n", "tru"],
+        command: &["true", "a\u{1b}b"],
+        also: |run| {
+            let line = run.stdout.lines().next().unwrap_or_default();
+            let start = serde_json::from_str::<serde_json::Value>(line).map_err(|why| why.to_string())?;
+            let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+            let is = |key: &str, path: &str| start[key] == read(path).trim_end();
+            let good = line.starts_with(r#"{"type":"start","schema":"ebtools/1","tool":"execsnoop","seq":0,"#)
+                && start["options"] == serde_json::json!(["-U", "--json", "-n", "tru", "-d", "100", "--kill"])
+                && start["command"] == serde_json::json!(["true", "a\u{1b}b"])
+                && start["hooks"] == serde_json::json!(["tracepoint sched_process_exec"])
+                && is("host", "/proc/sys/kernel/hostname")
+                && is("boot_id", "/proc/sys/kernel/random/boot_id")
+                && is("kernel", "/proc/sys/kernel/osrelease")
+                && !line.contains('\u{1b}');
+            if good { Ok(()) } else { Err(line.into()) }
         },
         ..CASE
     },
