@@ -20,7 +20,7 @@ use crate::serve;
 use crate::system::stop::Stop;
 use crate::system::sys;
 use crate::tool::{self, Entry};
-use crate::tools::TOOLS;
+use crate::tools::{self, TOOLS};
 
 mod mistakes;
 
@@ -47,10 +47,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let _ = io::stdout().write_all(names.as_bytes());
         return ExitCode::SUCCESS;
     }
-    if let Some(("serve", serve)) = matches.subcommand() {
-        let path =
-            serve.get_one::<PathBuf>("config").map(PathBuf::as_path).unwrap_or(Path::new(""));
-        return with_host(|host| Ok(serve::run(host, path, serve.get_flag("check"))));
+    match matches.subcommand() {
+        Some((SCHEMA, matches)) => {
+            let _ = io::stdout().write_all(&tools::schema(matches.subcommand_name()));
+            return ExitCode::SUCCESS;
+        }
+        Some((SERVE, matches)) => return serve(matches),
+        _ => {}
     }
     let chosen =
         matches.subcommand().and_then(|(name, matches)| Some((tool_named(name)?, matches)));
@@ -91,7 +94,12 @@ fn with_tools(tools: &[Entry]) -> Command {
     Command::new("ebtools")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Linux tracing tools on eBPF, in one binary")
-        .after_help("ebtools help TOOL, or TOOL --help, shows a tool's options and examples.")
+        .after_help(
+            "Other commands:\n  \
+             serve CONFIG   Run the tools that a configuration names, for months\n  \
+             schema [TOOL]  Print what JSON has, as JSON Schema\n\n\
+             ebtools help TOOL, or TOOL --help, shows a tool's options and examples.",
+        )
         .subcommand_value_name("TOOL")
         .subcommand_help_heading("Tools")
         .disable_help_subcommand(true)
@@ -103,21 +111,25 @@ fn with_tools(tools: &[Entry]) -> Command {
                 .help("Print the names of the tools, one per line"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
-        .subcommand(serve_command())
+        .subcommands([serve_command(), schema()])
 }
 
-/// What runs tools.
+const SERVE: &str = "serve";
+const SCHEMA: &str = "schema";
+
+/// Runs tools. Is none, and so not among them.
 fn serve_command() -> Command {
     let config = Arg::new("config").value_name("CONFIG").required(true);
     let check = Arg::new("check").long("check").action(ArgAction::SetTrue);
-    Command::new("serve")
+    Command::new(SERVE)
         .about("Run the tools that a configuration names, for months: events to files, metrics to collectors")
         .arg(config.value_parser(clap::value_parser!(PathBuf)).help("The configuration, in TOML"))
         .arg(check.help("Check the configuration, and do nothing else"))
-        .after_long_help(SERVE)
+        .hide(true)
+        .after_long_help(CONFIGURATION)
 }
 
-const SERVE: &str = "\
+const CONFIGURATION: &str = "\
 A configuration:
   [metrics]
   file = \"/var/lib/prometheus/node-exporter/ebtools.prom\"
@@ -132,9 +144,15 @@ A configuration:
 ebtools-serve(8) has all keys.
 ";
 
-/// Is it a tool's, not one of those that do something with tools?
-pub fn is_tool(command: &Command) -> bool {
-    tool_named(command.get_name()).is_some()
+/// The same.
+fn schema() -> Command {
+    Command::new(SCHEMA)
+        .about("Print what tools print with --json, or one tool, as JSON Schema")
+        .hide(true)
+        .subcommand_value_name("TOOL")
+        .subcommand_help_heading("Tools")
+        .disable_help_subcommand(true)
+        .subcommands(TOOLS.iter().map(|tool| Command::new(tool.name)))
 }
 
 /// The tool's command line, for a question that needs none of its arguments.
@@ -155,6 +173,11 @@ fn run(tool: Entry, matches: &ArgMatches, args: &[OsString]) -> ExitCode {
         Ok(()) => tool.run(host.clone().given(args), matches),
         Err(error) => Ok(Err(error)),
     })
+}
+
+fn serve(matches: &ArgMatches) -> ExitCode {
+    let path = matches.get_one::<PathBuf>("config").map_or(Path::new(""), PathBuf::as_path);
+    with_host(|host| Ok(serve::run(host, path, matches.get_flag("check"))))
 }
 
 /// What a run ends with that has standard output and standard error.

@@ -27,3 +27,7 @@ mod filter;
 mod run;
 mod serve;
 mod tool;
+
+#[cfg(test)]
+#[path = "../tests/live/validator.rs"]
+mod validator;

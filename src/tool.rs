@@ -6,8 +6,10 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
 use crate::error::Result;
+use crate::output::schema::{Key, Records};
 use crate::output::{Column, page};
 use crate::record::Row;
+use crate::run::counts;
 use crate::run::host::Host;
 use crate::run::options::OutputOptions;
 
@@ -32,8 +34,42 @@ pub(crate) trait Tool: Named + clap::Args {
     /// The columns that an option shows instead.
     const OTHERS: &'static [(&'static str, &'static [Column<Self::Row>])] = &[];
 
+    /// What its rows are.
+    const ROWS: Rows = Rows::Events;
+    /// What `--count` tells apart.
+    const KINDS: &'static [&'static str] = &[];
+    /// What it adds to the summary in JSON: keys, and what they mean.
+    const SUMMARY: &'static [(&'static str, &'static str)] = &[];
+
     /// Does the work, until it is done or told to end: shows these columns.
     fn run(self, host: &Host, columns: &[&Column<Self::Row>]) -> Result<()>;
+}
+
+/// What the rows of a tool are, which JSON has as their type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rows {
+    /// Events as they come, or counts of them.
+    Events,
+    /// What sums events up, each interval.
+    Intervals,
+    /// Of this type, without a run that traces.
+    Listing(&'static str),
+}
+
+impl Rows {
+    /// Their type, where none are counted.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Rows::Events => "event",
+            Rows::Intervals => "interval",
+            Rows::Listing(kind) => kind,
+        }
+    }
+
+    /// Is there a run, whose lines are numbered?
+    pub(crate) fn are_of_a_run(self) -> bool {
+        !matches!(self, Rows::Listing(_))
+    }
 }
 
 /// A tool whose type is forgotten: what the table has.
@@ -41,17 +77,23 @@ pub(crate) trait Tool: Named + clap::Args {
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     command: fn(Command) -> Command,
+    records: fn() -> Vec<Records>,
     run: fn(Host, &ArgMatches) -> clap::error::Result<Result<()>>,
 }
 
 impl Entry {
     pub(crate) const fn of<T: Tool>() -> Self {
-        Self { name: T::NAME, command: command::<T>, run: run::<T> }
+        Self { name: T::NAME, command: command::<T>, records: records::<T>, run: run::<T> }
     }
 
     /// Its command line.
     pub(crate) fn command(self) -> Command {
         (self.command)(Command::new(self.name))
+    }
+
+    /// What it prints as JSON, by type.
+    pub(crate) fn records(self) -> Vec<Records> {
+        (self.records)()
     }
 
     /// Runs it with the arguments that its command line read.
@@ -68,6 +110,20 @@ fn command<T: Tool>(command: Command) -> Command {
     let examples = format!("Examples:\n{}", examples.collect::<String>());
     let page = format!("{examples}\n{}", page::plain(T::PAGE));
     T::augment_args(command.after_help(examples).after_long_help(page))
+}
+
+fn records<T: Tool>() -> Vec<Records> {
+    let tables = T::OTHERS.iter().map(|(_, columns)| *columns);
+    let columns = [T::TASK, T::COLUMNS].into_iter().chain(tables).flatten().map(Key::from);
+    let columns = columns.collect();
+    if let Rows::Listing(kind) = T::ROWS {
+        return vec![Records::of_listing(kind, columns)];
+    }
+    let rows = Records::of_rows(T::ROWS.kind(), columns);
+    let counts = || Records::of_rows(Rows::Intervals.kind(), counts::keys(T::KINDS));
+    let counts = matches!(T::ROWS, Rows::Events).then(counts);
+    let ends = [Records::lost(), Records::summary(T::SUMMARY)];
+    [Records::start(), rows].into_iter().chain(counts).chain(ends).collect()
 }
 
 fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {

@@ -78,6 +78,22 @@ fn help_of_a_tool_has_examples() {
 }
 
 #[test]
+fn schema_is_of_all_tools_or_one() {
+    let all = stdout(&ebtools(&["schema"]));
+    for tool in TOOLS {
+        let output = ebtools(&["schema", tool]);
+        let one = serde_json::from_str::<serde_json::Value>(&stdout(&output)).expect("it is JSON");
+        let names = one["$defs"].as_object().expect("there are tools").keys().collect::<Vec<_>>();
+        assert_eq!(names, [tool]);
+        assert!(all.contains(&format!("#/$defs/{tool}\"")), "{tool}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    let help = stdout(&ebtools(&["--help"]));
+    assert!(help.contains("\nOther commands:\n  schema "), "{help}");
+    assert_eq!(ebtools(&["help", "schema"]), ebtools(&["schema", "--help"]));
+}
+
+#[test]
 fn fields_of_each_tool_are_explained() {
     for tool in TOOLS {
         let output = ebtools(&[tool, "--fields=help"]);
@@ -211,6 +227,16 @@ fn usual_mistakes_are_answered() {
         ),
         (
             &["help", "nonsense"],
+            "error: unrecognized subcommand 'nonsense'\n\n  \
+             tip: ebtools --list names the tools\n\nUsage: ",
+        ),
+        (
+            &["schema", "execsnop"],
+            "error: unrecognized subcommand 'execsnop'\n\n  \
+             tip: some similar subcommands exist: 'execsnoop', 'querysnoop'\n\nUsage: ",
+        ),
+        (
+            &["schema", "nonsense"],
             "error: unrecognized subcommand 'nonsense'\n\n  \
              tip: ebtools --list names the tools\n\nUsage: ",
         ),

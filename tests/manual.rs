@@ -6,8 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ebtools::cli::is_tool;
-
 #[allow(dead_code)] // Its main.
 #[path = "../examples/manual/main.rs"]
 mod manual;
@@ -27,7 +25,7 @@ fn nothing_is_missing() {
     let dir = manual("missing");
     let all = ebtools::cli::command();
     let overview = text(dir.join("man/ebtools.8"));
-    for tool in all.get_subcommands().filter(|one| is_tool(one)) {
+    for tool in manual::tools(&all) {
         let name = tool.get_name();
         assert!(overview.contains(&format!("ebtools\\-{name}(8)")), "{name}: {overview}");
         let page = text(dir.join(format!("man/ebtools-{name}.8")));
@@ -56,10 +54,13 @@ fn nothing_is_missing() {
 }
 
 #[test]
-fn help_is_completed() {
+fn help_and_schema_are_completed() {
     let dir = manual("help");
     for (file, expected) in [
         ("bash/ebtools", "ebtools__subcmd__help,execsnoop)"),
+        ("bash/ebtools", "ebtools__subcmd__schema,execsnoop)"),
+        ("zsh/_ebtools", "_ebtools__subcmd__schema__subcmd__execsnoop_commands"),
+        ("fish/ebtools.fish", "-a \"schema\""),
         ("zsh/_ebtools", "_ebtools__subcmd__help__subcmd__execsnoop_commands"),
         ("fish/ebtools.fish", "__fish_ebtools_using_subcommand help"),
     ] {
@@ -72,7 +73,7 @@ fn each_tool_has_a_page_and_a_row() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = text(root.join("README.md"));
     assert!(readme.lines().count() <= 150, "{}", readme.lines().count());
-    for tool in ebtools::cli::command().get_subcommands().filter(|one| is_tool(one)) {
+    for tool in manual::tools(&ebtools::cli::command()) {
         let name = tool.get_name();
         let page = text(root.join(format!("docs/tools/{name}.md")));
         let question = page.strip_prefix(&format!("# {name}: ")).unwrap_or_default();

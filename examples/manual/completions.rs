@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Command;
 use clap_complete::{Shell, generate};
 
-use super::Result;
+use super::{Result, tools};
 
 /// Values of an option, or of an argument without one, and what each shell has for them.
 struct Values {
@@ -62,9 +62,10 @@ const VALUES: &[Values] = &[
 fn commands() -> Vec<(String, Command)> {
     // What `ebtools help` takes is what clap's own would.
     let all = ebtools::cli::command().disable_help_subcommand(false);
-    let tools = all.get_subcommands().filter(|one| ebtools::cli::is_tool(one)).cloned();
-    let tools = tools.map(|tool| (format!("{}-ebtools", tool.get_name()), tool));
-    tools.chain([("ebtools".into(), all.clone())]).collect()
+    let of_all = tools(&all).cloned();
+    let of_all = of_all.map(|tool| (format!("{}-ebtools", tool.get_name()), tool));
+    let whole = all.clone().mut_subcommands(|one| one.hide(false));
+    of_all.chain([("ebtools".into(), whole)]).collect()
 }
 
 fn generated(shell: Shell, mut command: Command, name: &str) -> Result<String> {

@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Command;
+
 mod completions;
 mod markdown;
 mod pages;
@@ -26,6 +28,11 @@ pub(crate) fn write(ebtools: &Path, dir: &Path) -> Result<()> {
     completions::bash(&fresh(dir, "bash")?)?;
     completions::zsh(&fresh(dir, "zsh")?)?;
     completions::fish(&fresh(dir, "fish")?)
+}
+
+/// The tools: what is hidden among them is none.
+pub(crate) fn tools(all: &Command) -> impl Iterator<Item = &Command> {
+    all.get_subcommands().filter(|one| !one.is_hide_set())
 }
 
 fn fresh(dir: &Path, name: &str) -> Result<PathBuf> {

@@ -8,28 +8,31 @@ use chrono::{DateTime, Utc};
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-use ebtools::cli::is_tool;
 
-use super::{Result, markdown};
+use super::{Result, markdown, tools};
+
+/// Commands that are no tools, and their pages in docs/.
+const OTHERS: [(&str, &str); 2] = [("serve", "serve.md"), ("schema", "json.md")];
 
 pub(crate) fn write(ebtools: &Path, dir: &Path) -> Result<()> {
     let mut all = ebtools::cli::command();
     all.build();
     let date = date()?;
-    let tools = all.get_subcommands().map(|tool| format!("ebtools-{}", tool.get_name()));
+    let others = OTHERS.iter().map(|(name, _)| *name);
+    let pages = tools(&all).map(Command::get_name).chain(others);
+    let pages = pages.map(|name| format!("ebtools-{name}"));
     let mut page = Page::new(&all, "", &date)?;
     page.tools()?;
     page.text(&document("all-tools.md")?, "SH")?;
-    page.see_also(tools)?;
+    page.see_also(pages)?;
     page.write(dir)?;
-    let (tools, others) = all.get_subcommands().partition::<Vec<_>, _>(|one| is_tool(one));
-    for other in others {
-        let text = document(&format!("{}.md", other.get_name()))?;
-        let mut page = Page::new(other, &text, &date)?;
+    for (name, text) in OTHERS {
+        let command = all.find_subcommand(name).ok_or(name)?;
+        let mut page = Page::new(command, &document(text)?, &date)?;
         page.see_also(["ebtools".into()])?;
         page.write(dir)?;
     }
-    for tool in tools {
+    for tool in tools(&all) {
         let text = document(&format!("tools/{}.md", tool.get_name()))?;
         let mut page = Page::new(tool, &text, &date)?;
         page.fields(&fields(ebtools, tool.get_name())?)?;

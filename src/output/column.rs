@@ -1,7 +1,7 @@
 //! The table of columns that a tool has.
 
 use crate::bpf::shared::types::collect;
-use crate::output::values::Value;
+use crate::output::values::{Kind, Value};
 use crate::record::Record;
 
 /// One column of the text table, one key of the JSON object, and one name for `--fields`.
@@ -11,6 +11,10 @@ pub struct Column<E> {
     pub title: &'static str,
     /// The JSON key.
     pub key: &'static str,
+    /// What its value is, if it has one.
+    pub kind: Kind,
+    /// What it may be instead.
+    pub or: Option<Kind>,
     /// The least width in the text table, in terminal cells.
     pub width: usize,
     /// What it means, for `--fields help`.
@@ -75,8 +79,10 @@ pub enum Source {
 }
 
 impl<E> Column<E> {
-    /// A column of the kernel's own data that is always shown.
-    pub const fn new(
+    /// A column of the kernel's own data that is always shown. Each kind of value has a function of its
+    /// own for it: `Column::uint`, `Column::text`.
+    pub(super) const fn of(
+        kind: Kind,
         title: &'static str,
         key: &'static str,
         width: usize,
@@ -84,16 +90,19 @@ impl<E> Column<E> {
         value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
     ) -> Self {
         let (source, shown, option) = (Source::Kernel, Shown::Always, Asked::Not);
+        let (part, or, none) = (Part::Label, None, 0);
         Self {
             title,
             key,
+            kind,
+            or,
             width,
             about,
             source,
             shown,
             option,
-            collect: 0,
-            part: Part::Label,
+            collect: none,
+            part,
             value,
         }
     }
@@ -109,6 +118,13 @@ impl<E> Column<E> {
     #[must_use]
     pub const fn derived(mut self) -> Self {
         self.part = Part::Derived;
+        self
+    }
+
+    /// The same column, whose value may be of this kind too.
+    #[must_use]
+    pub const fn or(mut self, kind: Kind) -> Self {
+        self.or = Some(kind);
         self
     }
 

@@ -81,7 +81,7 @@ pub(super) fn key(out: &mut Vec<u8>, key: &str, suffix: &str) {
     out.extend_from_slice(b"\":");
 }
 
-fn value_into(out: &mut Vec<u8>, value: impl Serialize) {
+pub(super) fn value_into(out: &mut Vec<u8>, value: impl Serialize) {
     // Errors come from writers that fail and keys that are no strings: there are none here.
     let _ = value.serialize(&mut Serializer::with_formatter(out, Safe));
 }

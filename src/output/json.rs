@@ -167,10 +167,10 @@ mod tests {
     const COLUMNS: &[&Column<Header>] = &[
         &Column::TIME,
         &Column::COMM,
-        &Column::new("RET", "ret", 3, "", |_| Value::Ret(-13)),
-        &Column::new("ERRNO", "errno", 3, "", |_| Value::Errno(-13)),
-        &Column::new("MISSING", "missing", 3, "", |_| Value::None),
-        &Column::new("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), false)),
+        &Column::ret("RET", "ret", 3, "", |_| Value::Ret(-13)),
+        &Column::errno("ERRNO", "errno", 3, "", |_| Value::Errno(-13)),
+        &Column::text("MISSING", "missing", 3, "", |_| Value::None),
+        &Column::args("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), false)),
     ];
 
     fn object(comm: &[u8], tail: &[u8]) -> serde_json::Value {

@@ -8,6 +8,7 @@ use crate::record::Record;
 pub mod fields;
 pub mod histogram;
 pub mod json;
+pub(crate) mod schema;
 pub mod values;
 
 pub(crate) mod buffer;
@@ -26,6 +27,7 @@ mod cell;
 mod column;
 mod entry;
 mod keys;
+mod shape;
 mod table;
 mod task;
 mod time;
@@ -37,7 +39,7 @@ use series::Series;
 use table::Layout;
 pub(crate) use task::Task;
 pub use time::{Clock, is_zone_of_system};
-pub use values::Value;
+pub use values::{Kind, Value};
 
 /// Makes the lines of one kind of row.
 #[derive(Debug)]

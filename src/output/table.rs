@@ -120,8 +120,8 @@ mod tests {
         &Column::UID,
         &Column::COMM,
         &Column::PID,
-        &Column::new("RET", "ret", 6, "", |_| Value::Ret(-2)),
-        &Column::new("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), true)),
+        &Column::ret("RET", "ret", 6, "", |_| Value::Ret(-2)),
+        &Column::args("ARGS", "args", 0, "", |r| Value::Args(Args::new(r.tail, 2), true)),
     ];
 
     fn line(comm: &[u8], tail: &[u8], screen: Screen) -> String {

@@ -7,49 +7,49 @@ use crate::record;
 impl<E> Column<E> {
     /// When it happened.
     pub const TIME: Self =
-        Self::new("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
+        Self::time("TIME", "time", 8, "when it happened", |r| Value::Time(r.header.time_ns));
     /// The user.
     pub const UID: Self =
-        Self::new("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()))
+        Self::uint("UID", "uid", 6, "the user's number", |r| Value::Uint(r.header.uid.into()))
             .collect(collect::COLLECT_UID);
     /// The name of the thread.
-    pub const COMM: Self = Self::new("COMM", "comm", 16, "the name of the thread", |r| {
+    pub const COMM: Self = Self::text("COMM", "comm", 16, "the name of the thread", |r| {
         Value::Text(record::c_str(&r.header.comm))
     });
     /// The process.
     pub const PID: Self =
-        Self::new("PID", "pid", 7, "the process", |r| Value::Uint(r.header.pid.into()));
+        Self::uint("PID", "pid", 7, "the process", |r| Value::Uint(r.header.pid.into()));
     /// The process, as it sees itself.
     pub const NS_PID: Self =
-        Self::new("NSPID", "ns_pid", 7, "the process, in its own PID namespace", |r| {
+        Self::uint("NSPID", "ns_pid", 7, "the process, in its own PID namespace", |r| {
             Value::Uint(r.header.ns_pid.into())
         })
         .json_only()
         .collect(collect::COLLECT_NS_PID);
     /// The thread.
     pub const TID: Self =
-        Self::new("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
+        Self::uint("TID", "tid", 7, "the thread", |r| Value::Uint(r.header.tid.into())).json_only();
     /// The parent process.
     pub const PPID: Self =
-        Self::new("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()))
+        Self::uint("PPID", "ppid", 7, "the parent process", |r| Value::Uint(r.header.ppid.into()))
             .collect(collect::COLLECT_PPID);
     /// The name of the parent process.
     pub const PARENT_COMM: Self =
-        Self::new("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
+        Self::text("PCOMM", "parent_comm", 16, "the name of the parent process", |r| {
             Value::Text(record::c_str(&r.header.parent_comm))
         })
         .json_only()
         .collect(collect::COLLECT_PARENT);
     /// The cgroup.
     pub const CGROUP: Self =
-        Self::new("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
+        Self::uint("CGROUP", "cgroup", 8, "the number of the cgroup (v2)", |r| {
             Value::Uint(r.header.cgroup_id)
         })
         .json_only()
         .collect(collect::COLLECT_CGROUP);
     /// The container.
     pub const CONTAINER: Self =
-        Self::new("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
+        Self::id("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
             if r.container.is_empty() { Value::None } else { Value::Id(r.container) }
         })
         .json_only()

@@ -6,6 +6,7 @@ use libbpf_rs::{Object, OpenMapMut};
 
 use crate::bpf::shared::types::count_key;
 use crate::error::Result;
+use crate::output::schema::Key;
 use crate::output::{Column, Value};
 use crate::record::{self, Header, Record, c_str};
 use crate::run::lifecycle::{Counted, Source};
@@ -68,13 +69,18 @@ impl Sum for Count {
 }
 
 const COUNT: Column<Count> =
-    Column::<Count>::new("COUNT", "count", 8, "", |r| Value::Uint(r.event.count)).sum();
-const KIND: Column<Count> = Column::new("KIND", "kind", 7, "", |r| Value::Word(r.event.kind.1));
+    Column::<Count>::uint("COUNT", "count", 8, "how many events", |r| Value::Uint(r.event.count))
+        .sum();
+const KIND: Column<Count> =
+    Column::word("KIND", "kind", 7, "of which kind", |r| Value::Word(r.event.kind.1));
 const TIME: Column<Count> = Column::TIME;
-const COMM: Column<Count> =
-    Column::new("COMM", "comm", 16, "", |r| Value::Text(c_str(&r.event.key)));
-const UID: Column<Count> = Column::new("UID", "uid", 6, "", |r| Value::Uint(r.event.number()));
-const PID: Column<Count> = Column::new("PID", "pid", 7, "", |r| Value::Uint(r.event.number()));
+const COMM: Column<Count> = Column::text("COMM", "comm", 16, "the name of the thread", |r| {
+    Value::Text(c_str(&r.event.key))
+});
+const UID: Column<Count> =
+    Column::uint("UID", "uid", 6, "the user's number", |r| Value::Uint(r.event.number()));
+const PID: Column<Count> =
+    Column::uint("PID", "pid", 7, "the process", |r| Value::Uint(r.event.number()));
 
 /// The columns of a report.
 pub(crate) fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
@@ -86,6 +92,16 @@ pub(crate) fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Colum
     };
     let kind = (!kinds.is_empty()).then_some(&KIND);
     [Some(&TIME), by, kind, Some(&COUNT)].into_iter().flatten().collect()
+}
+
+/// The keys of reports by all that can be counted by.
+pub(crate) fn keys(kinds: &[&str]) -> Vec<Key> {
+    let kind = (!kinds.is_empty()).then_some(&KIND);
+    [Some(&TIME), Some(&COMM), Some(&UID), Some(&PID), kind, Some(&COUNT)]
+        .into_iter()
+        .flatten()
+        .map(Key::from)
+        .collect()
 }
 
 /// Counts events, and shows them each interval.

@@ -113,8 +113,8 @@ mod tests {
     }
 
     const COLUMNS: &[&Column<Row>] = &[
-        &Column::new("NAME", "name", 4, "", |r| Value::Word(r.event.name)),
-        &Column::new("COUNT", "count", 0, "", |r| Value::Uint(r.event.count)),
+        &Column::word("NAME", "name", 4, "", |r| Value::Word(r.event.name)),
+        &Column::uint("COUNT", "count", 0, "", |r| Value::Uint(r.event.count)),
     ];
 
     fn shown(top: usize) -> (String, u64) {

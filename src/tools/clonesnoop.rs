@@ -36,6 +36,7 @@ const CLONES: Hook =
 
 impl Tool for Clonesnoop {
     type Row = types::event;
+    const KINDS: &'static [&'static str] = KINDS;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--count=uid", "how many each user starts every second"),
         ("-n java", "the threads that one program starts"),
@@ -43,10 +44,10 @@ impl Tool for Clonesnoop {
     ];
     const TASK: &'static [Col] = &Task { uid: Col::UID, ..Task::COMM_FIRST }.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("KIND", "kind", 7, "process or thread", |r| {
+        Col::word("KIND", "kind", 7, "process or thread", |r| {
             Value::Word(KINDS.get(r.event.kind as usize).copied().unwrap_or("?"))
         }),
-        Col::new("CALL", "call", 6, "the system call; kernel for the kernel's own threads", |r| {
+        Col::word("CALL", "call", 6, "the system call; kernel for the kernel's own threads", |r| {
             Value::Word(match types::call(r.event.call) {
                 types::call::CALL_FORK => "fork",
                 types::call::CALL_VFORK => "vfork",
@@ -55,20 +56,20 @@ impl Tool for Clonesnoop {
                 _ => "kernel",
             })
         }),
-        Col::new("CHILD", "child", 7, "the new process; for a thread, its process", |r| {
+        Col::uint("CHILD", "child", 7, "the new process; for a thread, its process", |r| {
             Value::Uint(r.event.child.into())
         }),
-        Col::new("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
+        Col::uint("CTID", "child_tid", 7, "the new thread; for a process, its first", |r| {
             Value::Uint(r.event.child_tid.into())
         }),
-        Col::new("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| {
+        Col::flags("FLAGS", "flags", 0, "what parent and child share, and what is new", |r| {
             let flags = Flags { first: "", bits: r.event.flags, known: KNOWN_FLAGS };
             if flags.bits == 0 { Value::None } else { Value::Flags(flags) }
         }),
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        let session = Session::start(host, &self.options)?.kinds(KINDS);
+        let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;

@@ -89,20 +89,21 @@ const SECONDS: &str = "0.01";
 
 impl Tool for Doctor {
     type Row = Finding;
+    const ROWS: Rows = Rows::Listing("check");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "what works here, and what to do about the rest"),
         ("--json", "the same for a program"),
     ];
     const COLUMNS: &'static [Col] = &[
-        Col::new("KIND", "kind", 10, "system, attachment or tool", |r| Value::Word(r.event.kind)),
-        Col::new("NAME", "name", 19, "what was looked at", |r| Value::Word(r.event.name)),
-        Col::new("WORKS", "works", 5, "whether it works", |r| {
+        Col::word("KIND", "kind", 10, "system, attachment or tool", |r| Value::Word(r.event.kind)),
+        Col::word("NAME", "name", 19, "what was looked at", |r| Value::Word(r.event.name)),
+        Col::boolean("WORKS", "works", 5, "whether it works", |r| {
             r.event.works.map_or(Value::None, Value::Bool)
         }),
-        Col::new("DETAIL", "detail", 0, "how it works, or why it does not", |r| {
+        Col::text("DETAIL", "detail", 0, "how it works, or why it does not", |r| {
             text(&r.event.detail)
         }),
-        Col::new("HINT", "hint", 0, "what to do about it", |r| text(&r.event.hint)).json_only(),
+        Col::text("HINT", "hint", 0, "what to do about it", |r| text(&r.event.hint)).json_only(),
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {

@@ -54,25 +54,30 @@ impl Tool for Execsnoop {
     ];
     const TASK: &'static [Col] = &Task { ppid: Col::PPID, ..Task::COMM_FIRST }.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("RET", "ret", 3, "0, or for a failed attempt -errno", |r| {
+        Col::ret("RET", "ret", 3, "0, or for a failed attempt -errno", |r| {
             Value::Ret(r.event.ret.into())
         }),
-        Col::new("ERRNO", "errno", 7, "the name of the error", |r| {
+        Col::errno("ERRNO", "errno", 7, "the name of the error", |r| {
             Value::Errno(r.event.ret.into())
         })
         .json_only(),
-        Col::new("FILE", "path", 20, "the file that was asked for", |r| {
+        Col::text("FILE", "path", 20, "the file that was asked for", |r| {
             Value::readable(Tail::of(r).path)
         })
+        .or(Kind::Unreadable)
         .json_only(),
-        Col::new("INTERPRETER", "interpreter", 20, "for a script, the program that runs it", |r| {
-            match Tail::of(r).interp {
+        Col::text(
+            "INTERPRETER",
+            "interpreter",
+            20,
+            "for a script, the program that runs it",
+            |r| match Tail::of(r).interp {
                 [] => Value::None,
                 path => Value::Text(path),
-            }
-        })
+            },
+        )
         .json_only(),
-        Col::new("EXE", "exe", 20, "the executable that runs, links resolved", |r| {
+        Col::path("EXE", "exe", 20, "the executable that runs, links resolved", |r| {
             let tail = Tail::of(r);
             match path_state(r.event.exe_state) {
                 path_state::PATH_NONE => Value::None,
@@ -81,7 +86,7 @@ impl Tool for Execsnoop {
         })
         .json_only()
         .collect(collect::COLLECT_EXE),
-        Col::new("CWD", "cwd", 20, "the working directory", |r| {
+        Col::path("CWD", "cwd", 20, "the working directory", |r| {
             match path_state(r.event.cwd_state) {
                 path_state::PATH_NONE => Value::None,
                 state => Value::Path(Place::new(Tail::of(r).cwd, state.0, b"")),
@@ -89,13 +94,13 @@ impl Tool for Execsnoop {
         })
         .json_only()
         .collect(collect::COLLECT_CWD),
-        Col::new("ANCESTORS", "ancestors", 32, "who started it, from the parent up", |r| {
+        Col::ancestors("ANCESTORS", "ancestors", 32, "who started it, from the parent up", |r| {
             Value::Ancestors(Ancestors::new(Tail::of(r).ancestors))
         })
         .hidden()
         .added_by("--ancestry")
         .collect(collect::COLLECT_ANCESTRY),
-        Col::new(
+        Col::text(
             "ARGV0",
             "argv0",
             16,
@@ -107,7 +112,7 @@ impl Tool for Execsnoop {
         )
         .user()
         .hidden(),
-        Col::new(
+        Col::args(
             "ARGS",
             "args",
             0,
@@ -115,7 +120,7 @@ impl Tool for Execsnoop {
             args,
         )
         .user(),
-        Col::new(
+        Col::uint(
             "ARGSBYTES",
             "args_bytes",
             9,

@@ -190,6 +190,7 @@ impl Target {
 
 impl Tool for Funclatency {
     type Row = Row;
+    const ROWS: Rows = Rows::Intervals;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),
         ("'vfs_*' --by pid -i 1", "all of the file system's upper layer, by process, each second"),
@@ -198,14 +199,14 @@ impl Tool for Funclatency {
     ];
     const COLUMNS: &'static [Col] = &[
         Col::TIME,
-        Col::new("PID", "pid", 7, "the process", |r| match r.event.pid {
+        Col::uint("PID", "pid", 7, "the process", |r| match r.event.pid {
             0 => Value::None,
             pid => Value::Uint(pid.into()),
         })
         .hidden()
         .with(&["--by"]),
-        Col::new("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
-        Col::new(
+        Col::uint("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
+        Col::uint(
             "ERRORS",
             "errors",
             8,
@@ -214,27 +215,27 @@ impl Tool for Funclatency {
         )
         .hidden()
         .with(&["--ret"]),
-        Col::new(
+        Col::uint(
             "TOTAL",
             "total",
             10,
             "all together: nanoseconds; with --ret what was returned",
             |r| r.event.value(r.event.total),
         ),
-        Col::new("MEAN", "mean", 9, "the mean", |r| {
+        Col::uint("MEAN", "mean", 9, "the mean", |r| {
             r.event.value(r.event.total / r.event.count.max(1))
         }),
-        Col::new("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
+        Col::uint("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
             r.event.percentile(50)
         }),
-        Col::new("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
+        Col::uint("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
             r.event.percentile(90)
         }),
-        Col::new("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
+        Col::uint("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
             r.event.percentile(99)
         }),
-        Col::new("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
-        Col::new("SLOTS", "histogram", 5, "how many were in which range", |r| {
+        Col::uint("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
+        Col::histogram("SLOTS", "histogram", 5, "how many were in which range", |r| {
             Value::Histogram(r.event.histogram.slots())
         })
         .json_only(),

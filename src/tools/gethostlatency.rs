@@ -100,7 +100,7 @@ impl Tool for Gethostlatency {
     ];
     const TASK: &'static [Col] = &Task { time: Col::TIME, ..Task::PID_FIRST }.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("CALL", "call", 16, "the function of the C library", |r| {
+        Col::word("CALL", "call", 16, "the function of the C library", |r| {
             Value::Word(match types::function(r.event.function) {
                 types::function::GETADDRINFO => "getaddrinfo",
                 types::function::GETHOSTBYNAME => "gethostbyname",
@@ -110,10 +110,10 @@ impl Tool for Gethostlatency {
             })
         })
         .json_only(),
-        Col::new("LATENCY", "latency_ns", 8, "how long the call took", |r| {
+        Col::duration("LATENCY", "latency_ns", 8, "how long the call took", |r| {
             Value::Duration(r.event.latency_ns)
         }),
-        Col::new(
+        Col::word(
             "RESULT",
             "result",
             12,
@@ -121,7 +121,7 @@ impl Tool for Gethostlatency {
             |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
         )
         .user(),
-        Col::new(
+        Col::cut_text(
             "HOST",
             "host",
             24,
@@ -133,7 +133,7 @@ impl Tool for Gethostlatency {
             },
         )
         .user(),
-        Col::new("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
+        Col::addresses("ADDRESSES", "addresses", 0, "the addresses, 32 at the most", |r| {
             let bytes = r.tail.get(host(r).len()..).unwrap_or_default();
             let addresses = Addresses::new(bytes);
             if { addresses }.next().is_none() { Value::None } else { Value::Addresses(addresses) }

@@ -50,6 +50,7 @@ const GUARDED: Hook = Hook { name: "LSM and cgroup programs", probes: &[] };
 
 impl Tool for Guard {
     type Row = types::event;
+    const KINDS: &'static [&'static str] = ACTS;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--deny open:/etc/shadow -- ./install.sh", "would it read the passwords?"),
         ("--enforce --deny 'exec:/tmp/*' --cgroup /app", "nothing is run from /tmp"),
@@ -64,14 +65,14 @@ impl Tool for Guard {
     ];
     const TASK: &'static [Col] = &Task::COMM_FIRST.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("ACTION", "action", 6, "audit or denied: it went on, or was refused", |r| {
+        Col::word("ACTION", "action", 6, "audit or denied: it went on, or was refused", |r| {
             Value::Word(if r.event.is_refused != 0 { "denied" } else { "audit" })
         }),
-        Col::new("ACT", "act", 7, "open, exec, delete, rename or connect", |r| {
+        Col::word("ACT", "act", 7, "open, exec, delete, rename or connect", |r| {
             Value::Word(ACTS.get(r.event.act as usize).copied().unwrap_or("?"))
         }),
-        Col::new("RULE", "rule", 24, "the rule that forbids it", |r| Value::Text(rule(r))),
-        Col::new("TARGET", "target", 0, "the file, by a path to it; or the address", target),
+        Col::text("RULE", "rule", 24, "the rule that forbids it", |r| Value::Text(rule(r))),
+        Col::path("TARGET", "target", 0, "the file, by a path to it; or the address", target),
     ];
 
     fn run(mut self, host: &Host, columns: &[&Col]) -> Result<()> {
@@ -80,7 +81,7 @@ impl Tool for Guard {
         let CommonOptions { filter, run } = &mut self.options.common;
         // What a process may not do it might let another one do.
         filter.follow = !filter.pid.is_empty() && run.command.is_empty();
-        let mut session = Session::start(host, &self.options)?.kinds(ACTS);
+        let mut session = Session::start(host, &self.options)?.kinds(Self::KINDS);
         if self.denies(CONNECT) {
             session = session.needing(GUARD_OF_CONNECTS)?;
         }

@@ -22,7 +22,7 @@ impl Tool for Hello {
         Column::TIME_IF_ASKED,
         Column::PID,
         Column::UID,
-        Column::new("MESSAGE", "message", 0, "what the kernel side printed", |r| {
+        Column::text("MESSAGE", "message", 0, "what the kernel side printed", |r| {
             Value::Text(r.event.0.as_bytes())
         }),
     ];

@@ -3,7 +3,7 @@
 
 use clap::ValueEnum as _;
 
-use crate::output::{Clock, Column, Lines, Screen};
+use crate::output::{Clock, Column, Lines, Screen, schema};
 use crate::record::Row;
 use crate::run::counts;
 use crate::run::options::CountBy;
@@ -63,30 +63,42 @@ tools! {
     hello::Hello;
 }
 
+/// The JSON Schema of what all tools print, or this one.
+pub(crate) fn schema(of: Option<&str>) -> Vec<u8> {
+    let tools = TOOLS.iter().filter(|tool| of.is_none_or(|name| name == tool.name));
+    schema::of(&tools.map(|tool| (tool.name, tool.records())).collect::<Vec<_>>())
+}
+
 /// Of each of its tables of columns.
 fn lines<T: Tool>(bytes: &[u8]) -> Vec<(String, usize)> {
     let tables = [""].into_iter().chain(T::OTHERS.iter().map(|(option, _)| *option));
-    let lines = |table| lines_of_rows(&tool::columns::<T>(|option| option == table), bytes);
-    tables.flat_map(lines).collect()
+    let columns = |table| tool::columns::<T>(|option| option == table);
+    let of = (T::ROWS.kind(), T::NAME, T::ROWS.are_of_a_run().then_some(0));
+    tables.flat_map(|table| lines_of_rows(of, &columns(table), bytes)).collect()
 }
 
 /// Of `--count`.
 fn lines_of_counts(bytes: &[u8]) -> Vec<(String, usize)> {
-    let lines = |by: &CountBy| lines_of_rows(&counts::columns(*by, &["a"]), bytes);
+    let of = ("interval", clonesnoop::Clonesnoop::NAME, Some(0));
+    let lines = |by: &CountBy| lines_of_rows(of, &counts::columns(*by, &["a"]), bytes);
     CountBy::value_variants().iter().flat_map(lines).collect()
 }
 
-/// As a table and as JSON; the table on a terminal too.
-fn lines_of_rows<R: Row>(columns: &[&Column<R>], bytes: &[u8]) -> Vec<(String, usize)> {
+/// As a table and as JSON, `of` this type, tool and number; the table on a terminal too.
+fn lines_of_rows<R: Row>(
+    of: (&str, &str, Option<u64>),
+    columns: &[&Column<R>],
+    bytes: &[u8],
+) -> Vec<(String, usize)> {
     let table = || Lines::table(columns);
-    let json = Lines::json("event", "fuzz", columns);
+    let json = Lines::json(of.0, of.1, columns);
     let kinds = [(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
     let mut all = Vec::new();
     R::of_any(bytes, &mut |record| {
         for (lines, width) in &kinds {
             let screen = Screen { width: *width, has_colours: false };
             let mut line = Vec::new();
-            lines.row(&mut line, &Clock::new(0), screen, Some(0), record);
+            lines.row(&mut line, &Clock::new(0), screen, of.2, record);
             let line = String::from_utf8(line).ok();
             all.extend(line.map(|line| (line, width.unwrap_or(usize::MAX))));
         }
@@ -96,12 +108,87 @@ fn lines_of_rows<R: Row>(columns: &[&Column<R>], bytes: &[u8]) -> Vec<(String, u
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::output::fields;
+    use crate::output::json::SCHEMA;
     use crate::record::Header;
     use crate::system::sys;
+    use crate::validator::Validator;
     use proptest::prelude::*;
     use unicode_width::UnicodeWidthStr as _;
+
+    static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = String::from_utf8(schema(None)).unwrap();
+        Validator::new(&schema).unwrap()
+    });
+
+    /// A line for each key of each record: its shape, and what it means.
+    fn keys() -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        for (tool, kind, record) in VALIDATOR.records() {
+            for (key, of) in record["properties"].as_object().unwrap() {
+                let mut shape = of.as_object().unwrap().clone();
+                let about = shape.remove("description").unwrap_or_default();
+                let types = shape.get("type").and_then(|types| types.as_array());
+                let distinct = types.map(|types| {
+                    types.iter().map(ToString::to_string).collect::<BTreeSet<_>>().len()
+                });
+                assert_eq!(distinct, types.map(Vec::len), "{tool} {key}: two shapes of one type");
+                let shape = serde_json::Value::from(shape);
+                let about = about.as_str().unwrap_or_default();
+                if shape.get("const").is_some() && about.is_empty() {
+                    continue;
+                }
+                assert!(!about.is_empty(), "{tool} {key}: what is it?");
+                keys.insert(format!("{tool} {kind} {key}: {shape} - {about}"));
+            }
+        }
+        keys
+    }
+
+    /// Programs rely on it. New lines are added by INSTA_UPDATE=always; the others go by hand alone.
+    #[test]
+    fn published_keys_stay_what_they_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json-keys.txt");
+        let published = fs::read_to_string(path).unwrap();
+        let (version, lines) = published.split_once('\n').unwrap();
+        let published = lines.lines().map(Into::into).collect::<BTreeSet<String>>();
+        let keys = keys();
+        let gone = published.difference(&keys).collect::<Vec<_>>();
+        assert!(
+            gone.is_empty() || version != SCHEMA,
+            "published keys of {SCHEMA} are gone or mean something else: {gone:#?}\n\
+             Give the new meaning a new key. If it must be, raise SCHEMA in src/output/json.rs, name the \
+             keys in CHANGELOG, and write the new version into the first line of {path}. If only the \
+             words of a meaning are better now, change them there too."
+        );
+        if published == keys && version == SCHEMA {
+            return;
+        }
+        let update = std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always");
+        assert!(
+            update,
+            "there are new keys: INSTA_UPDATE=always cargo test --lib adds them to {path}"
+        );
+        let lines = keys.into_iter().map(|line| line + "\n").collect::<String>();
+        fs::write(path, format!("{SCHEMA}\n{lines}")).unwrap();
+    }
+
+    #[test]
+    fn schema_of_a_tool_has_no_other() {
+        let schema = Validator::new(&String::from_utf8(schema(Some("hello"))).unwrap()).unwrap();
+        let kinds = schema.records().map(|(tool, kind, _)| (tool, kind)).collect::<BTreeSet<_>>();
+        let kinds =
+            kinds.into_iter().map(|(tool, kind)| format!("{tool} {kind}")).collect::<Vec<_>>();
+        assert_eq!(
+            kinds,
+            ["hello event", "hello interval", "hello lost", "hello start", "hello summary"]
+        );
+    }
 
     /// A record with long names (of 42 bytes), of a tool whose own part is as large as this one's; other tools find
     /// large numbers in it.
@@ -139,14 +226,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_safe_and_json_is_valid(words in prop::collection::vec(any::<u64>(), 0..80)) {
+        fn lines_are_safe_and_json_is_what_its_schema_says(words in prop::collection::vec(any::<u64>(), 0..80)) {
             let bytes = words.iter().flat_map(|word| word.to_ne_bytes()).collect::<Vec<_>>();
             for (line, width) in super::lines_of(&bytes) {
                 let line = line.strip_suffix('\n').unwrap();
                 prop_assert!(!line.contains(char::is_control), "{line:?}");
                 prop_assert!(line.width() <= width, "{line:?}");
                 if line.starts_with("{\"type\"") {
-                    serde_json::from_str::<serde_json::Value>(line).unwrap();
+                    prop_assert_eq!(VALIDATOR.check(line), Ok(()), "{}", line);
                 }
             }
         }

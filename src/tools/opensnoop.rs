@@ -124,13 +124,13 @@ impl Tool for Opensnoop {
     ];
     const TASK: &'static [Col] = &Task::PID_FIRST.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
+        Col::int("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
             Value::Int(r.event.ret.max(-1).into())
         }),
-        Col::new("ERR", "errno", 7, "the name of the error", |r| {
+        Col::errno("ERR", "errno", 7, "the name of the error", |r| {
             Value::Errno(r.event.ret.min(0).into())
         }),
-        Col::new("FLAGS", "flags", 20, FLAGS_ABOUT, |r| match r.event.flags_unreadable {
+        Col::flags("FLAGS", "flags", 20, FLAGS_ABOUT, |r| match r.event.flags_unreadable {
             0 => Value::Flags(Flags {
                 first: ACCESS_MODES[(r.event.flags & ACCESS_MODE) as usize],
                 bits: (r.event.flags & !ACCESS_MODE).into(),
@@ -138,14 +138,16 @@ impl Tool for Opensnoop {
             }),
             _ => Value::Unreadable,
         })
+        .or(Kind::Unreadable)
         .json_only()
         .added_by("--extended-fields"),
-        Col::new("PATH", "path", 0, "the file, as the caller named it", |r| {
+        Col::text("PATH", "path", 0, "the file, as the caller named it", |r| {
             Value::readable(place(r).name())
         })
+        .or(Kind::Unreadable)
         .user()
         .replaced_by("--full-path", "full_path"),
-        Col::new(
+        Col::path(
             "PATH",
             "full_path",
             0,
@@ -153,6 +155,7 @@ impl Tool for Opensnoop {
      known",
             |r| Value::path(place(r)),
         )
+        .or(Kind::Unreadable)
         .user()
         .hidden()
         .collect(collect::COLLECT_BASE),

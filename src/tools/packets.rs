@@ -87,22 +87,22 @@ impl Row {
 type Col = Column<Row>;
 
 pub(super) const PROTOCOL: Col =
-    Col::new("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
+    Col::text("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", |r| {
         Value::Text(r.event.protocol.as_bytes())
     });
 
 pub(super) const SRC: Col =
-    Col::new("SRC", "src", 16, "the address that they come from", |r| known(&r.event.src))
+    Col::text("SRC", "src", 16, "the address that they come from", |r| known(&r.event.src))
         .hidden()
         .with(&["--by=src"]);
 
 pub(super) const DST: Col =
-    Col::new("DST", "dst", 16, "the address that they go to", |r| known(&r.event.dst))
+    Col::text("DST", "dst", 16, "the address that they go to", |r| known(&r.event.dst))
         .hidden()
         .with(&["--by=dst"]);
 
 pub(super) const PORT: Col =
-    Col::new("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
+    Col::uint("PORT", "port", 6, "the port that they go to", |r| match r.event.port {
         0 => Value::None,
         port => Value::Uint(port.into()),
     })
@@ -110,13 +110,13 @@ pub(super) const PORT: Col =
     .with(&["--by=port"]);
 
 pub(super) const ACTION: Col =
-    Col::new("ACTION", "action", 6, "pass or drop", |r| Value::Word(r.event.action));
+    Col::word("ACTION", "action", 6, "pass or drop", |r| Value::Word(r.event.action));
 
 pub(super) const PACKETS: Col =
-    Col::new("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets));
+    Col::uint("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets));
 
 pub(super) const BYTES: Col =
-    Col::new("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
+    Col::uint("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
         Value::Uint(r.event.bytes)
     });
 

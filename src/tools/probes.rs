@@ -56,6 +56,7 @@ type Col = Column<Found>;
 
 impl Tool for Probes {
     type Row = Found;
+    const ROWS: Rows = Rows::Listing("probe");
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("'vfs_*'", "functions and tracepoints of the kernel"),
         ("/bin/bash 'readline*'", "functions of a program"),
@@ -63,19 +64,19 @@ impl Tool for Probes {
         ("1234 'libc:*'", "USDT probes in what a process has mapped"),
     ];
     const COLUMNS: &'static [Col] = &[
-        Col::new("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
+        Col::word("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
             Value::Word(r.event.kind)
         }),
-        Col::new("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
+        Col::hex("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
             match r.event.address {
                 0 => Value::None,
                 address => Value::Hex(address),
             }
         }),
-        Col::new("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes()))
+        Col::text("NAME", "name", 32, "its name", |r| Value::Text(r.event.name.as_bytes()))
             .user()
             .json_only(),
-        Col::new("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
+        Col::text("SPEC", "spec", 0, "how it is named to a tool that traces it", |r| {
             Value::Text(r.event.spec.as_bytes())
         })
         .user(),

@@ -143,19 +143,20 @@ impl record::Row for Row {
 
 type Col = Column<Row>;
 
-const SAMPLES: Col = Col::new("SAMPLES", "count", 8, "samples in the function itself", |r| {
+const SAMPLES: Col = Col::uint("SAMPLES", "count", 8, "samples in the function itself", |r| {
     Value::Uint(r.event.count)
 });
-const SELF: Col = Col::new("SELF%", "self_percent", 6, "the same, of a hundred", |r| {
+const SELF: Col = Col::float("SELF%", "self_percent", 6, "the same, of a hundred", |r| {
     percent(r.event.count, r.event.all)
 });
-const TOTAL: Col = Col::new("TOTAL", "total", 8, "samples in it and in what it called", |r| {
+const TOTAL: Col = Col::uint("TOTAL", "total", 8, "samples in it and in what it called", |r| {
     Value::Uint(r.event.total)
 });
-const TOTAL_PERCENT: Col = Col::new("TOTAL%", "total_percent", 6, "the same, of a hundred", |r| {
-    percent(r.event.total, r.event.all)
-});
-const MODULE: Col = Col::new(
+const TOTAL_PERCENT: Col =
+    Col::float("TOTAL%", "total_percent", 6, "the same, of a hundred", |r| {
+        percent(r.event.total, r.event.all)
+    });
+const MODULE: Col = Col::file(
     "MODULE",
     "module",
     0,
@@ -173,7 +174,7 @@ const FUNCTIONS: &[Col] = &[
     SELF,
     TOTAL,
     TOTAL_PERCENT,
-    Col::new(
+    Col::text(
         "FUNCTION",
         "function",
         40,
@@ -189,11 +190,11 @@ const TREE: &[Col] = &[
     TOTAL_PERCENT,
     TOTAL,
     SAMPLES,
-    Col::new("DEPTH", "depth", 5, "how many calls are above it; 0 for a thread's name", |r| {
+    Col::uint("DEPTH", "depth", 5, "how many calls are above it; 0 for a thread's name", |r| {
         Value::Uint(r.event.depth as u64)
     })
     .json_only(),
-    Col::new("FUNCTION", "function", 0, "its name, below its caller's", |r| {
+    Col::indented("FUNCTION", "function", 0, "its name, below its caller's", |r| {
         Value::Indented(r.event.depth, &r.event.function)
     })
     .user(),
@@ -202,9 +203,9 @@ const TREE: &[Col] = &[
 
 const STACKS: &[Col] = &[
     Col::TIME.json_only(),
-    Col::new("COMM", "comm", 16, "the name of the thread", |r| Value::Text(&r.event.comm)),
-    Col::new("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
-    Col::new("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
+    Col::text("COMM", "comm", 16, "the name of the thread", |r| Value::Text(&r.event.comm)),
+    Col::uint("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
+    Col::args("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
         Value::Args(values::Args::new(&r.event.stack, 0), false)
     })
     .user(),
@@ -220,6 +221,12 @@ const SAMPLES_OF_CPUS: Hook = Hook { name: "samples of CPUs", probes: &[] };
 
 impl Tool for Profile {
     type Row = Row;
+    const ROWS: Rows = Rows::Intervals;
+    const SUMMARY: &'static [(&'static str, &'static str)] = &[
+        ("stacks", "how many stacks of programs there were"),
+        ("broken_stacks", "how many of them end early"),
+        ("missed_cpus", "how many CPUs were not sampled all the time"),
+    ];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-d 10", "the functions that took the most of ten seconds"),
         ("--tree -- make", "who called them in a build"),

@@ -112,14 +112,14 @@ impl Tool for Querysnoop {
         Col { about: "the name of the server's process", ..Col::COMM },
         Col::CGROUP,
         Col::CONTAINER,
-        Col::new("USER", "user", 12, "the database's user, where it can be had", |r| {
+        Col::text("USER", "user", 12, "the database's user, where it can be had", |r| {
             match user(r) {
                 b"" => Value::None,
                 user => Value::Text(user),
             }
         })
         .user(),
-        Col::new("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
+        Col::word("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
             Value::Word(match types::command(r.event.command) {
                 types::command::COM_STMT_PREPARE => "prepare",
                 types::command::COM_STMT_EXECUTE => "execute",
@@ -127,18 +127,19 @@ impl Tool for Querysnoop {
             })
         })
         .json_only(),
-        Col::new("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
+        Col::uint("STMT", "statement", 4, "with execute: the number of what was prepared", |r| {
             match types::command(r.event.command) {
                 types::command::COM_STMT_EXECUTE if is_unreadable(r) => Value::Unreadable,
                 types::command::COM_STMT_EXECUTE => Value::Uint(r.event.statement),
                 _ => Value::None,
             }
         })
+        .or(Kind::Unreadable)
         .json_only(),
-        Col::new("LATENCY", "latency_ns", 8, "how long it took", |r| {
+        Col::duration("LATENCY", "latency_ns", 8, "how long it took", |r| {
             Value::Duration(r.event.latency_ns)
         }),
-        Col::new(
+        Col::cut_text(
             "QUERY",
             "query",
             0,
@@ -154,6 +155,7 @@ impl Tool for Querysnoop {
                 }
             },
         )
+        .or(Kind::Unreadable)
         .user(),
     ];
 

@@ -52,15 +52,20 @@ impl Tool for Readline {
     }
     .columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("COMMAND", "line", 0, "the line; [end of file] for Ctrl-D (eof in JSON)", |r| {
-            match (r.event.eof, r.event.cut) {
+        Col::cut_text(
+            "COMMAND",
+            "line",
+            0,
+            "the line; [end of file] for Ctrl-D (eof in JSON)",
+            |r| match (r.event.eof, r.event.cut) {
                 (0, 0) => Value::Text(r.tail),
                 (0, _) => Value::CutText(r.tail),
                 _ => Value::EndOfFile,
-            }
-        })
+            },
+        )
+        .or(Kind::EndOfFile)
         .user(),
-        Col::new("EOF", "eof", 3, "the end of the input, not a line", |r| match r.event.eof {
+        Col::boolean("EOF", "eof", 3, "the end of the input, not a line", |r| match r.event.eof {
             0 => Value::None,
             _ => Value::Bool(true),
         })

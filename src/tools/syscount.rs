@@ -169,6 +169,7 @@ const CALLS_AND_TIMES_IN_TABLE: Hook =
 
 impl Tool for Syscount {
     type Row = Row;
+    const ROWS: Rows = Rows::Intervals;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-T 10", "the ten most frequent calls, every second"),
         ("-P -i 5", "which processes make the most, every 5 seconds"),
@@ -177,7 +178,7 @@ impl Tool for Syscount {
     ];
     const COLUMNS: &'static [Col] = &[
         Col::TIME,
-        Col::new("SYSCALL", "syscall", 20, "the system call", |r| {
+        Col::word("SYSCALL", "syscall", 20, "the system call", |r| {
             match syscalls::name(r.event.number, r.event.compat) {
                 _ if r.event.by != By::Syscall => Value::None,
                 _ if r.event.number == CALLS_UNKNOWN => Value::Word("[unknown]"),
@@ -185,33 +186,35 @@ impl Tool for Syscount {
                 None => Value::Uint(r.event.number),
             }
         })
+        .or(Kind::Uint)
         .hidden()
         .with(&["--by=syscall"]),
-        Col::new("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
+        Col::uint("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
             true => Value::Uint(32),
             false => Value::None,
         })
         .hidden()
         .with(&["--by=syscall"]),
-        Col::new("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid))
+        Col::uint("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid))
             .hidden()
             .with(&["--by=pid"]),
-        Col::new("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid))
+        Col::uint("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid))
             .hidden()
             .with(&["--by=uid"]),
-        Col::new("CGROUP", "cgroup_path", 28, "the path of the cgroup (v2)", |r| {
+        Col::text("CGROUP", "cgroup_path", 28, "the path of the cgroup (v2)", |r| {
             match (r.event.by, &r.event.path[..]) {
                 (By::Cgroup, b"") => Value::Unreadable,
                 (By::Cgroup, path) => Value::Text(path),
                 _ => Value::None,
             }
         })
+        .or(Kind::Unreadable)
         .hidden()
         .with(&["--by=cgroup"]),
-        Col::new("CGROUP_ID", "cgroup", 9, "its number", |r| r.event.number_of(By::Cgroup))
+        Col::uint("CGROUP_ID", "cgroup", 9, "its number", |r| r.event.number_of(By::Cgroup))
             .hidden()
             .with(&["--by=cgroup"]),
-        Col::new("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
+        Col::text("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
             match record::c_str(&r.event.comm) {
                 b"" => Value::None,
                 comm => Value::Text(comm),
@@ -219,36 +222,36 @@ impl Tool for Syscount {
         })
         .hidden()
         .with(&["--by=pid", "--by=comm"]),
-        Col::new(
+        Col::uint(
             "COUNT",
             "count",
             10,
             "how many calls ended; exit, exit_group and rt_sigreturn do not end as calls",
             |r| Value::Uint(r.event.count),
         ),
-        Col::new("PER_S", "per_second", 10, "how many in a second", |r| {
+        Col::float("PER_S", "per_second", 10, "how many in a second", |r| {
             Value::Float(r.event.count as f64 / r.event.length.as_secs_f64())
         }),
-        Col::new("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
-        Col::new("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
+        Col::uint("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
+        Col::float("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
             Value::Float(100.0 * r.event.errors as f64 / r.event.count.max(1) as f64)
         }),
-        Col::new("TOTAL", "total_ns", 9, "the time that all took together", |r| {
+        Col::duration("TOTAL", "total_ns", 9, "the time that all took together", |r| {
             Value::Duration(r.event.total_ns)
         })
         .hidden()
         .with(&["--latency"]),
-        Col::new("MEAN", "mean_ns", 9, "the mean", |r| {
+        Col::duration("MEAN", "mean_ns", 9, "the mean", |r| {
             Value::Duration(r.event.total_ns / r.event.count.max(1))
         })
         .hidden()
         .with(&["--latency"]),
-        Col::new("P50", "p50_ns", 9, "half of them took no longer, to within 5 %", |r| {
+        Col::duration("P50", "p50_ns", 9, "half of them took no longer, to within 5 %", |r| {
             r.event.percentile(50)
         })
         .hidden()
         .with(&["--latency"]),
-        Col::new("P99", "p99_ns", 9, "99 of a hundred took no longer, to within 5 %", |r| {
+        Col::duration("P99", "p99_ns", 9, "99 of a hundred took no longer, to within 5 %", |r| {
             r.event.percentile(99)
         })
         .hidden()

@@ -134,6 +134,7 @@ type Col = Column<Row>;
 
 impl Tool for Tcfilter {
     type Row = Row;
+    const ROWS: Rows = Rows::Intervals;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("eth0 --by pid", "who sends how much, every second"),
         ("eth0 --drop dst:10.0.0.7", "what to do without"),
@@ -149,7 +150,7 @@ impl Tool for Tcfilter {
         packets::SRC,
         packets::DST,
         packets::PORT,
-        Col::new("PID", "pid", 7, "the process whose socket sends them", |r| {
+        Col::uint("PID", "pid", 7, "the process whose socket sends them", |r| {
             match r.event.owner.pid {
                 0 => Value::None,
                 pid => Value::Uint(pid.into()),
@@ -157,7 +158,7 @@ impl Tool for Tcfilter {
         })
         .hidden()
         .with(&["--by=pid"]),
-        Col::new("COMM", "comm", 16, "the name of the thread that made the socket", |r| {
+        Col::text("COMM", "comm", 16, "the name of the thread that made the socket", |r| {
             match record::c_str(&r.event.owner.comm) {
                 b"" => Value::None,
                 comm => Value::Text(comm),
@@ -165,16 +166,17 @@ impl Tool for Tcfilter {
         })
         .hidden()
         .with(&["--by=pid"]),
-        Col::new("CGROUP", "cgroup_path", 28, "the path of its cgroup (v2)", |r| {
+        Col::text("CGROUP", "cgroup_path", 28, "the path of its cgroup (v2)", |r| {
             match (r.event.owner.cgroup, &r.event.owner.path[..]) {
                 (0, _) => Value::None,
                 (_, b"") => Value::Unreadable,
                 (_, path) => Value::Text(path),
             }
         })
+        .or(Kind::Unreadable)
         .hidden()
         .with(&["--by=cgroup"]),
-        Col::new("CGROUP_ID", "cgroup", 9, "its number", |r| match r.event.owner.cgroup {
+        Col::uint("CGROUP_ID", "cgroup", 9, "its number", |r| match r.event.owner.cgroup {
             0 => Value::None,
             cgroup => Value::Uint(cgroup),
         })

@@ -161,12 +161,12 @@ impl Tool for Unlinksnoop {
     const TASK: &'static [Col] =
         &Task { time: Col::TIME, uid: Col::UID, ..Task::COMM_FIRST }.columns();
     const COLUMNS: &'static [Col] = &[
-        Col::new("RET", "ret", 6, "0, or for a failed attempt -errno", |r| {
+        Col::ret("RET", "ret", 6, "0, or for a failed attempt -errno", |r| {
             Value::Ret(r.event.ret.into())
         }),
-        Col::new("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
+        Col::errno("ERRNO", "errno", 7, "the name of the error", |r| Value::Errno(r.event.ret.into()))
             .json_only(),
-        Col::new(
+        Col::word(
             "KIND",
             "kind",
             4,
@@ -178,22 +178,22 @@ impl Tool for Unlinksnoop {
                 _ => Value::Word("file"),
             },
         ),
-        Col::new("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
+        Col::path("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
             match types::kind(r.event.kind) {
                 types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
                 _ => Value::None,
             }
-        })
+        }).or(Kind::Unreadable)
         .json_only()
         .collect(collect::COLLECT_BASE),
-        Col::new(
+        Col::path(
             "PATH",
             "path",
             0,
             "the file, from the root of its mount namespace; [?]/ where it starts from is not known. \
              By the end of system calls the name is read from the process",
             |r| Value::path(names(r).0),
-        )
+        ).or(Kind::Unreadable)
         .collect(collect::COLLECT_BASE),
     ];
 

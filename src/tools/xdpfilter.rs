@@ -85,6 +85,7 @@ const PACKETS: Hook = Hook { name: "XDP", probes: &[] };
 
 impl Tool for Xdpfilter {
     type Row = Row;
+    const ROWS: Rows = Rows::Intervals;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("eth0", "what comes in, by protocol, every second"),
         ("eth0 --by src -i 10", "who sends it, every 10 seconds"),

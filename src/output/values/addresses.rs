@@ -7,7 +7,10 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
 use crate::system::protocols;
+
+pub(super) const SHAPE: Shape = Shape::STRINGS;
 
 pub(super) fn text(to: &mut Cell<'_>, addresses: Addresses<'_>) {
     for (i, address) in addresses.enumerate() {

@@ -5,7 +5,13 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
 use crate::record::c_str;
+
+pub(super) const SHAPE: Shape = Shape {
+    also: r#""items":{"type":"object","required":["pid","comm"],"properties":{"pid":{"type":"integer","minimum":0},"comm":{"type":"string"}}}"#,
+    ..Shape::STRINGS
+};
 
 /// `bash(12)<sshd(7)<systemd(1)`
 pub(super) fn text(to: &mut Cell<'_>, ancestors: Ancestors<'_>) {

@@ -7,7 +7,16 @@ use serde::ser::{Serialize, Serializer};
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::{Beside, Shape};
 use crate::record::c_str;
+
+pub(super) const SHAPE: Shape =
+    Shape { name: "array", also: OR_NULL, beside: &[BASE64_OF_EACH, Beside::TRUNCATED] };
+
+/// Those that could not be read are null.
+const OR_NULL: &str = r#""items":{"type":["string","null"]}"#;
+const BASE64_OF_EACH: Beside =
+    Beside { schema: r#""type":"array","items":{"type":["string","null"]}"#, ..Beside::BASE64 };
 
 /// As a shell would read them; `[?]` for one that could not be read, `[...]` where some are
 /// missing.

@@ -4,6 +4,9 @@ use std::io::Write as _;
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::UNSIGNED;
 
 pub(super) fn text(to: &mut Cell<'_>, ns: u64) {
     duration_into(to.text, ns);

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::STRING;
 
 pub(super) fn text(to: &mut Cell<'_>, at: SocketAddr) {
     let _ = write!(to.text, "{at}");

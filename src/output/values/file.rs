@@ -3,6 +3,9 @@
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::BYTES;
 
 pub(super) fn text(to: &mut Cell<'_>, path: &[u8]) {
     let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);

@@ -6,6 +6,9 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::STRINGS;
 
 pub(super) fn text(to: &mut Cell<'_>, flags: Flags) {
     for (i, name) in flags.names().enumerate() {

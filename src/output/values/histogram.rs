@@ -5,6 +5,12 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
 use crate::output::hist;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape {
+    also: r#""items":{"type":"object","required":["from","below","count"],"properties":{"from":{"type":"integer","minimum":0},"below":{"type":"integer","minimum":0},"count":{"type":"integer","minimum":0}}}"#,
+    ..Shape::STRINGS
+};
 
 pub(super) fn text(to: &mut Cell<'_>, slots: &[u32]) {
     to.number(slots.iter().filter(|&&count| count > 0).count());

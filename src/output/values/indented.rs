@@ -3,6 +3,9 @@
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::BYTES;
 
 pub(super) fn text(to: &mut Cell<'_>, steps: usize, bytes: &[u8]) {
     to.text.extend(std::iter::repeat_n(b' ', 2 * steps));

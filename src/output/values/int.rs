@@ -2,6 +2,9 @@
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::INTEGER;
 
 pub(super) fn text(to: &mut Cell<'_>, number: i64) {
     to.number(number);

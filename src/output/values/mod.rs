@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use super::cell::Cell;
 use super::entry::Entry;
 use super::order::Place as Order;
-use super::{Clock, Screen};
-use crate::record::errno_name;
+use super::shape::Shape;
+use super::{Clock, Column, Screen};
+use crate::record::{Record, errno_name};
 
 mod addresses;
 mod ancestors;
@@ -50,7 +51,47 @@ macro_rules! values {
             $($(#[$doc])* $name$(($($type),*))?,)*
         }
 
+        /// Which of them a column has.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum Kind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Kind {
+            /// What it is in JSON.
+            pub(crate) const fn shape(self) -> Shape {
+                match self {
+                    $(Kind::$name => $module::SHAPE,)*
+                }
+            }
+        }
+
+        /// Columns of each kind of value: title, key, width, what it means, and the value. Of kinds
+        /// that are alike, it is the one that has all keys that may stand beside: `cut_text` is for
+        /// `Text` too.
+        impl<E> Column<E> {
+            $(
+                $(#[$doc])*
+                pub const fn $module(
+                    title: &'static str,
+                    key: &'static str,
+                    width: usize,
+                    about: &'static str,
+                    value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
+                ) -> Self {
+                    Self::of(Kind::$name, title, key, width, about, value)
+                }
+            )*
+        }
+
         impl Value<'_> {
+            #[cfg(test)]
+            fn kind(self) -> Kind {
+                match self {
+                    $(Value::$name { .. } => Kind::$name,)*
+                }
+            }
+
             /// Appends its text for a table.
             pub(super) fn text(self, to: &mut Cell<'_>) {
                 match self {
@@ -190,7 +231,7 @@ mod tests {
     use std::net::{IpAddr, Ipv6Addr};
 
     use super::*;
-    use crate::output::{Clock, Screen};
+    use crate::output::{Clock, Screen, schema};
 
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 80);
 
@@ -253,6 +294,8 @@ mod tests {
             ),
         ] {
             assert_eq!(shown(value), (text.into(), json.into()), "{value:?}");
+            let checked = schema::tests::check(value.kind(), json);
+            assert_eq!(checked, Ok(()), "{value:?}");
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::NOTHING;
 
 pub(super) fn text(to: &mut Cell<'_>) {
     to.text.push(b'-');

@@ -6,7 +6,16 @@ use crate::bpf::shared::types::path_state;
 use crate::escape;
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::{Beside, Shape};
 use crate::record::{Header, Record, c_str};
+
+const KNOWN: Beside = Beside {
+    suffix: "_known",
+    schema: r#""enum":["relative","cut","deleted"]"#,
+    about: "how much is known, where the path is not whole, or leads nowhere any more",
+};
+
+pub(super) const SHAPE: Shape = Shape { beside: &[Beside::BASE64, KNOWN], ..Shape::STRING };
 
 pub(super) fn text(to: &mut Cell<'_>, place: Place<'_>) {
     // A whole path begins with a slash, so these cannot be taken for names.

@@ -2,7 +2,10 @@
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
 use crate::record::errno_name;
+
+pub(super) const SHAPE: Shape = Shape::INTEGER;
 
 pub(super) fn text(to: &mut Cell<'_>, ret: i64) {
     match errno_name(ret) {

@@ -2,6 +2,9 @@
 
 use crate::output::cell::Cell;
 use crate::output::entry::Entry;
+use crate::output::shape::Shape;
+
+pub(super) const SHAPE: Shape = Shape::TIME;
 
 pub(super) fn text(to: &mut Cell<'_>, ns: u64) {
     to.clock.local_into(to.text, ns);
