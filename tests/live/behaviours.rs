@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use crate::case::{Need, cgroup2, first_way};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
+use crate::watched::{self, Watched as _};
 
 pub(crate) type Behaviour = fn() -> Result<(), String>;
 
@@ -72,7 +73,7 @@ fn huge_pages_are_the_commands_alone() -> Result<(), String> {
     }
     let script = "busybox grep -h THP_enabled /proc/$PPID/status /proc/$$/status";
     let mut traced = Command::new(ebtools());
-    let output = traced.args(["opensnoop", "--", "sh", "-c", script]).output().map_err(text)?;
+    let output = traced.args(["opensnoop", "--", "sh", "-c", script]).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr);
     let lines = said.lines().filter(|line| line.starts_with("THP_enabled")).collect::<Vec<_>>();
     check(lines == ["THP_enabled:\t0", ALLOWED], || said.to_string())
@@ -83,7 +84,7 @@ fn command_has_the_limits_of_the_user() -> Result<(), String> {
     const LIMITS: &str = "/proc/self/limits";
     let own = std::fs::read_to_string(LIMITS).map_err(text)?;
     let mut traced = Command::new(ebtools());
-    let output = traced.args(["gethostlatency", "--", "busybox", "cat", LIMITS]).output();
+    let output = traced.args(["gethostlatency", "--", "busybox", "cat", LIMITS]).watched();
     let said = String::from_utf8_lossy(&output.map_err(text)?.stderr).into_owned();
     check(said.contains(&own), || format!("{said}\nnot {own}"))
 }
@@ -253,7 +254,7 @@ fn full_disk_has_whole_lines() -> Result<(), String> {
         .arg(&dir)
         .args([&ebtools(), "opensnoop", "--json", "--", "sh", "-c", opens])
         .stdin(Stdio::null())
-        .output()
+        .watched()
         .map_err(text)?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -293,7 +294,7 @@ fn limit_on_files_is_said() -> Result<(), String> {
         let mut limited = Command::new("sh");
         limited.args(["-c", "ulimit -f \"$1\"; shift; exec \"$@\"", "sh"]);
         limited.args([blocks, &ebtools()]).args(args);
-        let output = limited.stdin(Stdio::null()).stdout(out).output().map_err(text)?;
+        let output = limited.stdin(Stdio::null()).stdout(out).watched().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let good = output.status.code() == Some(1)
             && said.contains("File too large")
@@ -311,7 +312,7 @@ fn paths_that_are_no_text() -> Result<(), String> {
     let mut traced = Command::new(ebtools());
     traced.args(["opensnoop", "--json", "--path"]).arg(OsStr::from_bytes(&glob));
     traced.args(["-n", "sh", "--", "sh", "-c", opens]).arg(&dir);
-    let output = traced.stdin(Stdio::null()).output().map_err(text)?;
+    let output = traced.stdin(Stdio::null()).watched().map_err(text)?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let good = printed.contains(r#""path_base64":"#)
         && printed.lines().filter(|line| line.contains(r#""type":"event""#)).count() == 1;
@@ -325,7 +326,7 @@ fn full_disk_is_said() -> Result<(), String> {
         .args(["execsnoop", "--json", "--", "true"])
         .stdin(Stdio::null())
         .stdout(full)
-        .output()
+        .watched()
         .map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let good = output.status.code() == Some(1)
@@ -396,7 +397,7 @@ fn killed_it_leaves_nothing_behind() -> Result<(), String> {
 
 /// Exit code 1 and these lines on standard error, nothing more.
 fn fails_with(mut command: Command, lines: &[&str]) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output().map_err(text)?;
+    let output = command.stdin(Stdio::null()).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let same = said.lines().count() == lines.len()
         && said.lines().zip(lines).all(|(said, line)| said.starts_with(line));
@@ -415,7 +416,7 @@ fn guard_refuses_a_user_until_it_is_killed() -> Result<(), String> {
         let script = "busybox cat f; touch d/g; rm -f d/g; \"$0\" try-connect 127.0.0.1 9";
         let mut command = Command::new(this_program());
         let words = ["helper", "as", uid, "sh", "-c", script, calls()];
-        let output = command.args(words).current_dir(&dir).output().map_err(text)?;
+        let output = command.args(words).current_dir(&dir).watched().map_err(text)?;
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
         let refused = said.lines().filter(|line| line.contains("not permitted")).count();
@@ -458,7 +459,7 @@ fn without(hidden: &[&str], program: &str, args: &[&str]) -> Command {
 fn without_kprobes_it_says_what_it_uses() -> Result<(), String> {
     let kprobes = ["/sys/bus/event_source/devices/kprobe", "/sys/kernel/tracing/kprobe_events"];
     let mut command = without(&kprobes, &ebtools(), &["unlinksnoop", "-v", "--", "true"]);
-    let output = command.stdin(Stdio::null()).output().map_err(text)?;
+    let output = command.stdin(Stdio::null()).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let expected = [
         "hook refused: fentry and fexit filename_unlinkat and filename_rmdir: ",
@@ -531,7 +532,7 @@ fn bad_input_is_one_line() -> Result<(), String> {
 
 fn probes_lists_what_there_is() -> Result<(), String> {
     let probes = |args: &[&str]| {
-        let output = Command::new(ebtools()).arg("probes").args(args).output().map_err(text)?;
+        let output = Command::new(ebtools()).arg("probes").args(args).watched().map_err(text)?;
         let said = [output.stdout, output.stderr].concat();
         Ok::<_, String>((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
     };
@@ -558,7 +559,7 @@ fn probes_lists_what_there_is() -> Result<(), String> {
 
 /// With what the other cases take for granted: that each tool works, if there is what it needs.
 fn doctor_agrees_with_what_is_found() -> Result<(), String> {
-    let output = Command::new(ebtools()).args(["doctor", "--json"]).output().map_err(text)?;
+    let output = Command::new(ebtools()).args(["doctor", "--json"]).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let findings = said.lines().map(serde_json::from_str::<serde_json::Value>);
     let findings = findings.collect::<Result<Vec<_>, _>>().map_err(text)?;
@@ -593,7 +594,7 @@ fn many_names() -> Result<(), String> {
         std::os::unix::fs::symlink(ebtools(), &link).map_err(text)?;
         let output = Command::new(&link)
             .args(["--json", "--fields", "pid", "--", "true"])
-            .output()
+            .watched()
             .map_err(text)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         check(said.contains(r#""tool":"execsnoop""#), || format!("{name}: {said}"))?;
@@ -657,7 +658,7 @@ fn filter_by_container() -> Result<(), String> {
 fn in_a_pid_namespace() -> Result<(), String> {
     let mut command = Command::new(this_program());
     command.args(["helper", "in-pid-namespace", &ebtools(), "execsnoop", "--json"]);
-    let output = command.args(["--", "sh", "-c", "/bin/true"]).output().map_err(text)?;
+    let output = command.args(["--", "sh", "-c", "/bin/true"]).watched().map_err(text)?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
     let lines = lines.collect::<Vec<serde_json::Value>>();
@@ -675,11 +676,12 @@ fn in_a_pid_namespace() -> Result<(), String> {
 fn two_tools_in_one_process() -> Result<(), String> {
     let dir = scratch_dir("two");
     let mut command = Command::new(this_program());
-    let output = command.args(["helper", "between-two-tools"]).arg(&dir).output().map_err(text)?;
+    let output = command.args(["helper", "between-two-tools"]).arg(&dir).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr);
     check(output.status.success(), || said.to_string())?;
     let lines = |tool: &str| {
         let shown = std::fs::read_to_string(dir.join(tool)).map_err(text)?;
+        watched::look(&shown);
         let lines = shown.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>();
         lines.map_err(text)
     };
@@ -719,7 +721,7 @@ fn follow_in_a_pid_namespace() -> Result<(), String> {
     let mut command = Command::new(this_program());
     command.args(["helper", "in-pid-namespace", &this_program(), "helper", "with-own-proc"]);
     let command = command.args(["bash", "-mc", script, &ebtools()]).arg(&dir);
-    let output = command.stdin(Stdio::null()).output().map_err(text)?;
+    let output = command.stdin(Stdio::null()).watched().map_err(text)?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let good =
         stdout.contains(r#""args":["/bin/true","followed"]"#) && !stdout.contains("it did not");

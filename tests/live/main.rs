@@ -25,6 +25,8 @@ mod run;
 mod servers;
 mod serving;
 mod terminal;
+mod validator;
+mod watched;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -39,9 +41,13 @@ enum Check {
 
 impl Check {
     fn outcome(&self) -> Outcome {
-        match self {
+        let outcome = match self {
             Check::Case(case) => case.check(),
             Check::Behaviour(run) => run().into(),
+        };
+        match (outcome, watched::wrong().first()) {
+            (Outcome::Passed, Some(wrong)) => Outcome::Failed(wrong.clone()),
+            (outcome, _) => outcome,
         }
     }
 }

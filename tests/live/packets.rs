@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::behaviours::{Behaviour, check, text};
 use crate::case::{Need, cgroup2};
 use crate::run::{calls, ebtools, scratch_dir, this_program};
+use crate::watched::Watched as _;
 
 pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("tcfilter_counts_and_drops_frames", counts_and_drops_frames),
@@ -27,7 +28,7 @@ fn in_network(name: &str, script: &str) -> Result<Output, String> {
     );
     let mut command = Command::new(this_program());
     command.args(["helper", "in-network", "sh", "-c", &script, &ebtools(), calls()]).arg(&dir);
-    let output = command.output().map_err(text)?;
+    let output = command.watched().map_err(text)?;
     std::fs::remove_dir_all(dir).map_err(text)?;
     check(output.status.code() == Some(0), || format!("{output:?}"))?;
     Ok(output)

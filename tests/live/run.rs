@@ -11,6 +11,8 @@ use std::thread;
 use nix::pty::openpty;
 use serde_json::Value;
 
+use crate::watched;
+
 /// The binary that is tested.
 pub(crate) fn ebtools() -> String {
     std::env::var("EBTOOLS").unwrap_or_else(|_| env!("CARGO_BIN_EXE_ebtools").into())
@@ -205,7 +207,9 @@ pub(crate) fn collect(child: &mut Child, terminal: Option<File>) -> (Option<i32>
     let mut text = Vec::new();
     stdout.read_to_end(&mut text).expect("a pipe can be read");
     let code = child.wait().expect("a child can be waited for").code();
-    (code, String::from_utf8_lossy(&text).into_owned(), errors.join().expect("no panic"))
+    let text = String::from_utf8_lossy(&text).into_owned();
+    watched::look(&text);
+    (code, text, errors.join().expect("no panic"))
 }
 
 /// A run that has attached and goes on.
@@ -267,6 +271,7 @@ impl Running {
         if let Some(mut pipe) = self.child.stdout.take() {
             pipe.read_to_string(&mut stdout)?;
         }
+        watched::look(&stdout);
         let mut stderr = String::new();
         self.errors.read_to_string(&mut stderr)?;
         Ok((self.child.wait()?.code(), stdout, stderr))

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::behaviours::{Behaviour, check, text};
 use crate::case::{Need, has_function, is_before};
 use crate::run::{Running, calls, ebtools};
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("calls_of_a_function_without_a_type", function_without_a_type),
@@ -43,7 +44,7 @@ fn function_without_a_type() -> Result<(), String> {
     let output = Command::new(ebtools())
         .args(["funclatency", function, "-v", "--", "true"])
         .stdin(Stdio::null())
-        .output()
+        .watched()
         .map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let good = output.status.code() == Some(0)
@@ -70,7 +71,7 @@ fn percentiles_are_within_5_percent() -> Result<(), String> {
             .args(["funclatency", &spec, "--ret", "--json", "--", calls(), "echo"])
             .args(values.split(' '))
             .stdin(Stdio::null())
-            .output()
+            .watched()
             .map_err(text)?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = said.lines().nth(1).and_then(|line| serde_json::from_str(line).ok());
@@ -120,7 +121,7 @@ fn measure(hook: &str, function: &str, waiters: &[&str]) -> Result<(u64, u64, Va
         .args(["--", calls(), "waiters"])
         .args(waiters)
         .stdin(Stdio::null())
-        .output()
+        .watched()
         .map_err(text)?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     check(output.status.code() == Some(0), || format!("{output:?}"))?;
@@ -199,7 +200,7 @@ fn calls_of_many_threads() -> Result<(), String> {
         .args(["funclatency", &format!("{}:echo", calls()), "--json", "-d", "100"])
         .args(["--", calls(), "threads", "8600"])
         .stdin(Stdio::null())
-        .output()
+        .watched()
         .map_err(text)?;
     if output.status.code() == Some(77) {
         return Err("skipped: so many threads cannot be made".into());
@@ -219,7 +220,7 @@ fn calls_go_on_at_the_end() -> Result<(), String> {
     let output = Command::new(ebtools())
         .args(["funclatency", &format!("{}:echo", calls()), "--json", "-d", "0.5"])
         .stdin(Stdio::null())
-        .output();
+        .watched();
     busy.kill().and_then(|()| busy.wait()).map_err(text)?;
     let said = String::from_utf8_lossy(&output.map_err(text)?.stdout).into_owned();
     let (produced, delivered, lost) = accounts(&said)?;

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, mkfifo, pipe};
 
 use crate::behaviours::{Behaviour, check, text};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("blocked_output_ends_by_a_signal", blocked_output_ends_by_a_signal),
@@ -275,7 +276,7 @@ fn exit_code_is_the_commands() -> Result<(), String> {
         (&["/dev/null"], 126),
     ] {
         let mut tracer = Command::new(ebtools());
-        let output = tracer.args(["execsnoop", "--"]).args(command).output().map_err(text)?;
+        let output = tracer.args(["execsnoop", "--"]).args(command).watched().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stderr);
         let is_one_line = code < 126 || said.lines().count() == 1;
         check(output.status.code() == Some(code) && is_one_line, || {
@@ -361,7 +362,7 @@ fn signal_ends_the_command_too() -> Result<(), String> {
 fn command_has_no_blocked_signals() -> Result<(), String> {
     let script = r#"while read -r key mask; do [ "$key" != SigBlk: ] || echo "$mask"; done </proc/self/status"#;
     let mut command = Command::new(ebtools());
-    let output = command.args(["execsnoop", "--", "sh", "-c", script]).output().map_err(text)?;
+    let output = command.args(["execsnoop", "--", "sh", "-c", script]).watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     check(said.starts_with("0000000000000000\n"), || said)
 }

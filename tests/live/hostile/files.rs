@@ -14,6 +14,7 @@ use nix::unistd::mkfifo;
 use super::images::{CODE, Image, code, note};
 use crate::behaviours::{Behaviour, check, text};
 use crate::run::{Running, calls, ebtools, lookups, scratch_dir, this_program};
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("files_another_user_changes_no_code", another_user_changes_no_code),
@@ -148,7 +149,7 @@ fn files_that_become_pipes_are_not_waited_for() -> Result<(), String> {
         let mut command = Command::new("busybox");
         command.args(["timeout", "20", &ebtools(), "probes", &args[0], "getaddr*"]);
         command.stdin(Stdio::null());
-        let output = command.output().map_err(text)?;
+        let output = command.watched().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         match output.status.code() {
             Some(0) => found += 1,
@@ -175,7 +176,7 @@ fn is_refused(path: &Path, why: &[&str]) -> Result<(), String> {
         // KiB of memory, the program itself among them; seconds of time.
         let script = "ulimit -v 700000; ulimit -t 20; exec \"$0\" \"$@\"";
         command.args(["-c", script, &ebtools()]).args(args).stdin(Stdio::null());
-        let output = command.output().map_err(text)?;
+        let output = command.watched().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let good = output.status.code() == Some(1)
             && said.lines().count() <= 2
@@ -256,7 +257,7 @@ fn files_that_are_cut_while_they_are_read() -> Result<(), String> {
     for _ in 0..5 {
         let mut command = Command::new(ebtools());
         command.args(["querysnoop", "-d", "0.01", "--server"]).arg(&server);
-        let output = command.stdin(Stdio::null()).output().map_err(text)?;
+        let output = command.stdin(Stdio::null()).watched().map_err(text)?;
         check(output.status.code().is_some_and(|code| code < 2), || format!("{output:?}"))?;
     }
     attacker.end()?;
@@ -272,7 +273,7 @@ fn files_with_probes_that_are_none() -> Result<(), String> {
         Image { notes: &notes, ..Image::default() }.write(&path).map_err(text)?;
         let mut command = Command::new(ebtools());
         command.args(["querysnoop", "-d", "0.1", "--server"]).arg(&path);
-        let output = command.stdin(Stdio::null()).output().map_err(text)?;
+        let output = command.stdin(Stdio::null()).watched().map_err(text)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let good = output.status.code() == Some(1) && said.contains("no PostgreSQL, MySQL");
         check(good, || format!("{address:#x} {semaphore:#x}: {} {said}", output.status))?;
@@ -436,7 +437,7 @@ fn files_with_stacks_of_their_own() -> Result<(), String> {
         for force in [&[][..], &["--force"]] {
             let mut command = Command::new(ebtools());
             command.args(["funclatency", "-d", "0.1", &format!("{}:main", path.display())]);
-            let output = command.args(force).stdin(Stdio::null()).output().map_err(text)?;
+            let output = command.args(force).stdin(Stdio::null()).watched().map_err(text)?;
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             let good = match why.filter(|_| force.is_empty()) {
                 Some(why) => output.status.code() == Some(1) && said.contains(why),

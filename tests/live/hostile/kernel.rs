@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::behaviours::{Behaviour, check, text};
 use crate::case::Need;
 use crate::run::ebtools;
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("open_by_every_way_with_plain_options", open_by_every_way_with_plain_options),
@@ -24,7 +25,7 @@ fn every_way(tool: &str, ways: Ways<'_>, options: &[&[&str]]) -> Result<(), Stri
         for options in options {
             let mut command = Command::new(ebtools());
             command.args([tool, "--hook", way]).args(*options).args(["--", "true"]);
-            let output = command.stdin(Stdio::null()).output().map_err(text)?;
+            let output = command.stdin(Stdio::null()).watched().map_err(text)?;
             check(output.status.success(), || {
                 let said = String::from_utf8_lossy(&output.stderr);
                 format!("{tool} --hook {way} {options:?}: {said}")

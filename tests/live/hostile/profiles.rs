@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::behaviours::{Behaviour, check, text};
 use crate::made::{self, CODE_ADDRESS, CODE_END, SYMBOLS_SIZE_AT};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("profile_survives_files_that_are_cut_off", survives_files_that_are_cut_off),
@@ -61,7 +62,7 @@ impl Lair {
             .args(["timeout", "60", "sh", "-c", &limited, &ebtools(), "profile", "--json", "-U"])
             .args(["--", &this_program(), "helper", "as", &user, &self.calls, "mapped"])
             .args([&self.file, &keep.to_string(), "2"])
-            .output()
+            .watched()
             .map_err(text)?;
         let printed = String::from_utf8_lossy(&output.stdout);
         let said = String::from_utf8_lossy(&output.stderr);
@@ -199,7 +200,7 @@ fn takes_installed_debug_files() -> Result<(), String> {
     let dir = fs::canonicalize(scratch_dir("stripped")).map_err(text)?;
     let (debug, stripped) = (dir.join("calls.debug"), dir.join("calls"));
     let run = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).current_dir(&dir).output();
+        let output = Command::new(program).args(args).current_dir(&dir).watched();
         let output = output.map_err(|_| format!("skipped: there is no {program}"))?;
         check(output.status.success(), || format!("{program} {args:?}: {output:?}"))?;
         Ok::<_, String>(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -209,7 +210,7 @@ fn takes_installed_debug_files() -> Result<(), String> {
     let is_named = || {
         let mut profile = Command::new(ebtools());
         profile.args(["profile", "--json", "-U", "--"]).arg(&stripped).args(["busy", "300"]);
-        let output = profile.output().map_err(text)?;
+        let output = profile.watched().map_err(text)?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         check(printed.contains("\"module\":\""), || printed.clone())?;
         Ok::<_, String>(printed.contains("\"function\":\"spin\""))

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::behaviours::{Behaviour, check, text};
 use crate::case::{Need, cgroup2, is_before};
 use crate::run::{Running, ebtools, scratch_dir, this_program};
+use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("containers_that_come_are_named_at_once", containers_that_come_are_named_at_once),
@@ -243,7 +244,7 @@ fn container_must_be_one() -> Result<(), String> {
     }
     let mut command = Command::new(ebtools());
     command.args(["execsnoop", "--container", "ab1", "--", "true"]).stdin(Stdio::null());
-    let output = command.output().map_err(text)?;
+    let output = command.watched().map_err(text)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let good = output.status.code() == Some(1)
         && said.contains("2 containers have such an id")
@@ -285,7 +286,7 @@ impl Binary {
     fn with_rights(&self, rights: &[&str], args: &[&str]) -> Result<(Option<i32>, String), String> {
         let mut command = Command::new(this_program());
         command.args(["helper", "with-rights", NOBODY, &rights.join(",")]).arg(&self.0).args(args);
-        let output = command.stdin(Stdio::null()).output().map_err(text)?;
+        let output = command.stdin(Stdio::null()).watched().map_err(text)?;
         Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 }
@@ -298,7 +299,7 @@ impl Drop for Binary {
 
 /// With exactly what it takes every tool works; with one less it says which is missing.
 fn tools_start_with_what_they_need() -> Result<(), String> {
-    let list = Command::new(ebtools()).arg("--list").output().map_err(text)?;
+    let list = Command::new(ebtools()).arg("--list").watched().map_err(text)?;
     // probes attaches to nothing, doctor what others do: they have cases of their own.
     let is_other = |tool: &&str| !["probes", "doctor"].contains(tool);
     for tool in String::from_utf8_lossy(&list.stdout).lines().filter(is_other) {
@@ -448,7 +449,7 @@ fn command_has_the_rights_of_the_user() -> Result<(), String> {
         let run = |command: &[&str]| {
             let mut all = Command::new(this_program());
             all.args(user).args(command).stdin(Stdio::null());
-            let output = all.output().map_err(text)?;
+            let output = all.watched().map_err(text)?;
             let said = [output.stdout, output.stderr].concat();
             Ok::<_, String>(String::from_utf8_lossy(&said).into_owned())
         };
