@@ -89,7 +89,7 @@ fn schema_is_of_all_tools_or_one() {
         assert_eq!(output.status.code(), Some(0));
     }
     let help = stdout(&ebtools(&["--help"]));
-    assert!(help.contains("\nOther commands:\n  schema "), "{help}");
+    assert!(help.contains("\nOther commands:\n  serve "), "{help}");
     assert_eq!(ebtools(&["help", "schema"]), ebtools(&["schema", "--help"]));
 }
 

@@ -40,7 +40,7 @@ pub enum Part {
     Label,
     /// Added up: how many, or how much.
     Sum,
-    /// Neither: it follows from the others.
+    /// Neither: it follows from the others. Times and fractions are never labels.
     Derived,
 }
 

@@ -36,8 +36,12 @@ impl Series {
         values: impl Iterator<Item = (&'static str, Part, Value<'v>)> + Clone,
     ) {
         let is_label = |part: Part, value: Value<'_>| {
-            let is_one = !matches!(value, Value::None | Value::Time(_) | Value::Histogram(_));
-            part == Part::Label && is_one
+            // What is measured is another one each time.
+            let is_measured = matches!(
+                value,
+                Value::Time(_) | Value::Duration(_) | Value::Float(_) | Value::Histogram(_)
+            );
+            part == Part::Label && !is_measured && !matches!(value, Value::None)
         };
         let labels = values.clone().filter(|(_, part, value)| is_label(*part, *value));
         let labels = labels.map(|(key, _, value)| (key, text(clock, value))).collect::<Labels>();

@@ -205,7 +205,8 @@ impl Tool for Funclatency {
         })
         .hidden()
         .with(&["--by"]),
-        Col::uint("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count)),
+        Col::uint("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count))
+            .sum(),
         Col::uint(
             "ERRORS",
             "errors",
@@ -213,6 +214,7 @@ impl Tool for Funclatency {
             "with --ret: results below zero, apart from the others",
             |r| Value::Uint(r.event.errors),
         )
+        .sum()
         .hidden()
         .with(&["--ret"]),
         Col::uint(
@@ -221,20 +223,26 @@ impl Tool for Funclatency {
             10,
             "all together: nanoseconds; with --ret what was returned",
             |r| r.event.value(r.event.total),
-        ),
+        )
+        .sum(),
         Col::uint("MEAN", "mean", 9, "the mean", |r| {
             r.event.value(r.event.total / r.event.count.max(1))
-        }),
+        })
+        .derived(),
         Col::uint("P50", "p50", 9, "half of them were no more, to within 5 %", |r| {
             r.event.percentile(50)
-        }),
+        })
+        .derived(),
         Col::uint("P90", "p90", 9, "90 of a hundred were no more, to within 5 %", |r| {
             r.event.percentile(90)
-        }),
+        })
+        .derived(),
         Col::uint("P99", "p99", 9, "99 of a hundred were no more, to within 5 %", |r| {
             r.event.percentile(99)
-        }),
-        Col::uint("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max())),
+        })
+        .derived(),
+        Col::uint("MAX", "max", 9, "the most", |r| r.event.value(r.event.histogram.max()))
+            .derived(),
         Col::histogram("SLOTS", "histogram", 5, "how many were in which range", |r| {
             Value::Histogram(r.event.histogram.slots())
         })

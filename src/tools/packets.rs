@@ -113,12 +113,13 @@ pub(super) const ACTION: Col =
     Col::word("ACTION", "action", 6, "pass or drop", |r| Value::Word(r.event.action));
 
 pub(super) const PACKETS: Col =
-    Col::uint("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets));
+    Col::uint("PACKETS", "count", 10, "how many packets", |r| Value::Uint(r.event.packets)).sum();
 
 pub(super) const BYTES: Col =
     Col::uint("BYTES", "bytes", 12, "how many bytes, Ethernet headers too", |r| {
         Value::Uint(r.event.bytes)
-    });
+    })
+    .sum();
 
 fn known(address: &str) -> Value<'_> {
     if address.is_empty() { Value::None } else { Value::Text(address.as_bytes()) }

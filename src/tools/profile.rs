@@ -145,13 +145,15 @@ type Col = Column<Row>;
 
 const SAMPLES: Col = Col::uint("SAMPLES", "count", 8, "samples in the function itself", |r| {
     Value::Uint(r.event.count)
-});
+})
+.sum();
 const SELF: Col = Col::float("SELF%", "self_percent", 6, "the same, of a hundred", |r| {
     percent(r.event.count, r.event.all)
 });
 const TOTAL: Col = Col::uint("TOTAL", "total", 8, "samples in it and in what it called", |r| {
     Value::Uint(r.event.total)
-});
+})
+.sum();
 const TOTAL_PERCENT: Col =
     Col::float("TOTAL%", "total_percent", 6, "the same, of a hundred", |r| {
         percent(r.event.total, r.event.all)
@@ -193,6 +195,7 @@ const TREE: &[Col] = &[
     Col::uint("DEPTH", "depth", 5, "how many calls are above it; 0 for a thread's name", |r| {
         Value::Uint(r.event.depth as u64)
     })
+    .derived()
     .json_only(),
     Col::indented("FUNCTION", "function", 0, "its name, below its caller's", |r| {
         Value::Indented(r.event.depth, &r.event.function)
@@ -204,7 +207,8 @@ const TREE: &[Col] = &[
 const STACKS: &[Col] = &[
     Col::TIME.json_only(),
     Col::text("COMM", "comm", 16, "the name of the thread", |r| Value::Text(&r.event.comm)),
-    Col::uint("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count)),
+    Col::uint("SAMPLES", "count", 8, "samples with this stack", |r| Value::Uint(r.event.count))
+        .sum(),
     Col::args("STACK", "stack", 0, "names of functions, from the first call to the last", |r| {
         Value::Args(values::Args::new(&r.event.stack, 0), false)
     })

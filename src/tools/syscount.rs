@@ -228,17 +228,19 @@ impl Tool for Syscount {
             10,
             "how many calls ended; exit, exit_group and rt_sigreturn do not end as calls",
             |r| Value::Uint(r.event.count),
-        ),
+        )
+        .sum(),
         Col::float("PER_S", "per_second", 10, "how many in a second", |r| {
             Value::Float(r.event.count as f64 / r.event.length.as_secs_f64())
         }),
-        Col::uint("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)),
+        Col::uint("ERRORS", "errors", 8, "how many failed", |r| Value::Uint(r.event.errors)).sum(),
         Col::float("ERR%", "error_percent", 5, "how many of a hundred failed", |r| {
             Value::Float(100.0 * r.event.errors as f64 / r.event.count.max(1) as f64)
         }),
         Col::duration("TOTAL", "total_ns", 9, "the time that all took together", |r| {
             Value::Duration(r.event.total_ns)
         })
+        .sum()
         .hidden()
         .with(&["--latency"]),
         Col::duration("MEAN", "mean_ns", 9, "the mean", |r| {

@@ -178,16 +178,23 @@ fn serve_writes_what_tools_see() -> Result<(), String> {
 fn serve_adds_up_what_tools_count() -> Result<(), String> {
     let count = "[[tools]]\ntool = \"execsnoop\"\nname = \"counts\"\n\
                  options = [\"--count=comm\", \"-i\", \"0.1\", \"-n\", \"$WORK\"]\n";
-    let serving = Serving::start("serve-counts", &format!("{METRICS}{count}"))?;
+    let calls = "[[tools]]\ntool = \"syscount\"\noptions = [\"-i\", \"0.1\", \"-n\", \"$WORK\"]\n";
+    let serving = Serving::start("serve-counts", &format!("{METRICS}{count}{calls}"))?;
     for _ in 0..3 {
         work(&serving.dir, 20)?;
         thread::sleep(Duration::from_millis(150));
     }
     let (dir, _) = serving.end()?;
     let all = fs::read_to_string(dir.join("ebtools.prom")).map_err(text)?;
-    let line =
-        format!("ebtools_execsnoop_total{{name=\"counts\",tool=\"execsnoop\",comm=\"{WORK}\"}} 60");
-    check(all.lines().any(|one| one == line), || all)
+    for line in [
+        format!("execsnoop_total{{name=\"counts\",tool=\"execsnoop\",comm=\"{WORK}\"}} 60"),
+        "syscount_total{name=\"syscount\",tool=\"syscount\",syscall=\"exit_group\"} 60".into(),
+    ] {
+        check(all.lines().any(|one| one == format!("ebtools_{line}")), || {
+            format!("{line}: {all}")
+        })?;
+    }
+    Ok(())
 }
 
 fn serve_rotates_and_opens_anew() -> Result<(), String> {
