@@ -138,6 +138,8 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "-i", "1"], "--count"),
         (&["execsnoop", "-o", "xml"], "possible values: table, json"),
         (&["execsnoop", "--json", "-o", "table"], "cannot be used with"),
+        (&["execsnoop", "--json=xml"], "possible values: ebtools, otel, ecs"),
+        (&["execsnoop", "--json=ecs", "-o", "json"], "cannot be used with"),
         (&["execsnoop", "--fields", "pid,nonsense"], "there is no field 'nonsense'"),
         (&["execsnoop", "--count", "--fields", "pid"], "cannot be used with"),
         (&["funclatency", "--fields", "pid"], "required arguments were not provided"),

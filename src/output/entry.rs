@@ -19,8 +19,8 @@ pub(crate) struct Entry<'o> {
     pub(super) clock: &'o Clock,
     /// The key as it stands in the line, with what stands around it.
     pub(super) key: &'o [u8],
-    /// The same without.
-    pub(super) name: &'static str,
+    /// What a key beside it begins with.
+    pub(super) name: &'o str,
 }
 
 impl Entry<'_> {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::entry::{Entry, end, entry, key};
-use super::{Clock, Column};
+use serde::Serialize;
+
+use super::entry::{Entry, end, key, value_into};
+use super::{Clock, Column, Names};
 use crate::record::Record;
 
 /// The version of the contract between those who write these lines and those who read them: what a key
@@ -15,6 +17,8 @@ pub const SCHEMA: &str = "ebtools/1";
 pub struct Head<'a> {
     /// Whose line it is.
     pub tool: &'a str,
+    /// What its keys are called.
+    pub names: Names,
     /// Its number in the run.
     pub seq: u64,
     /// What its time is read from.
@@ -46,33 +50,45 @@ pub struct Start {
 #[derive(Debug)]
 pub struct Keys {
     head: Vec<u8>,
+    seq: Vec<u8>,
     keys: Vec<Vec<u8>>,
+    /// What those are called that stand beside them, without what they have behind that.
+    beside: Vec<String>,
 }
 
 impl Keys {
     /// `kind` is the type of the rows: `event` or `interval`.
-    pub fn new<E>(kind: &str, tool: &str, columns: &[&Column<E>]) -> Self {
-        let mut head = Vec::new();
-        begin(&mut head, kind, tool);
-        let keys = columns.iter().map(|column| {
+    pub fn new<E>(kind: &str, tool: &str, names: Names, columns: &[&Column<E>]) -> Self {
+        let (mut head, mut seq, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        begin(&mut head, names, kind, tool);
+        names.key(&mut seq, kind, tool, "seq");
+        for column in columns {
             let mut out = Vec::new();
-            key(&mut out, column.key, "");
-            out
-        });
-        Self { head, keys: keys.collect() }
+            names.key(&mut out, kind, tool, column.key);
+            // Two columns may have one name for others: it is that of the first.
+            if keys.contains(&out) {
+                out.clear();
+                key(&mut out, names.prefix(), column.key);
+            }
+            keys.push(out);
+        }
+        let beside = columns.iter().map(|column| format!("{}{}", names.prefix(), column.key));
+        Self { head, seq, keys, beside: beside.collect() }
     }
 }
 
-fn begin(out: &mut Vec<u8>, kind: &str, tool: &str) {
+fn begin(out: &mut Vec<u8>, names: Names, kind: &str, tool: &str) {
     out.push(b'{');
-    entry(out, "type", kind);
-    entry(out, "tool", tool);
+    names.constants(out, kind, tool);
+    let schema = (kind == "start").then_some(("schema", SCHEMA));
+    for (name, word) in [("type", kind)].into_iter().chain(schema).chain([("tool", tool)]) {
+        names.key(out, kind, tool, name);
+        value_into(out, word);
+    }
 }
 
-/// A reader who misses a number has missed a line.
-fn number(out: &mut Vec<u8>, seq: u64) {
-    out.extend_from_slice(b",\"seq\":");
-    out.extend_from_slice(itoa::Buffer::new().format(seq).as_bytes());
+fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends the line of one row, with its number in the run, if it is in one. `keys` are those of the
@@ -87,52 +103,73 @@ pub fn row<E>(
 ) {
     out.extend_from_slice(&keys.head);
     if let Some(seq) = seq {
+        out.extend_from_slice(&keys.seq);
         number(out, seq);
     }
-    for (column, key) in columns.iter().zip(&keys.keys) {
-        (column.value)(record).json(&mut Entry { line: out, clock, key, name: column.key });
+    for ((column, key), name) in columns.iter().zip(&keys.keys).zip(&keys.beside) {
+        (column.value)(record).json(&mut Entry { line: out, clock, key, name });
     }
     end(out);
+}
+
+/// A line that is no row, entry by entry.
+struct Line<'o> {
+    out: &'o mut Vec<u8>,
+    kind: &'static str,
+    head: &'o Head<'o>,
+}
+
+impl<'o> Line<'o> {
+    fn begin(out: &'o mut Vec<u8>, kind: &'static str, head: &'o Head<'o>) -> Self {
+        begin(out, head.names, kind, head.tool);
+        let mut line = Self { out, kind, head };
+        line.entry("seq", head.seq);
+        line
+    }
+
+    fn key(&mut self, key: &str) {
+        self.head.names.key(self.out, self.kind, self.head.tool, key);
+    }
+
+    fn entry(&mut self, key: &str, value: impl Serialize) {
+        self.key(key);
+        value_into(self.out, value);
+    }
+
+    fn time(&mut self) {
+        self.key("time");
+        self.out.push(b'"');
+        self.head.clock.rfc3339_into(self.out, self.head.time_ns);
+        self.out.push(b'"');
+    }
 }
 
 /// Appends the first line of a run: what it is that makes the others.
 pub fn start(out: &mut Vec<u8>, head: &Head<'_>, start: &Start) {
-    out.push(b'{');
-    entry(out, "type", "start");
-    entry(out, "schema", SCHEMA);
-    entry(out, "tool", head.tool);
-    number(out, head.seq);
-    time(out, head);
-    entry(out, "version", env!("CARGO_PKG_VERSION"));
+    let mut line = Line::begin(out, "start", head);
+    line.time();
+    line.entry("version", env!("CARGO_PKG_VERSION"));
     for (key, value) in
         [("host", &start.host), ("boot_id", &start.boot_id), ("kernel", &start.kernel)]
     {
         if let Some(value) = value {
-            entry(out, key, value);
+            line.entry(key, value);
         }
     }
-    entry(out, "options", &start.options);
+    line.entry("options", &start.options);
     if !start.command.is_empty() {
-        entry(out, "command", &start.command);
+        line.entry("command", &start.command);
     }
-    entry(out, "hooks", &start.hooks);
+    line.entry("hooks", &start.hooks);
     end(out);
-}
-
-fn time(out: &mut Vec<u8>, head: &Head<'_>) {
-    key(out, "time", "");
-    out.push(b'"');
-    head.clock.rfc3339_into(out, head.time_ns);
-    out.push(b'"');
 }
 
 /// Appends the line that tells of events that were lost, as it happens.
 pub fn lost(out: &mut Vec<u8>, head: &Head<'_>, reason: &str, count: u64) {
-    begin(out, "lost", head.tool);
-    number(out, head.seq);
-    time(out, head);
-    entry(out, "reason", reason);
-    entry(out, "count", count);
+    let mut line = Line::begin(out, "lost", head);
+    line.time();
+    line.entry("reason", reason);
+    line.entry("count", count);
     end(out);
 }
 
@@ -145,13 +182,16 @@ pub fn summary(
     lost: &BTreeMap<&'static str, u64>,
     beside: &[(&'static str, u64)],
 ) {
-    begin(out, "summary", head.tool);
-    number(out, head.seq);
-    entry(out, "produced", produced);
-    entry(out, "delivered", delivered);
-    entry(out, "lost", lost);
+    let mut line = Line::begin(out, "summary", head);
+    // Nothing is without a time there.
+    if head.names == Names::Ecs {
+        line.time();
+    }
+    line.entry("produced", produced);
+    line.entry("delivered", delivered);
+    line.entry("lost", lost);
     for (key, value) in beside {
-        entry(out, key, value);
+        line.entry(key, value);
     }
     end(out);
 }
@@ -174,11 +214,15 @@ mod tests {
     ];
 
     fn object(comm: &[u8], tail: &[u8]) -> serde_json::Value {
+        object_of(Names::Ebtools, comm, tail)
+    }
+
+    fn object_of(names: Names, comm: &[u8], tail: &[u8]) -> serde_json::Value {
         let mut header = Header::default();
         header.comm[..comm.len()].copy_from_slice(comm);
         let record = Record { header: &header, event: &header, tail, container: "" };
         let mut line = Vec::new();
-        let keys = Keys::new("event", "execsnoop", COLUMNS);
+        let keys = Keys::new("event", "execsnoop", names, COLUMNS);
         row(&mut line, &keys, COLUMNS, &Clock::new(0), Some(7), &record);
         let line = String::from_utf8(line).unwrap();
         assert_eq!(line.matches('\n').count(), 1);
@@ -194,6 +238,46 @@ mod tests {
                 "comm": "ls", "ret": -13, "errno": "EACCES", "args": ["ls", null, "a\"b"],
             })
         );
+    }
+
+    #[test]
+    fn has_names_of_others() {
+        let time = "1970-01-01T00:00:00.000000000Z";
+        assert_eq!(
+            object_of(Names::Otel, b"ls", b"ls\0\0\xff\0"),
+            serde_json::json!({
+                "ebtools.type": "event", "ebtools.tool": "execsnoop", "ebtools.seq": 7,
+                "ebtools.time": time, "thread.name": "ls", "ebtools.ret": -13, "error.type": "EACCES",
+                "process.command_args": ["ls", null, "\u{fffd}"],
+                "ebtools.args_base64": ["bHM=", null, "/w=="],
+            })
+        );
+        assert_eq!(
+            object_of(Names::Ecs, b"ls", b"ls\0\0"),
+            serde_json::json!({
+                "ecs.version": "9.4.0", "event.kind": "event", "event.module": "ebtools",
+                "event.dataset": "ebtools.execsnoop", "ebtools.type": "event",
+                "ebtools.tool": "execsnoop", "event.sequence": 7, "@timestamp": time,
+                "process.thread.name": "ls", "ebtools.ret": -13, "error.code": "EACCES",
+                "process.args": ["ls", null],
+            })
+        );
+    }
+
+    /// Two columns that have one name for others.
+    #[test]
+    fn a_name_is_there_once() {
+        let columns: &[&Column<Header>] = &[
+            &Column::text("", "full_path", 0, "", |_| Value::Text(b"/a")),
+            &Column::text("", "path", 0, "", |_| Value::Text(b"a")),
+        ];
+        let mut line = Vec::new();
+        let keys = Keys::new("event", "opensnoop", Names::Otel, columns);
+        let header = Header::default();
+        let record = Record::of(&header, &header);
+        row(&mut line, &keys, columns, &Clock::new(0), None, &record);
+        let line = String::from_utf8(line).unwrap();
+        assert!(line.ends_with("\"file.path\":\"/a\",\"ebtools.path\":\"a\"}\n"), "{line}");
     }
 
     #[test]
@@ -216,7 +300,8 @@ mod tests {
         };
         let mut line = Vec::new();
         let columns = &COLUMNS[5..];
-        row(&mut line, &Keys::new("event", "x", columns), columns, &Clock::new(0), None, &record);
+        let keys = Keys::new("event", "x", Names::Ebtools, columns);
+        row(&mut line, &keys, columns, &Clock::new(0), None, &record);
         let line = String::from_utf8(line).unwrap();
         assert!(line.contains(r#"["\u001b\u007f\u009b\u202e\u2028\udb40\udc41é"]"#), "{line}");
     }
@@ -224,7 +309,8 @@ mod tests {
     #[test]
     fn begins_with_what_runs() {
         let clock = Clock::new(0);
-        let head = Head { tool: "hello", seq: 0, clock: &clock, time_ns: 1 };
+        let names = Names::Ebtools;
+        let head = Head { tool: "hello", names, seq: 0, clock: &clock, time_ns: 1 };
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut all = Start {
             time_ns: 1,

@@ -27,6 +27,7 @@ mod cell;
 mod column;
 mod entry;
 mod keys;
+pub(crate) mod names;
 mod shape;
 mod table;
 mod task;
@@ -34,6 +35,7 @@ mod time;
 
 pub use column::{Asked, Column, Part, Shown, Source};
 use live::Live;
+pub use names::Names;
 pub use screen::Screen;
 use series::Series;
 use table::Layout;
@@ -79,9 +81,9 @@ impl<'a, E> Lines<'a, E> {
         }
     }
 
-    /// JSON Lines; `kind` is their type.
-    pub fn json(kind: &str, tool: &str, columns: &[&'a Column<E>]) -> Self {
-        let json = Some(json::Keys::new(kind, tool, columns));
+    /// JSON Lines; `kind` is their type, `names` what their keys are called.
+    pub fn json(kind: &str, tool: &str, names: Names, columns: &[&'a Column<E>]) -> Self {
+        let json = Some(json::Keys::new(kind, tool, names, columns));
         Self { json, ..Self::table(columns) }
     }
 

@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, ValueEnum};
 use crate::bpf::shared::types::count_by;
 use crate::error::Result;
 use crate::filter::tasks::FilterOptions;
-use crate::output::{Column, Lines, fields};
+use crate::output::{Column, Lines, Names, fields};
 
 /// Whose events, for how long, and how they are shown: the options of every tool that traces what
 /// processes do.
@@ -29,9 +29,9 @@ pub(crate) struct OutputOptions {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 
-    /// The same as -o json
-    #[arg(long, conflicts_with = "output")]
-    json: bool,
+    /// The same as -o json; with the names that OpenTelemetry or ECS has for what keys mean
+    #[arg(long, value_name = "NAMES", num_args = 0..=1, require_equals = true, default_missing_value = "ebtools", conflicts_with = "output")]
+    json: Option<Names>,
 
     /// Show these fields in this order; `help` lists them
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
@@ -136,11 +136,16 @@ impl OutputOptions {
     /// Those that nobody gave.
     #[cfg(test)]
     pub(crate) fn of(output: Format) -> Self {
-        Self { output, json: false, fields: Vec::new(), wide: false, color: ColorChoice::Never }
+        Self { output, json: None, fields: Vec::new(), wide: false, color: ColorChoice::Never }
     }
 
     pub(crate) fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.output }
+        if self.json.is_some() { Format::Json } else { self.output }
+    }
+
+    /// What keys of JSON are called.
+    pub(crate) fn names(&self) -> Names {
+        self.json.unwrap_or_default()
     }
 
     /// What makes the lines of a tool's rows; `kind` is their type in JSON.
@@ -152,7 +157,7 @@ impl OutputOptions {
     ) -> Lines<'a, E> {
         let lines = match self.format() {
             Format::Table => Lines::table(columns),
-            Format::Json => Lines::json(kind, tool, columns),
+            Format::Json => Lines::json(kind, tool, self.names(), columns),
         };
         if kind == "interval" { lines.of_reports() } else { lines }
     }

@@ -187,9 +187,10 @@ impl Report {
 
     /// A line of JSON that is no row.
     fn line(&mut self, time_ns: u64, write: impl FnOnce(&mut Vec<u8>, &Head<'_>)) {
-        let (tool, seq, clock) = (self.host.tool, self.seq, &self.clock);
+        let (tool, names) = (self.host.tool, self.options.names());
+        let (seq, clock) = (self.seq, &self.clock);
         self.seq += 1;
-        self.output.lines(0, |out| write(out, &Head { tool, seq, clock, time_ns }));
+        self.output.lines(0, |out| write(out, &Head { tool, names, seq, clock, time_ns }));
     }
 
     /// A row that stands for `events` events.

@@ -141,7 +141,9 @@ impl Tool {
     pub(super) fn matches(&self) -> std::result::Result<(Entry, ArgMatches), String> {
         let found = TOOLS.iter().find(|tool| tool.name == self.tool);
         let entry = *found.ok_or("there is no such tool: ebtools --list")?;
-        let args = self.options.iter().map(String::as_str).chain(["--json"]);
+        let options = self.options.iter().map(String::as_str);
+        let is_json = options.clone().any(|one| one == "--json" || one.starts_with("--json="));
+        let args = options.chain((!is_json).then_some("--json"));
         let matches = entry.command().no_binary_name(true).try_get_matches_from(args);
         let matches = matches.map_err(|error| first_line(&error))?;
         // Those that end by themselves have no such option.

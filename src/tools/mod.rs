@@ -3,7 +3,7 @@
 
 use clap::ValueEnum as _;
 
-use crate::output::{Clock, Column, Lines, Screen, schema};
+use crate::output::{Clock, Column, Lines, Names, Screen, schema};
 use crate::record::Row;
 use crate::run::counts;
 use crate::run::options::CountBy;
@@ -91,7 +91,7 @@ fn lines_of_rows<R: Row>(
     bytes: &[u8],
 ) -> Vec<(String, usize)> {
     let table = || Lines::table(columns);
-    let json = Lines::json(of.0, of.1, columns);
+    let json = Lines::json(of.0, of.1, Names::Ebtools, columns);
     let kinds = [(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
     let mut all = Vec::new();
     R::of_any(bytes, &mut |record| {
@@ -115,6 +115,7 @@ mod tests {
     use super::*;
     use crate::output::fields;
     use crate::output::json::SCHEMA;
+    use crate::output::names;
     use crate::record::Header;
     use crate::system::sys;
     use crate::validator::Validator;
@@ -176,6 +177,35 @@ mod tests {
         );
         let lines = keys.into_iter().map(|line| line + "\n").collect::<String>();
         fs::write(path, format!("{SCHEMA}\n{lines}")).unwrap();
+    }
+
+    /// The table of docs/json.md, made from the keys of all tools.
+    #[test]
+    fn names_of_others_are_documented() {
+        let mut unused = names::tests::all().collect::<BTreeSet<_>>();
+        let mut rows = BTreeSet::new();
+        for (tool, kind, record) in VALIDATOR.records() {
+            for key in record["properties"].as_object().unwrap().keys() {
+                let is_of = |of: &str| of.is_empty() || of == kind || of == tool;
+                let known = names::tests::all().find(|(of, one)| one == key && is_of(of));
+                let Some((of, _)) = known else { continue };
+                unused.remove(&(of, key.as_str()));
+                let name = |names: Names| match names.of(kind, tool, key) {
+                    Some(name) => format!("`{name}`"),
+                    None => format!("`ebtools.{key}`"),
+                };
+                let whose = if of.is_empty() { String::new() } else { format!(" of `{of}`") };
+                let (otel, ecs) = (name(Names::Otel), name(Names::Ecs));
+                rows.insert(format!("| `{key}`{whose} | {otel} | {ecs} |\n"));
+            }
+        }
+        assert!(unused.is_empty(), "there are no such keys: {unused:?}");
+        let rows = rows.into_iter().collect::<String>();
+        let page = include_str!("../../docs/json.md");
+        assert!(
+            page.contains(&format!("|---|---|---|\n{rows}\n")),
+            "docs/json.md should have\n{rows}"
+        );
     }
 
     #[test]

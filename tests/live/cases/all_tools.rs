@@ -57,6 +57,39 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "json_has_names_of_opentelemetry",
+        args: &["execsnoop", "--json=otel", "--fields", "pid,args,path,tid"],
+        command: &["true"],
+        also: |run| {
+            let line = run.stdout.lines().nth(1).unwrap_or_default();
+            let good = line.starts_with(r#"{"ebtools.type":"event","ebtools.tool":"execsnoop","ebtools.seq":1,"process.pid":"#)
+                && line.contains(r#","process.command_args":["true"],"ebtools.path":""#)
+                && line.contains(r#","ebtools.tid":"#);
+            if good { Ok(()) } else { Err(line.into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "json_has_names_of_ecs",
+        args: &["opensnoop", "--json=ecs", "-F", "-n", "cat"],
+        command: &["cat", "/dev/null"],
+        also: |run| {
+            let lines = run.stdout.lines().map(serde_json::from_str::<serde_json::Value>);
+            let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
+            let is_of = |line: &serde_json::Value| {
+                line["@timestamp"].is_string() && line["event.dataset"] == "ebtools.opensnoop"
+            };
+            let numbered = lines.iter().enumerate().all(|(i, line)| line["event.sequence"] == i);
+            let (first, last) = (lines.first().ok_or("nothing")?, lines.last().ok_or("nothing")?);
+            let good = lines.iter().all(is_of) && numbered
+                && first["host.os.kernel"].is_string() && first["ebtools.schema"] == "ebtools/1"
+                && lines.iter().any(|line| line["file.path"] == "/dev/null" && line["process.thread.name"] == "cat")
+                && last["event.kind"] == "metric" && last["ebtools.lost"].is_object();
+            if good { Ok(()) } else { Err("not the names that were expected".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "ancestry",
         args: &["execsnoop", "--json", "--fields", "comm,ppid,ancestors", "--ancestry"],
         command: &["sh", "-c", "echo pid $$; (sh -c '/bin/true; :'); :"],
