@@ -163,8 +163,8 @@ mod tests {
         assert!(
             gone.is_empty() || version != SCHEMA,
             "published keys of {SCHEMA} are gone or mean something else: {gone:#?}\n\
-             Give the new meaning a new key. If it must be, raise SCHEMA in src/output/json.rs, name the \
-             keys in CHANGELOG, and write the new version into the first line of {path}. If only the \
+             Give the new meaning a new key. If it must be, raise SCHEMA in src/output/json.rs and name the \
+             keys in CHANGELOG: INSTA_UPDATE=always cargo test --lib then writes {path} anew. If only the \
              words of a meaning are better now, change them there too."
         );
         if published == keys && version == SCHEMA {
