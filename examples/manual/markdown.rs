@@ -1,4 +1,5 @@
-//! The pages of docs/, whose Markdown is headings, paragraphs, fenced blocks, tables, code and links.
+//! The pages of docs/, whose Markdown is headings, paragraphs, lists, fenced blocks, tables,
+//! code and links.
 
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
@@ -32,19 +33,28 @@ pub(crate) fn to_roff(page: &str, heading: &str) -> Roff {
         } else if !line.is_empty() {
             let mut text = line.to_string();
             while let Some(more) = lines.next_if(|line| is_prose(line)) {
-                text = format!("{text} {more}");
+                text = format!("{text} {}", more.trim_start());
             }
-            if !std::mem::take(&mut begins) {
-                roff.control("PP", []);
+            match text.strip_prefix("- ") {
+                Some(item) => {
+                    begins = false;
+                    roff.control("IP", ["\\(bu", "2"]);
+                    roff.text(inlines(item));
+                }
+                None => {
+                    if !std::mem::take(&mut begins) {
+                        roff.control("PP", []);
+                    }
+                    roff.text(inlines(&text));
+                }
             }
-            roff.text(inlines(&text));
         }
     }
     roff
 }
 
 fn is_prose(line: &str) -> bool {
-    !line.is_empty() && !line.starts_with(['#', '|', '`'])
+    !line.is_empty() && !line.starts_with(['#', '|', '`']) && !line.starts_with("- ")
         || line.starts_with('`') && !line.starts_with("```")
 }
 

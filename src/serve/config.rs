@@ -226,7 +226,7 @@ mod tests {
             "[metrics]\nlisten = \"127.0.0.1:9435\"\ninterval = \"500ms\"\n\
              [[tools]]\ntool = \"execsnoop\"\noptions = [\"-x\", \"-u\", \"root\"]\n\
              file = \"/var/log/x.json\"\nrotate_at = \"10M\"\n\
-             [[tools]]\ntool = \"execsnoop\"\nname = \"counts\"\noptions = [\"--count=comm\"]\n",
+             [[tools]]\ntool = \"execsnoop\"\nname = \"counts\"\noptions = [\"--count=comm\", \"--json=otel\"]\n",
         )
         .unwrap();
         assert_eq!(config.metrics.interval, Some(Duration::from_millis(500)));
@@ -256,6 +256,7 @@ mod tests {
                 &format!("{tool}file = \"/x\"\n{tool}file = \"/x\"\nname = \"b\""),
                 "execsnoop and b have the same file",
             ),
+            (&format!("{tool}options = [\"--json=x\"]"), "invalid value 'x'"),
             (
                 "[metrics]\nlisten = \"0.0.0.0:1\"\n[[tools]]\ntool = \"execsnoop\"",
                 "only this machine",
