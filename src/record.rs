@@ -17,8 +17,32 @@ pub struct Record<'a, E> {
     pub event: &'a E,
     /// What follows it: as long as this event's text needs.
     pub tail: &'a [u8],
-    /// The container that the task is in; empty when it is in none, or that was not asked for.
-    pub container: &'a str,
+    /// The container that the task is in.
+    pub container: &'a Container,
+}
+
+/// A container, as far as its machine knows it: what is not known is empty, and everything where there is
+/// none.
+#[derive(Debug, Default)]
+pub struct Container {
+    /// The engine's id.
+    pub id: String,
+    /// In Kubernetes the namespace that its pod is in.
+    pub namespace: String,
+    /// The pod.
+    pub pod: String,
+    /// And what it is called in that.
+    pub name: String,
+}
+
+impl Container {
+    /// There is none, or it was not asked for.
+    pub const NONE: &'static Self = &Self {
+        id: String::new(),
+        namespace: String::new(),
+        pod: String::new(),
+        name: String::new(),
+    };
 }
 
 impl Header {
@@ -31,7 +55,7 @@ impl Header {
 impl<'a, E> Record<'a, E> {
     /// A row that user space made.
     pub fn of(header: &'a Header, event: &'a E) -> Self {
-        Self { header, event, tail: &[], container: "" }
+        Self { header, event, tail: &[], container: Container::NONE }
     }
 }
 
@@ -42,7 +66,7 @@ impl<'a, E: Plain> Record<'a, E> {
             header: plain::from_bytes(bytes).ok()?,
             event: plain::from_bytes(bytes).ok()?,
             tail: bytes.get(size_of::<E>()..)?,
-            container: "",
+            container: Container::NONE,
         })
     }
 

@@ -2,9 +2,11 @@
 //! that a cgroup belongs to.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirEntryExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +18,8 @@ use nix::sys::stat::Mode;
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
 use crate::error::{Context as _, Error, Result};
+use crate::filter::pods;
+use crate::record::Container;
 use crate::system::procfs;
 use crate::system::sys;
 
@@ -164,15 +168,31 @@ pub(crate) struct Cgroups {
 struct Known {
     /// Below the root of all, beginning with `/`; empty if it was gone.
     path: Vec<u8>,
-    /// The id of the container that it belongs to; empty if it is none's.
-    container: String,
+    /// The container that it belongs to, if there is one.
+    container: Container,
+    /// When what Kubernetes calls that is looked for again, and how often it was.
+    again: Option<(Instant, u32)>,
 }
+
+/// What Kubernetes calls a container is known soon after it has begun, or never.
+const NAME_AGAIN: Duration = Duration::from_millis(500);
+const NAME_TRIES: u32 = 20;
 
 impl Known {
     fn of(root: &Path, dir: &Path) -> Self {
         let below = dir.strip_prefix(root).unwrap_or(dir);
         let path = [b"/", below.as_os_str().as_encoded_bytes()].concat();
-        Self { path, container: container_of(dir).unwrap_or_default().into() }
+        let id = container_of(dir).unwrap_or_default().to_string();
+        let mut known =
+            Self { path, container: Container { id, ..Container::default() }, again: None };
+        known.name(dir, 0);
+        known
+    }
+
+    fn name(&mut self, dir: &Path, tries: u32) {
+        let is_done = self.container.id.is_empty() || pods::name(&mut self.container, dir);
+        let again = !is_done && tries < NAME_TRIES;
+        self.again = again.then(|| (Instant::now() + NAME_AGAIN, tries + 1));
     }
 }
 
@@ -188,9 +208,9 @@ impl Cgroups {
         self.root.is_some()
     }
 
-    /// The container's id; empty where the cgroup is none's, or gone before it was looked up.
-    pub(crate) fn container(&mut self, cgroup: u64) -> &str {
-        self.of(cgroup).map_or("", |known| &known.container)
+    /// The container; none where the cgroup is none's, or gone before it was looked up.
+    pub(crate) fn container(&mut self, cgroup: u64) -> &Container {
+        self.of(cgroup).map_or(Container::NONE, |known| &known.container)
     }
 
     /// Its path, as /proc/PID/cgroup has it; empty where it was gone before it was looked up.
@@ -199,8 +219,16 @@ impl Cgroups {
     }
 
     fn of(&mut self, cgroup: u64) -> Option<&Known> {
-        if !self.known.contains_key(&cgroup) {
-            self.learn(cgroup);
+        match self.known.get_mut(&cgroup) {
+            None => self.learn(cgroup),
+            Some(Known { again: None, .. }) => {}
+            Some(known) => {
+                let due = known.again.filter(|(at, _)| *at <= Instant::now());
+                if let (Some((_, tries)), Some(root)) = (due, &self.root) {
+                    let below = known.path.strip_prefix(b"/").unwrap_or_default();
+                    known.name(&root.path.join(OsStr::from_bytes(below)), tries);
+                }
+            }
         }
         self.known.get(&cgroup)
     }

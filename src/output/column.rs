@@ -128,6 +128,11 @@ impl<E> Column<E> {
         self
     }
 
+    /// Does it tell of the container?
+    pub(crate) fn is_of_container(&self) -> bool {
+        ["container", "container_name", "pod", "namespace"].contains(&self.key)
+    }
+
     /// The same column, read from the process's memory.
     #[must_use]
     pub const fn user(mut self) -> Self {

@@ -50,15 +50,41 @@ impl<E> Column<E> {
     /// The container.
     pub const CONTAINER: Self =
         Self::id("CONTAINER", "container", 12, "the container's id, by its cgroup", |r| {
-            if r.container.is_empty() { Value::None } else { Value::Id(r.container) }
+            if r.container.id.is_empty() { Value::None } else { Value::Id(&r.container.id) }
         })
         .json_only()
         .collect(collect::COLLECT_CGROUP);
+    /// The namespace of Kubernetes.
+    pub const NAMESPACE: Self =
+        Self::text("NAMESPACE", "namespace", 12, "in Kubernetes, the pod's namespace", |r| {
+            some(&r.container.namespace)
+        })
+        .json_only()
+        .collect(collect::COLLECT_CGROUP);
+    /// The pod.
+    pub const POD: Self =
+        Self::text("POD", "pod", 20, "in Kubernetes, the pod", |r| some(&r.container.pod))
+            .json_only()
+            .collect(collect::COLLECT_CGROUP);
+    /// The container's name.
+    pub const CONTAINER_NAME: Self = Self::text(
+        "CONTAINER_NAME",
+        "container_name",
+        14,
+        "in Kubernetes, what the container is called in its pod",
+        |r| some(&r.container.name),
+    )
+    .json_only()
+    .collect(collect::COLLECT_CGROUP);
 
     /// When it happened, in tables only with `-T`.
     pub const TIME_IF_ASKED: Self = Self::TIME.json_only().with(&["--timestamp"]);
     /// The user, in tables only with `-U`.
     pub const UID_IF_ASKED: Self = Self::UID.json_only().with(&["--print-uid"]);
+}
+
+fn some(text: &str) -> Value<'_> {
+    if text.is_empty() { Value::None } else { Value::Text(text.as_bytes()) }
 }
 
 /// The columns of the task, by where tools differ.
@@ -85,9 +111,11 @@ impl<E> Task<E> {
         Self { names: [Column::PID, Column::NS_PID, Column::COMM], ..Self::COMM_FIRST };
 
     /// All of them, in their order.
-    pub(crate) const fn columns(self) -> [Column<E>; 10] {
+    pub(crate) const fn columns(self) -> [Column<E>; 13] {
         let Self { time, uid, names: [one, two, three], ppid } = self;
-        let (parent, tid) = (Column::PARENT_COMM, Column::TID);
-        [time, uid, one, two, three, ppid, parent, tid, Column::CGROUP, Column::CONTAINER]
+        let (parent, tid, cgroup) = (Column::PARENT_COMM, Column::TID, Column::CGROUP);
+        let container = Column::CONTAINER;
+        let [namespace, pod, name] = [Column::NAMESPACE, Column::POD, Column::CONTAINER_NAME];
+        [time, uid, one, two, three, ppid, parent, tid, cgroup, container, namespace, pod, name]
     }
 }

@@ -81,7 +81,7 @@ pub(crate) struct Rows<'a, E, W> {
 
 impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
     pub(crate) fn new(report: &mut Report, columns: &'a [&'a Column<E>], wanted: W) -> Self {
-        let has_containers = columns.iter().any(|column| column.key == "container");
+        let has_containers = columns.iter().any(|column| column.is_of_container());
         let cgroups = if has_containers { Cgroups::find() } else { Cgroups::default() };
         Self { lines: report.lines("event", columns), wanted, cgroups }
     }

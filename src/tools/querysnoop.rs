@@ -112,6 +112,9 @@ impl Tool for Querysnoop {
         Col { about: "the name of the server's process", ..Col::COMM },
         Col::CGROUP,
         Col::CONTAINER,
+        Col::NAMESPACE,
+        Col::POD,
+        Col::CONTAINER_NAME,
         Col::text("USER", "user", 12, "the database's user, where it can be had", |r| {
             match user(r) {
                 b"" => Value::None,

@@ -19,6 +19,7 @@ use crate::watched::Watched as _;
 
 pub(crate) const CASES: &[(&str, Behaviour)] = &[
     ("containers_that_come_are_named_at_once", containers_that_come_are_named_at_once),
+    ("containers_have_the_names_of_kubernetes", containers_have_the_names_of_kubernetes),
     ("container_is_not_hidden_by_others", container_is_not_hidden_by_others),
     ("container_is_not_renamed_from_inside", container_is_not_renamed_from_inside),
     ("container_must_be_one", container_must_be_one),
@@ -195,6 +196,60 @@ fn containers_that_come_are_named_at_once() -> Result<(), String> {
     let unnamed = ids.iter().filter(|id| container_of(&lines, id) != Some(id));
     let unnamed = unnamed.count();
     check(unnamed == 0, || format!("{unnamed} of {} containers have no name", ids.len()))
+}
+
+/// What a test has made in directories of the system, and those if they were not there.
+struct Made(Vec<PathBuf>);
+
+impl Made {
+    fn dir(&mut self, path: &str) -> Result<PathBuf, String> {
+        let path = PathBuf::from(path);
+        for dir in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
+            if !dir.exists() {
+                fs::create_dir(dir).map_err(text)?;
+                self.0.push(dir.to_owned());
+            }
+        }
+        Ok(path)
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in self.0.drain(..).rev() {
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+        }
+    }
+}
+
+/// The kubelet's files are those of a real one, which this machine has not: the pod's directory is there
+/// before its containers, the link with the container's name comes after it has begun.
+fn containers_have_the_names_of_kubernetes() -> Result<(), String> {
+    let (mut cgroups, mut made, own) = (Cgroups::new(), Made(Vec::new()), id("c0de"));
+    let uid = "0a1b2c3d-0000-4000-8000-000000000001";
+    made.dir(&format!("/var/log/pods/shop_web-1_{uid}"))?;
+    let pod = format!("kubepods-besteffort-pod{}.slice", uid.replace('-', "_"));
+    let pod = cgroups.add(&pod)?;
+    let container = pod.join(format!("cri-containerd-{own}.scope"));
+    fs::create_dir(&container).map_err(text)?;
+    let running = Running::start(&["execsnoop", "--json", "-n", "true"])?;
+    run_in(&container, &["/bin/true", "early"])?;
+    let link = made.dir("/var/log/containers")?.join(format!("web-1_shop_nginx-{own}.log"));
+    std::os::unix::fs::symlink("/dev/null", &link).map_err(text)?;
+    made.0.push(link);
+    std::thread::sleep(Duration::from_millis(600));
+    run_in(&container, &["/bin/true", "late"])?;
+    let lines = ended(running)?;
+    let event = |word: &str| lines.iter().find(|line| line["args"][1] == word);
+    for (word, is_named) in [("early", false), ("late", true)] {
+        let event = event(word).ok_or_else(|| format!("no {word}: {lines:?}"))?;
+        let good = event["container"] == own.as_str()
+            && event["namespace"] == "shop"
+            && event["pod"] == "web-1"
+            && (event["container_name"] == "nginx" || !is_named);
+        check(good, || format!("{word}: {event}"))?;
+    }
+    Ok(())
 }
 
 /// Another user's cgroups have ids that begin the same way, and the very same one.
