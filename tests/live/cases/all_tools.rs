@@ -71,8 +71,8 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "json_has_names_of_ecs",
-        args: &["opensnoop", "--json=ecs", "-F", "-n", "cat"],
-        command: &["cat", "/dev/null"],
+        args: &["opensnoop", "--json=ecs", "-F", "-n", "busybox"],
+        command: &["busybox", "cat", "/dev/null"],
         also: |run| {
             let lines = run.stdout.lines().map(serde_json::from_str::<serde_json::Value>);
             let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
@@ -83,7 +83,7 @@ pub(super) const CASES: &[Case] = &[
             let (first, last) = (lines.first().ok_or("nothing")?, lines.last().ok_or("nothing")?);
             let good = lines.iter().all(is_of) && numbered
                 && first["host.os.kernel"].is_string() && first["ebtools.schema"] == "ebtools/1"
-                && lines.iter().any(|line| line["file.path"] == "/dev/null" && line["process.thread.name"] == "cat")
+                && lines.iter().any(|line| line["file.path"] == "/dev/null" && line["process.thread.name"] == "busybox")
                 && last["event.kind"] == "metric" && last["ebtools.lost"].is_object();
             if good { Ok(()) } else { Err("not the names that were expected".into()) }
         },
