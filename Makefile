@@ -14,6 +14,9 @@ ARM64 ?= 6.1 newest
 
 # Words of names of live cases; all without.
 CASES ?=
+# Of the tests with the engines of a fleet: those of tests/fleet/run, and how many records the SQL engines read.
+PARTS ?=
+FLEET_LINES ?= 1000000
 
 # A toolchain that rustup has just installed is not yet in everybody's PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -29,7 +32,7 @@ TARGET ?= x86_64-unknown-linux-musl
 # Where zsh finds completions: /usr/share/zsh/vendor-completions for a package of Debian.
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 
-.PHONY: build run manual static test bench fuzz lint fmt install uninstall deb deb-test sources crate release reproducible container clean help setup
+.PHONY: build run manual static test test-fleet bench fuzz lint fmt install uninstall deb deb-test sources crate release reproducible container clean help setup
 
 build: setup ## build the binary, target/release/ebtools
 	cargo build --release --locked
@@ -48,6 +51,10 @@ static: ## build one file that needs no library, for TARGET=aarch64-unknown-linu
 test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNELS=all WHOLE=all widens it, CASES=exec narrows the cases
 	ARM64='$(ARM64)' scripts/setup build test
 	KERNELS='$(KERNELS)' WHOLE='$(WHOLE)' ARM64='$(ARM64)' CASES='$(CASES)' scripts/test
+
+test-fleet: build ## ebtools serve with Prometheus, rsyslog, PostgreSQL, DuckDB, ClickHouse's engine, eight hosts and a collector: as root, 3 minutes; PARTS="hosts sql" narrows it, FLEET_LINES=10000000 widens it
+	scripts/setup fleet
+	$(SUDO) env FLEET_LINES='$(FLEET_LINES)' tests/fleet/run $(BINARY) $(PARTS)
 
 bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 8 minutes, as root
 	cargo bench --locked --bench peers --no-run
@@ -69,7 +76,7 @@ lint: ## check formats and run the linters
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo deny --locked check licenses bans sources
 	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.c src/bpf/include/*.bpf.h bench/*.bpf.c tests/live/*.bpf.c
-	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers debian/tests/smoke .ci/run
+	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers tests/fleet/fetch debian/tests/smoke .ci/run
 
 fmt: ## format all sources
 	scripts/setup build lint
@@ -118,4 +125,4 @@ setup:
 	@scripts/setup build
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
