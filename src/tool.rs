@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
 
-use crate::error::Result;
+use crate::error::{Context as _, Error, Result};
 use crate::output::schema::{Key, Records};
 use crate::output::{Column, page};
 use crate::record::Row;
@@ -78,12 +78,19 @@ pub(crate) struct Entry {
     pub(crate) name: &'static str,
     command: fn(Command) -> Command,
     records: fn() -> Vec<Records>,
+    check: fn(&ArgMatches) -> Result<()>,
     run: fn(Host, &ArgMatches) -> clap::error::Result<Result<()>>,
 }
 
 impl Entry {
     pub(crate) const fn of<T: Tool>() -> Self {
-        Self { name: T::NAME, command: command::<T>, records: records::<T>, run: run::<T> }
+        Self {
+            name: T::NAME,
+            command: command::<T>,
+            records: records::<T>,
+            check: check::<T>,
+            run: run::<T>,
+        }
     }
 
     /// Its command line.
@@ -94,6 +101,15 @@ impl Entry {
     /// What it prints as JSON, by type.
     pub(crate) fn records(self) -> Vec<Records> {
         (self.records)()
+    }
+
+    /// Are the columns there that these arguments ask for?
+    ///
+    /// # Errors
+    ///
+    /// When one is not, or help is asked for.
+    pub(crate) fn check(self, matches: &ArgMatches) -> Result<()> {
+        (self.check)(matches)
     }
 
     /// Runs it with the arguments that its command line read.
@@ -124,6 +140,17 @@ fn records<T: Tool>() -> Vec<Records> {
     let counts = matches!(T::ROWS, Rows::Events).then(counts);
     let ends = [Records::lost(), Records::summary(T::SUMMARY)];
     [Records::start(), rows].into_iter().chain(counts).chain(ends).collect()
+}
+
+fn check<T: Tool>(matches: &ArgMatches) -> Result<()> {
+    let doing = "reading options";
+    let output = OutputOptions::from_arg_matches(matches).doing(doing)?;
+    T::from_arg_matches(matches).doing(doing)?;
+    if output.asks_for_help() {
+        return Err(Error::usage("--fields", "help is for a terminal"));
+    }
+    let is_given = |option: &str| is_given(matches, option);
+    output.columns(&columns::<T>(is_given), is_given).map(drop)
 }
 
 fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {

@@ -75,15 +75,17 @@ impl Output {
         }
     }
 
-    /// Writes what there is. After a failure that stays nothing more is written.
-    pub(crate) fn flush(&mut self) {
+    /// Writes what there is; was that all of it? After a failure that stays nothing more is written.
+    pub(crate) fn flush(&mut self) -> bool {
         let sum = |rows: &[(usize, u64)]| rows.iter().map(|(_, events)| events).sum::<u64>();
+        let mut is_all = self.rows.is_empty();
         if self.failure.is_some() {
             self.unwritten += sum(&self.rows);
         } else {
             let (written, failure) = self.taker.write(&self.lines);
             let whole = self.rows.partition_point(|(end, _)| *end <= written);
             let (whole, rest) = self.rows.split_at(whole);
+            is_all = rest.is_empty();
             self.delivered += sum(whole);
             self.unwritten += sum(rest);
             if failure.is_some() {
@@ -93,6 +95,7 @@ impl Output {
         }
         self.lines.clear();
         self.rows.clear();
+        is_all
     }
 
     /// Events that could not be written.

@@ -17,6 +17,8 @@ pub const SCHEMA: &str = "ebtools/1";
 pub struct Head<'a> {
     /// Whose line it is.
     pub tool: &'a str,
+    /// What its run is called, if not by the tool.
+    pub name: Option<&'a str>,
     /// What its keys are called.
     pub names: Names,
     /// Its number in the run.
@@ -75,6 +77,12 @@ impl Keys {
         let beside = columns.iter().map(|column| format!("{}{}", names.prefix(), column.key));
         Self { head, seq, keys, beside: beside.collect() }
     }
+
+    /// The same for a run that is called otherwise than its tool.
+    pub(super) fn named(mut self, names: Names, name: &str) -> Self {
+        named(&mut self.head, names, name);
+        self
+    }
 }
 
 fn begin(out: &mut Vec<u8>, names: Names, kind: &str, tool: &str) {
@@ -85,6 +93,11 @@ fn begin(out: &mut Vec<u8>, names: Names, kind: &str, tool: &str) {
         names.key(out, kind, tool, name);
         value_into(out, word);
     }
+}
+
+fn named(out: &mut Vec<u8>, names: Names, name: &str) {
+    key(out, names.prefix(), "name");
+    value_into(out, name);
 }
 
 fn number(out: &mut Vec<u8>, number: u64) {
@@ -122,6 +135,9 @@ struct Line<'o> {
 impl<'o> Line<'o> {
     fn begin(out: &'o mut Vec<u8>, kind: &'static str, head: &'o Head<'o>) -> Self {
         begin(out, head.names, kind, head.tool);
+        if let Some(name) = head.name {
+            named(out, head.names, name);
+        }
         let mut line = Self { out, kind, head };
         line.entry("seq", head.seq);
         line
@@ -183,10 +199,7 @@ pub fn summary(
     beside: &[(&'static str, u64)],
 ) {
     let mut line = Line::begin(out, "summary", head);
-    // Nothing is without a time there.
-    if head.names == Names::Ecs {
-        line.time();
-    }
+    line.time();
     line.entry("produced", produced);
     line.entry("delivered", delivered);
     line.entry("lost", lost);
@@ -310,7 +323,7 @@ mod tests {
     fn begins_with_what_runs() {
         let clock = Clock::new(0);
         let names = Names::Ebtools;
-        let head = Head { tool: "hello", names, seq: 0, clock: &clock, time_ns: 1 };
+        let head = Head { tool: "hello", name: None, names, seq: 0, clock: &clock, time_ns: 1 };
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut all = Start {
             time_ns: 1,

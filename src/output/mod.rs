@@ -87,6 +87,15 @@ impl<'a, E> Lines<'a, E> {
         Self { json, ..Self::table(columns) }
     }
 
+    /// The same for a run that is called otherwise than its tool.
+    #[must_use]
+    pub(crate) fn named(self, names: Names, name: Option<&str>) -> Self {
+        match (self.json, name) {
+            (Some(json), Some(name)) => Self { json: Some(json.named(names, name)), ..self },
+            (json, _) => Self { json, ..self },
+        }
+    }
+
     /// The same for rows of reports.
     #[must_use]
     pub(crate) fn of_reports(self) -> Self {

@@ -49,7 +49,6 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("guard", "act", "", "event.action"),
     ("guard", "rule", "security_rule.name", "rule.name"),
     ("hello", "message", "", "message"),
-    ("opensnoop", "path", "file.path", "file.path"),
     ("opensnoop", "full_path", "file.path", "file.path"),
     ("querysnoop", "query", "db.query.text", ""),
     ("unlinksnoop", "path", "file.path", "file.path"),
@@ -121,7 +120,7 @@ pub(crate) mod tests {
         assert_eq!(name(Names::Ebtools, "event", "execsnoop", "ppid"), r#","ppid":"#);
         assert_eq!(name(Names::Otel, "event", "execsnoop", "ppid"), r#","process.parent_pid":"#);
         assert_eq!(name(Names::Ecs, "event", "execsnoop", "ppid"), r#","process.parent.pid":"#);
-        assert_eq!(name(Names::Otel, "event", "opensnoop", "path"), r#","file.path":"#);
+        assert_eq!(name(Names::Otel, "event", "opensnoop", "full_path"), r#","file.path":"#);
         assert_eq!(name(Names::Otel, "event", "execsnoop", "path"), r#","ebtools.path":"#);
         assert_eq!(name(Names::Otel, "start", "gethostlatency", "host"), r#","host.name":"#);
         assert_eq!(name(Names::Otel, "event", "gethostlatency", "host"), r#","ebtools.host":"#);

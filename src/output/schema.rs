@@ -45,10 +45,13 @@ impl Key {
 
 const SEQ: (&str, &str, Shape) =
     ("seq", "the number of the line in its run, from 0", Shape::UNSIGNED);
+const NAME: (&str, &str, Shape) =
+    ("name", "what `serve` calls the tool, where that is not its own name", Shape::STRING);
 const TIME: &str = "time";
 
 const START: &[(&str, &str, Shape)] = &[
     ("schema", "the version of this contract", Shape::STRING),
+    NAME,
     SEQ,
     (TIME, "when all was attached", Shape::TIME),
     ("version", "of ebtools", Shape::STRING),
@@ -60,13 +63,16 @@ const START: &[(&str, &str, Shape)] = &[
     ("hooks", "what is in use to see events", Shape::STRINGS),
 ];
 const LOST: &[(&str, &str, Shape)] = &[
+    NAME,
     SEQ,
     (TIME, "when it was found", Shape::TIME),
     ("reason", "why they were lost", Shape::STRING),
     ("count", "how many events were lost", Shape::UNSIGNED),
 ];
 const SUMMARY: &[(&str, &str, Shape)] = &[
+    NAME,
     SEQ,
+    (TIME, "when the accounts were closed", Shape::TIME),
     ("produced", "how many events there were: those delivered and those lost", Shape::UNSIGNED),
     ("delivered", "how many of them are in these lines", Shape::UNSIGNED),
     ("lost", "how many of them are not, by reason", Shape::COUNTS),
@@ -86,7 +92,7 @@ impl Records {
 
     /// Rows of these columns.
     pub(crate) fn of_rows(kind: &'static str, columns: Vec<Key>) -> Self {
-        Self { kind, always: &["seq"], keys: merged([common(&[SEQ]), columns].concat()) }
+        Self { kind, always: &["seq"], keys: merged([common(&[NAME, SEQ]), columns].concat()) }
     }
 
     /// The first of a run.
@@ -104,7 +110,7 @@ impl Records {
     pub(crate) fn summary(beside: &[(&'static str, &'static str)]) -> Self {
         let beside = beside.iter().map(|&(name, about)| (name, about, Shape::UNSIGNED));
         let beside = beside.collect::<Vec<_>>();
-        let always = &["seq", "produced", "delivered", "lost"];
+        let always = &["seq", "time", "produced", "delivered", "lost"];
         Self { kind: "summary", always, keys: common(&[SUMMARY, &beside].concat()) }
     }
 }

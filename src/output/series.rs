@@ -23,7 +23,7 @@ pub(crate) struct Sums {
     /// By the column's key.
     pub(crate) numbers: BTreeMap<&'static str, u64>,
     /// Values by their power of two, where the tool shows a histogram.
-    pub(crate) powers: BTreeMap<usize, u64>,
+    pub(crate) powers: Option<BTreeMap<usize, u64>>,
     /// Are they times, in nanoseconds?
     pub(crate) are_times: bool,
 }
@@ -71,8 +71,9 @@ impl Sums {
                 ns
             }
             Value::Histogram(slots) => {
+                let powers = self.powers.get_or_insert_default();
                 for (slot, count) in slots.iter().enumerate().filter(|(_, count)| **count > 0) {
-                    *self.powers.entry(hist::power(slot)).or_default() += u64::from(*count);
+                    *powers.entry(hist::power(slot)).or_default() += u64::from(*count);
                 }
                 return;
             }
@@ -116,13 +117,13 @@ mod tests {
         }
         let sums = |sums: &Sums| {
             let numbers = sums.numbers.clone().into_iter().collect::<Vec<_>>();
-            (numbers, sums.powers.clone().into_iter().collect::<Vec<_>>(), sums.are_times)
+            (numbers, sums.powers.clone().unwrap_or_default(), sums.are_times)
         };
         let all = series.iter().map(|(labels, one)| (labels.clone(), sums(one)));
         let label = |text: &str| vec![("comm", text.to_string())];
         let expected = [
-            (label("a"), (vec![("count", 4), ("total_ns", 12)], vec![(0, 4), (2, 2)], true)),
-            (label("b\\n"), (vec![("count", 2), ("total_ns", 6)], vec![(0, 2), (2, 1)], true)),
+            (label("a"), (vec![("count", 4), ("total_ns", 12)], [(0, 4), (2, 2)].into(), true)),
+            (label("b\\n"), (vec![("count", 2), ("total_ns", 6)], [(0, 2), (2, 1)].into(), true)),
         ];
         assert_eq!(all.collect::<Vec<_>>(), expected);
     }

@@ -98,6 +98,11 @@ impl Host {
         Self { name: Some(name), rows: Some(rows), tally, ..self }
     }
 
+    /// What the run is called, if not by its tool.
+    pub(crate) fn other_name(&self) -> Option<&'static str> {
+        self.name.filter(|name| *name != self.tool)
+    }
+
     /// The same, for a tool that was given these arguments.
     pub(crate) fn given(self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         Self { args: args.into_iter().map(Into::into).collect(), ..self }
@@ -223,7 +228,8 @@ impl Host {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
                 let (to, status) = (self.err.clone(), self.status.clone());
-                Messages::new("ebtools", false, to, status, Hooks::default()).say(&error);
+                let who = self.name.unwrap_or("ebtools");
+                Messages::new(who, false, to, status, Hooks::default()).say(&error);
                 error.exit_code()
             }
         }

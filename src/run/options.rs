@@ -162,6 +162,10 @@ impl OutputOptions {
         if kind == "interval" { lines.of_reports() } else { lines }
     }
 
+    pub(crate) fn asks_for_help(&self) -> bool {
+        self.fields.iter().any(|field| field == "help")
+    }
+
     /// The columns to show; `None` when `--fields help` was asked for and is answered. `is_given`
     /// tells of a tool's own options.
     pub(crate) fn columns<'c, E>(
@@ -169,7 +173,7 @@ impl OutputOptions {
         columns: &[&'c Column<E>],
         is_given: impl Fn(&str) -> bool,
     ) -> Result<Option<Vec<&'c Column<E>>>> {
-        if self.fields.iter().any(|field| field == "help") {
+        if self.asks_for_help() {
             // A reader that has had enough is no failure.
             let _ = io::stdout().write_all(fields::help(columns).as_bytes());
             return Ok(None);

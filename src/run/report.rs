@@ -36,6 +36,8 @@ pub(crate) struct Report {
     output: Output,
     /// The number of the next line of JSON.
     seq: u64,
+    /// The first one, as long as it could not be written.
+    start: Option<Start>,
     /// What has been told of already.
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
@@ -75,6 +77,7 @@ impl Report {
             widths: HashMap::new(),
             output: host.output(),
             seq: 0,
+            start: None,
             told: Accounts::default(),
             rejected: 0,
             limited: 0,
@@ -92,6 +95,7 @@ impl Report {
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
     pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines(kind, self.host.tool, columns);
+        let lines = lines.named(self.options.names(), self.host.other_name());
         if !self.begin_live(&lines) {
             self.header(&lines);
             self.output.flush();
@@ -131,6 +135,7 @@ impl Report {
     /// The same for rows that come many at a time. A terminal's header comes with them.
     pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines("interval", self.host.tool, columns);
+        let lines = lines.named(self.options.names(), self.host.other_name());
         let is_live = self.begin_live(&lines);
         self.begin();
         if !is_live && self.screen.width.is_none() {
@@ -173,11 +178,9 @@ impl Report {
     }
 
     /// Begins JSON with what runs, before any event. What is to be said is not asked for otherwise.
-    pub(crate) fn start(&mut self, start: Option<&Start>) {
-        if let Some(start) = start {
-            self.line(start.time_ns, |out, head| json::start(out, head, start));
-            self.output.flush();
-        }
+    pub(crate) fn start(&mut self, start: Option<Start>) {
+        self.start = start
+            .filter(|start| !self.line(start.time_ns, |out, head| json::start(out, head, start)));
     }
 
     /// Are rows JSON?
@@ -185,12 +188,16 @@ impl Report {
         self.options.format() == Format::Json
     }
 
-    /// A line of JSON that is no row.
-    fn line(&mut self, time_ns: u64, write: impl FnOnce(&mut Vec<u8>, &Head<'_>)) {
-        let (tool, names) = (self.host.tool, self.options.names());
+    /// A line of JSON that is no row. Was it written? If not, it has no number either, and is worth
+    /// another try.
+    fn line(&mut self, time_ns: u64, write: impl FnOnce(&mut Vec<u8>, &Head<'_>)) -> bool {
+        let (tool, name, names) = (self.host.tool, self.host.other_name(), self.options.names());
         let (seq, clock) = (self.seq, &self.clock);
-        self.seq += 1;
-        self.output.lines(0, |out| write(out, &Head { tool, names, seq, clock, time_ns }));
+        self.output.flush();
+        self.output.lines(0, |out| write(out, &Head { tool, name, names, seq, clock, time_ns }));
+        let is_written = self.output.flush();
+        self.seq += u64::from(is_written);
+        is_written
     }
 
     /// A row that stands for `events` events.
@@ -337,19 +344,24 @@ impl Report {
     }
 
     fn tell(&mut self, accounts: Accounts) {
+        self.host.tally.set_accounts(&accounts);
+        let start = self.start.take();
+        self.start(start);
         for (reason, count) in accounts.lost_since(&self.told) {
-            match self.options.format() {
+            let is_told = match self.options.format() {
                 Format::Table => {
                     let advice = loss::advice(reason, count, self.buffer);
                     self.host.messages.say(self.host.warning(&self.options, &advice));
+                    true
                 }
                 Format::Json => {
-                    self.line(boottime_ns(), |out, head| json::lost(out, head, reason, count));
+                    self.line(boottime_ns(), |out, head| json::lost(out, head, reason, count))
                 }
+            };
+            if is_told {
+                *self.told.lost.entry(reason).or_default() += count;
             }
         }
-        self.host.tally.set_accounts(&accounts);
-        self.told = accounts;
     }
 
     /// The last lines, when nothing is on its way any more: whatever has failed before (`done`), the

@@ -341,7 +341,7 @@ impl<'a> Session<'a> {
     ) -> Result<()> {
         let start = report.borrow().is_json().then(|| start::now(self.host));
         let condition = self.begin(object, needs)?;
-        report.borrow_mut().start(start.as_ref());
+        report.borrow_mut().start(start);
         lifecycle::run(object, attached, interval, source, report, condition)
     }
 

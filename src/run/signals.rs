@@ -51,6 +51,9 @@ pub(crate) fn watch(host: Host) -> Result<()> {
 
 fn take(signal: Signal, signals: &SigSet, host: &Host) {
     if !host.stop.ask(signal) {
+        if host.stop.is_same(signal) {
+            return;
+        }
         command::terminate();
         host.give_terminal_back();
         // As if nobody had taken it: shells want to know that it was a signal.

@@ -1,14 +1,17 @@
 //! The configuration: what is traced, and where what is seen goes. Everything in it is checked before
 //! anything is traced.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::{Context as _, Error, Result};
@@ -72,7 +75,13 @@ impl Config {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let doing = || format!("reading {}", path.display());
         let mut text = String::new();
-        let file = File::open(path).doing(doing())?;
+        // A pipe that nobody writes to would be waited for.
+        let mut options = File::options();
+        let file = options.read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
+        let file = file.doing(doing())?;
+        if !file.metadata().doing(doing())?.is_file() {
+            return Err(Error::new(doing(), "it is not a regular file"));
+        }
         file.take(BYTES_MAX + 1).read_to_string(&mut text).doing(doing())?;
         if text.len() as u64 > BYTES_MAX {
             return Err(Error::new(doing(), "it has more than 1 MiB"));
@@ -87,6 +96,9 @@ impl Config {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
+        if let Some(file) = self.metrics.file.as_deref().filter(|file| !file.is_absolute()) {
+            return Err(format!("metrics.file = \"{}\": {ABSOLUTE}", file.display()));
+        }
         if self.tools.is_empty() {
             return Err("no tool is named: [[tools]]".into());
         }
@@ -106,13 +118,36 @@ impl Config {
                     "two tools are called {name}: give one another name = \"...\""
                 ));
             }
-            let is_same = |other: &&Tool| other.log().is_some() && other.log() == tool.log();
-            if let Some(other) = others.iter().find(is_same) {
-                return Err(format!("{} and {name} have the same file", other.name()));
+        }
+        self.check_files()
+    }
+
+    /// Nothing is written to one file by two.
+    fn check_files(&self) -> std::result::Result<(), String> {
+        let metrics = self.metrics.file.iter().flat_map(|file| {
+            [file.clone(), with_suffix(file, ".new")].map(|file| ("metrics.file", file))
+        });
+        let of_tools = self.tools.iter().flat_map(|tool| {
+            let files = tool.files().into_iter();
+            files.map(|file| (tool.name(), file))
+        });
+        let mut all = BTreeMap::new();
+        for (name, file) in metrics.chain(of_tools) {
+            if let Some(other) = all.insert(file, name) {
+                return Err(format!("{other} and {name} have the same file"));
             }
         }
         Ok(())
     }
+}
+
+const ABSOLUTE: &str = "a path from / on is needed";
+
+/// The same name with something behind it.
+pub(super) fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.to_owned().into_os_string();
+    name.push(suffix);
+    name.into()
 }
 
 impl Tool {
@@ -130,11 +165,19 @@ impl Tool {
         self.file.as_deref().filter(|file| *file != Path::new("-"))
     }
 
+    /// It, and the names that it gets later.
+    fn files(&self) -> Vec<PathBuf> {
+        let kept = self.rotate_at.map_or(0, |_| self.rotated_files());
+        let Some(file) = self.log() else { return Vec::new() };
+        let later = (1..=kept).map(|number| with_suffix(file, &format!(".{number}")));
+        [file.to_owned()].into_iter().chain(later).collect()
+    }
+
     /// Would it do the same as the other, if both were started now?
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let parts = |tool: &Self| (tool.log().is_some(), tool.file.is_some());
-        (&self.name, &self.tool, &self.options, parts(self))
-            == (&other.name, &other.tool, &other.options, parts(other))
+        (self.name(), &self.tool, &self.options, parts(self))
+            == (other.name(), &other.tool, &other.options, parts(other))
     }
 
     /// Its entry, and what its options say.
@@ -145,12 +188,12 @@ impl Tool {
         let is_json = options.clone().any(|one| one == "--json" || one.starts_with("--json="));
         let args = options.chain((!is_json).then_some("--json"));
         let matches = entry.command().no_binary_name(true).try_get_matches_from(args);
-        let matches = matches.map_err(|error| first_line(&error))?;
+        let matches = matches.map_err(|error| in_a_line(&error))?;
         // Those that end by themselves have no such option.
         if matches.try_contains_id("duration").is_err() {
             return Err("it does not trace".into());
         }
-        for option in ["duration", "live", "command"] {
+        for option in ["duration", "command"] {
             if matches.value_source(option) == Some(ValueSource::CommandLine) {
                 return Err(match option {
                     "command" => "no command can be traced: -- is for a terminal".into(),
@@ -158,6 +201,7 @@ impl Tool {
                 });
             }
         }
+        entry.check(&matches).map_err(|error| error.line())?;
         Ok((entry, matches))
     }
 
@@ -177,20 +221,23 @@ impl Tool {
             return Err("max_events_per_second: at least 1; without it all are shown".into());
         }
         match self.log() {
-            Some(file) if !file.is_absolute() => Err(format!(
-                "file = \"{}\": a path from / on is needed, or - for standard output",
-                file.display()
-            )),
+            Some(file) if !file.is_absolute() => {
+                Err(format!("file = \"{}\": {ABSOLUTE}, or - for standard output", file.display()))
+            }
             _ => Ok(()),
         }
     }
 }
 
 /// clap's own words, without what is for a terminal.
-fn first_line(error: &clap::Error) -> String {
+fn in_a_line(error: &clap::Error) -> String {
+    if error.exit_code() == 0 {
+        return "its options ask for help".into();
+    }
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_string()
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let line = lines.collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_string()
 }
 
 /// `line 3: unknown field ...`
@@ -246,6 +293,18 @@ mod tests {
             (&format!("{tool}options = [\"-d\", \"1\"]"), "--duration is for a terminal"),
             (&format!("{tool}options = [\"--\", \"true\"]"), "no command can be traced"),
             (&format!("{tool}options = [\"-o\", \"table\"]"), "cannot be used with"),
+            (&format!("{tool}options = [\"--fields\", \"nope\"]"), "there is no field"),
+            (
+                &format!("{tool}options = [\"--fields\", \"help\"]"),
+                "--fields: help is for a terminal",
+            ),
+            (&format!("{tool}options = [\"--help\"]"), "its options ask for help"),
+            ("[[tools]]\ntool = \"funclatency\"", "arguments were not provided: <FUNCTION>"),
+            (
+                &format!("[metrics]\nfile = \"/x.1\"\n{tool}file = \"/x\"\nrotate_at = \"1K\""),
+                "metrics.file and execsnoop have the same file",
+            ),
+            (&format!("[metrics]\nfile = \"x\"\n{tool}"), "metrics.file = \"x\": a path"),
             (&format!("{tool}{tool}"), "two tools are called execsnoop"),
             (&format!("{tool}file = \"x\""), "a path from / on is needed"),
             (&format!("{tool}name = \"a b\""), "a name has letters"),

@@ -85,8 +85,8 @@ impl Families {
     fn series(&mut self, tool: &str, labels: &Labels, series: &Series) {
         for (own, sums) in series.iter() {
             let labels = [&labels[..], own].concat();
-            if !sums.powers.is_empty() {
-                self.histogram(tool, &labels, sums);
+            if let Some(powers) = &sums.powers {
+                self.histogram(tool, &labels, sums, powers);
                 continue;
             }
             for (key, number) in &sums.numbers {
@@ -100,7 +100,13 @@ impl Families {
         }
     }
 
-    fn histogram(&mut self, tool: &str, labels: &Labels, sums: &Sums) {
+    fn histogram(
+        &mut self,
+        tool: &str,
+        labels: &Labels,
+        sums: &Sums,
+        powers: &BTreeMap<usize, u64>,
+    ) {
         let number = |key| sums.numbers.get(key).copied().unwrap_or(0);
         let (name, limits, unit) = match sums.are_times {
             true => (format!("ebtools_{tool}_seconds"), TIMES, NS),
@@ -113,13 +119,13 @@ impl Families {
         };
         for power in limits {
             // Values of the power of two below are less than this one.
-            let count = sums.powers.range(..power).map(|(_, count)| count).sum::<u64>();
+            let count = powers.range(..power).map(|(_, count)| count).sum::<u64>();
             let least = 2f64.powi(i32::try_from(power).unwrap_or(0));
-            // Limits are part of their buckets.
-            let le = vec![("le", float((least - 1.0) / unit))];
+            // Limits are part of their buckets, and always have a point: 1.0.
+            let le = vec![("le", format!("{:?}", (least - 1.0) / unit))];
             line("_bucket", &[&labels[..], &le].concat(), count as f64);
         }
-        let all = sums.powers.values().sum::<u64>() as f64;
+        let all = powers.values().sum::<u64>() as f64;
         line("_bucket", &[&labels[..], &[("le", "+Inf".into())]].concat(), all);
         let total = number("total") + number("total_ns");
         line("_sum", labels, total as f64 / unit);

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,12 @@ const REQUEST_MAX: usize = 8 << 10;
 pub(super) fn listen(address: SocketAddr, subjects: Subjects) -> Result<()> {
     let doing = format!("listening on {address}");
     let listener = TcpListener::bind(address).doing(&doing)?;
+    let (tell, given_up) = mpsc::channel();
     let answer = move || {
-        if Kept::default().give_up().is_err() {
+        let done = Kept::default().give_up();
+        let is_done = done.is_ok();
+        let _ = tell.send(done);
+        if !is_done {
             return;
         }
         let active = Arc::new(AtomicUsize::new(0));
@@ -48,7 +52,7 @@ pub(super) fn listen(address: SocketAddr, subjects: Subjects) -> Result<()> {
         }
     };
     thread::Builder::new().name("metrics".into()).spawn(answer).doing(&doing)?;
-    Ok(())
+    given_up.recv().doing(&doing)?
 }
 
 fn begin(stream: TcpStream, subjects: &Subjects, active: &Arc<AtomicUsize>) {

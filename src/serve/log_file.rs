@@ -3,15 +3,16 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::buffer::Taker;
 use crate::output::messages::Messages;
+use crate::serve::config::with_suffix;
 
 /// When a file gets another name, and how many with one are kept.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +30,15 @@ pub(super) struct LogFile {
     /// Bytes that it has, and when it is to get another name.
     size: u64,
     rotate_at: u64,
+    /// It has another name, and no file has its own: that could not be made.
+    is_moved: bool,
     messages: Messages,
-    /// What has been said of it, and still is so.
-    complaint: Option<String>,
+    /// What has been said of writing, and of opening and renaming, and still is so.
+    complaints: [Option<String>; 2],
 }
+
+const WRITING: usize = 0;
+const KEEPING: usize = 1;
 
 impl LogFile {
     /// Opens it, or makes it: for its owner alone.
@@ -46,33 +52,73 @@ impl LogFile {
         messages: Messages,
     ) -> Result<Self> {
         let (file, size) = open(path)?;
-        let rotate_at = rotation.map_or(u64::MAX, |rotation| rotation.at);
-        let (path, complaint) = (path.to_owned(), None);
-        Ok(Self { path, file, rotation, size, rotate_at, messages, complaint })
+        let (path, complaints) = (path.to_owned(), Default::default());
+        let mut log = Self {
+            path,
+            file,
+            rotation,
+            size,
+            rotate_at: 0,
+            is_moved: false,
+            messages,
+            complaints,
+        };
+        log.begin_to_grow();
+        Ok(log)
+    }
+
+    /// One file, whatever its names are.
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        self.file.metadata().ok().map(|metadata| identity(&metadata))
+    }
+
+    /// Can files be made and renamed where it is, with the rights that are left?
+    pub(super) fn check_directory(&self) {
+        let dir = self.path.parent().unwrap_or(&self.path);
+        if eaccess(dir, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+            self.messages.say(format_args!(
+                "{}: its directory is another user's: it can be neither renamed nor made anew",
+                self.name()
+            ));
+        }
     }
 
     /// From now on another file, or the one that has the name now: what cannot be opened leaves it as it
     /// is.
     pub(super) fn reopen(&mut self, path: &Path, rotation: Option<Rotation>) {
-        self.rotation = rotation;
         match open(path) {
-            Ok((file, size)) => {
-                (self.file, self.size, self.path) = (file, size, path.to_owned());
-                self.rotate_at = rotation.map_or(u64::MAX, |rotation| rotation.at);
-                self.complaint = None;
+            Ok(opened) => {
+                (self.path, self.rotation) = (path.to_owned(), rotation);
+                self.go_on_in(opened);
             }
             Err(error) => {
-                self.complain(format!("{}; records go on to the file before", error.line()));
+                let text = format!("{}; records go on to the file before", error.line());
+                self.complain(KEEPING, text);
             }
         }
     }
 
+    fn go_on_in(&mut self, (file, size): (File, u64)) {
+        (self.file, self.size, self.is_moved) = (file, size, false);
+        self.complaints = Default::default();
+        self.begin_to_grow();
+    }
+
+    fn begin_to_grow(&mut self) {
+        self.rotate_at = self.rotation.map_or(u64::MAX, |rotation| rotation.at);
+    }
+
     /// Makes it anew where somebody has deleted it, and gives it another name where it is large.
     pub(super) fn look_after(&mut self) {
-        if is_deleted(&self.file) {
-            if let Ok((file, size)) = open(&self.path) {
-                (self.file, self.size) = (file, size);
-                self.messages.say(format_args!("{} was deleted: made anew", self.name()));
+        let is_deleted = is_deleted(&self.file);
+        // Somebody may have cut it.
+        self.size = self.file.metadata().map_or(self.size, |metadata| metadata.len());
+        if is_deleted || self.is_moved {
+            if let Ok(opened) = open(&self.path) {
+                self.go_on_in(opened);
+                if is_deleted {
+                    self.messages.say(format_args!("{} was deleted: made anew", self.name()));
+                }
             }
         } else if self.size >= self.rotate_at {
             self.rotate();
@@ -83,30 +129,40 @@ impl LogFile {
         let Some(rotation) = self.rotation else { return };
         // Not before it has grown again, if it cannot be done.
         self.rotate_at = self.size.saturating_add(rotation.at);
+        let now = fs::symlink_metadata(&self.path);
+        if now.is_ok_and(|now| Some(identity(&now)) != self.identity()) {
+            // Somebody else's by now: it is reopened when he says so.
+            return;
+        }
         for number in (1..rotation.kept).rev() {
             // Those that are not there yet.
             let _ = fs::rename(self.numbered(number), self.numbered(number + 1));
         }
-        let renamed = fs::rename(&self.path, self.numbered(1));
-        let opened = renamed.doing(format!("renaming {}", self.path.display()));
-        match opened.and_then(|()| open(&self.path)) {
-            Ok((file, size)) => (self.file, self.size, self.rotate_at) = (file, size, rotation.at),
-            Err(error) => self.complain(error.line()),
+        match fs::rename(&self.path, self.numbered(1)) {
+            Ok(()) => match open(&self.path) {
+                Ok(opened) => self.go_on_in(opened),
+                Err(error) => {
+                    self.is_moved = true;
+                    self.complain(KEEPING, error.line());
+                }
+            },
+            Err(error) => {
+                let doing = format!("renaming {}", self.path.display());
+                self.complain(KEEPING, Error::new(doing, error).line());
+            }
         }
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
-        name.into()
+        with_suffix(&self.path, &format!(".{number}"))
     }
 
     /// Once for the same.
-    fn complain(&mut self, text: String) {
-        if self.complaint.as_ref() != Some(&text) {
+    fn complain(&mut self, of: usize, text: String) {
+        if self.complaints[of].as_ref() != Some(&text) {
             self.messages.say(&text);
         }
-        self.complaint = Some(text);
+        self.complaints[of] = Some(text);
     }
 
     fn name(&self) -> String {
@@ -141,9 +197,10 @@ impl Taker for LogFile {
         match &error {
             Some(error) => {
                 let cause = Error::new(format!("writing {}", self.path.display()), error).line();
-                self.complain(format!("{cause}; until it takes more, events are counted as lost"));
+                let text = format!("{cause}; until it takes more, events are counted as lost");
+                self.complain(WRITING, text);
             }
-            None if self.complaint.take().is_some() => {
+            None if self.complaints[WRITING].take().is_some() => {
                 self.messages.say(format_args!("writing {}: it goes on", self.name()));
             }
             None => {}
@@ -185,6 +242,10 @@ impl Taker for Nowhere {
     }
 }
 
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 fn is_deleted(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }
@@ -195,13 +256,18 @@ fn open(path: &Path) -> Result<(File, u64)> {
     let mut options = File::options();
     // Whatever it is, opening it does not wait.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let options = options.append(true).create(true).mode(0o600).custom_flags(flags.bits());
-    let file = options.open(path).doing(doing())?;
+    let options = options.read(true).append(true).create(true).mode(0o600);
+    let mut file = options.custom_flags(flags.bits()).open(path).doing(doing())?;
     let metadata = file.metadata().doing(doing())?;
-    match refused(&metadata) {
-        Some(cause) => Err(Error::new(doing(), cause)),
-        None => Ok((file, metadata.len())),
+    if let Some(cause) = refused(&metadata) {
+        return Err(Error::new(doing(), cause));
     }
+    // Half a line is there since a power failure, or a SIGKILL: the next one begins after it.
+    let (mut last, len) = ([b'\n'], metadata.len());
+    if len > 0 && file.read_at(&mut last, len - 1).is_ok() && last != *b"\n" {
+        file.write_all(b"\n").doing(doing())?;
+    }
+    Ok((file, len))
 }
 
 /// Why records must not be written there.

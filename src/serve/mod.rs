@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 
 use crate::error::{Error, Result};
@@ -45,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// When the configuration is wrong, or no tool traces.
 pub(crate) fn run(host: &Host, path: &Path, is_check: bool) -> Result<()> {
+    let signals = Signals::take()?;
+    // Metrics are for others to read; records are made for their owner alone.
+    umask(Mode::S_IWGRP | Mode::S_IWOTH);
     let config = Config::read(path)?;
     if is_check {
         let tools = config.tools.len();
@@ -52,7 +56,6 @@ pub(crate) fn run(host: &Host, path: &Path, is_check: bool) -> Result<()> {
         host.messages.say(format_args!("the configuration is right: {tools} tool{plural}"));
         return Ok(());
     }
-    let signals = Signals::take()?;
     let mut supervisor = Supervisor::start(host, path, config)?;
     supervisor.until_all_have_begun(&signals);
     supervisor.settle()?;
@@ -68,6 +71,8 @@ struct Supervisor {
     config: Config,
     stdout: Shared,
     served: Vec<Served>,
+    /// To be started when those have ended whose name or file they have.
+    waiting: Vec<config::Tool>,
     subjects: Subjects,
     /// When metrics are written to the file again.
     next_metrics: Instant,
@@ -88,6 +93,7 @@ impl Supervisor {
             path: path.to_owned(),
             stdout: Arc::new(Mutex::new(StandardOutput::new(host.messages.clone())?)),
             served: Vec::new(),
+            waiting: Vec::new(),
             subjects,
             next_metrics: Instant::now(),
             metrics_failure: None,
@@ -102,10 +108,11 @@ impl Supervisor {
 
     /// The others go on without one that cannot be started.
     fn start_tool(&mut self, tool: &config::Tool) {
-        match Served::start(tool, &self.stdout) {
-            Ok(served) => self.served.push(served),
-            Err(error) => self.host.messages.say(format_args!("{}: {error}", tool.name())),
-        }
+        let started = Served::start(tool, &self.stdout, &self.served);
+        self.served.push(started.unwrap_or_else(|error| {
+            self.host.messages.say(format_args!("{}: {error}", tool.name()));
+            Served::failed(tool)
+        }));
         self.tell_subjects();
     }
 
@@ -130,6 +137,7 @@ impl Supervisor {
         capabilities::give_up_to_supervise(self.config.reload_tools)?;
         // Without systemd nobody wants to know.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
+        self.served.iter().for_each(Served::check_directory);
         let all = self.config.tools.len();
         self.host.messages.say(format_args!("{up} of {all} tools trace"));
         Ok(())
@@ -139,13 +147,17 @@ impl Supervisor {
     fn look_after(&mut self, signals: &Signals) {
         let watchdog = sd_notify::watchdog_enabled().map(|every| every / 2);
         let mut next_watchdog = Instant::now();
-        while self.ending.is_none() && !self.served.iter_mut().all(Served::has_ended) {
+        while self.ending.is_none() && !self.has_nothing_to_do() {
             self.tick(signals);
             if let Some(every) = watchdog.filter(|_| next_watchdog <= Instant::now()) {
                 let _ = sd_notify::notify(&[NotifyState::Watchdog]);
                 next_watchdog = Instant::now() + every;
             }
         }
+    }
+
+    fn has_nothing_to_do(&mut self) -> bool {
+        self.waiting.is_empty() && self.served.iter_mut().all(Served::has_ended)
     }
 
     /// Waits a little, for a signal at most.
@@ -160,11 +172,31 @@ impl Supervisor {
         for served in &mut self.served {
             served.has_begun();
             served.look_after();
-            if self.ending.is_some() {
+            if self.ending.is_some() || served.is_leaving() {
                 served.ask_to_end();
             }
         }
+        self.follow_up();
         self.write_metrics();
+    }
+
+    /// Forgets those that have left, and starts those that have waited for that.
+    fn follow_up(&mut self) {
+        let all = self.served.len();
+        self.served.retain_mut(|served| !(served.is_leaving() && served.has_ended()));
+        if self.served.len() < all {
+            self.tell_subjects();
+        }
+        for tool in std::mem::take(&mut self.waiting) {
+            let is_in_its_way = |other: &Served| {
+                let file = other.tool.log();
+                other.tool.name() == tool.name() || file.is_some() && file == tool.log()
+            };
+            match self.served.iter().any(is_in_its_way) {
+                true => self.waiting.push(tool),
+                false => self.start_tool(&tool),
+            }
+        }
     }
 
     fn write_metrics(&mut self) {
@@ -194,22 +226,28 @@ impl Supervisor {
             }
         };
         let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic_now()]);
+        self.waiting.clear();
+        let starts_tools = self.config.reload_tools;
         for served in &mut self.served {
-            match config.tools.iter().find(|tool| tool.is_like(&served.tool)) {
+            let named = config.tools.iter().find(|tool| tool.is_like(&served.tool));
+            match named.filter(|_| !(served.is_leaving() || starts_tools && served.has_ended())) {
                 Some(tool) => served.reload(tool),
-                None => served.ask_to_end(),
+                None => served.leave(),
             }
         }
         for tool in &config.tools {
-            let is_there = |served: &Served| served.tool.is_like(tool) && served.code().is_none();
+            let is_there = |served: &Served| served.tool.is_like(tool) && !served.is_leaving();
             if !self.served.iter().any(is_there) {
                 self.start_later(tool, config.reload_tools);
             }
         }
+        if config.reload_tools != self.config.reload_tools {
+            self.host.messages.say("reload_tools: a restart is needed for that");
+        }
         if config.metrics.listen != self.config.metrics.listen {
             self.host.messages.say("metrics.listen: a restart is needed for that");
         }
-        self.forget(&config);
+        self.tell_subjects();
         let reload_tools = self.config.reload_tools;
         self.config = Config { reload_tools, ..config };
         self.next_metrics = Instant::now();
@@ -220,19 +258,11 @@ impl Supervisor {
     /// Starts what has come since the start, if the rights for that are there.
     fn start_later(&mut self, tool: &config::Tool, is_wanted: bool) {
         if self.config.reload_tools {
-            return self.start_tool(tool);
+            return self.waiting.push(tool.clone());
         }
         let name = tool.name();
         let hint = if is_wanted { "" } else { "; reload_tools = true keeps the rights for that" };
         self.host.messages.say(format_args!("{name}: a restart is needed to start it{hint}"));
-    }
-
-    /// Tools that have ended, and are not named any more, are in no metric.
-    fn forget(&mut self, config: &Config) {
-        self.served.retain_mut(|served| {
-            !served.has_ended() || config.tools.iter().any(|tool| tool.is_like(&served.tool))
-        });
-        self.tell_subjects();
     }
 
     /// Waits for the tools' last records and accounts, as long as is usual.

@@ -27,11 +27,14 @@ pub(super) struct Served {
     thread: Option<JoinHandle<u8>>,
     /// What it ended with.
     code: Option<u8>,
+    /// It is not named any more, or otherwise: it was asked to end.
+    is_leaving: bool,
 }
 
 impl Served {
-    /// Starts it: attaching takes a moment. `stdout` is where rows go for which `-` is the file.
-    pub(super) fn start(tool: &Tool, stdout: &Shared) -> Result<Self> {
+    /// Starts it: attaching takes a moment. `stdout` is where rows go for which `-` is the file; files of
+    /// the `others` are not written to.
+    pub(super) fn start(tool: &Tool, stdout: &Shared, others: &[Self]) -> Result<Self> {
         let doing = format!("starting {}", tool.name());
         let (entry, matches) = tool.matches().map_err(|cause| Error::new(&doing, cause))?;
         let host = Host::standard()?;
@@ -40,6 +43,11 @@ impl Served {
             Ok(Arc::new(Mutex::new(LogFile::open(path, rotation(tool), messages)?)))
         });
         let log: Option<Arc<Mutex<LogFile>>> = log.transpose()?;
+        let own = log.as_ref().and_then(|log| wait_for(log)?.identity());
+        let has_it = |other: &&Self| own.is_some() && other.identity() == own;
+        if let Some(other) = others.iter().find(has_it) {
+            return Err(Error::new(doing, format!("its file is that of {}", other.tool.name())));
+        }
         let rows: Shared = match (&log, &tool.file) {
             (Some(log), _) => log.clone(),
             (None, Some(_)) => stdout.clone(),
@@ -57,8 +65,18 @@ impl Served {
         };
         let thread = thread::Builder::new().name(entry.name.into()).spawn(run).doing(&doing)?;
         let subject = Subject { name: tool.name().to_string(), tool: entry.name, tally, is_up };
-        let (thread, code) = (Some(thread), None);
-        Ok(Self { tool: tool.clone(), subject, log, stop, thread, code })
+        let (tool, thread) = (tool.clone(), Some(thread));
+        Ok(Self { tool, subject, log, stop, thread, code: None, is_leaving: false })
+    }
+
+    /// One that could not be started: metrics say so.
+    pub(super) fn failed(tool: &Tool) -> Self {
+        let (name, of) =
+            (tool.name().to_string(), tool.matches().map_or("", |(entry, _)| entry.name));
+        let (tally, is_up, stop) = Default::default();
+        let subject = Subject { name, tool: of, tally, is_up };
+        let (tool, code) = (tool.clone(), Some(1));
+        Self { tool, subject, log: None, stop, thread: None, code, is_leaving: false }
     }
 
     /// Has it attached, or ended? Notes it for metrics.
@@ -72,6 +90,8 @@ impl Served {
     pub(super) fn has_ended(&mut self) -> bool {
         if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
             self.code = Some(thread.join().unwrap_or(1));
+            // It may be another one's by now.
+            self.log = None;
         }
         self.code.is_some()
     }
@@ -79,6 +99,27 @@ impl Served {
     /// What it ended with, if it has.
     pub(super) fn code(&self) -> Option<u8> {
         self.code
+    }
+
+    /// Somebody else takes its place, or nobody.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving
+    }
+
+    /// Its file, whatever that is called.
+    fn identity(&self) -> Option<(u64, u64)> {
+        self.log.as_ref().and_then(|log| wait_for(log)?.identity())
+    }
+
+    /// Says so where its file cannot be looked after.
+    pub(super) fn check_directory(&self) {
+        if let Some(log) = self.log.as_ref().and_then(|log| wait_for(log)) {
+            log.check_directory();
+        }
     }
 
     /// Asks it to end, which it does once it has attached.

@@ -10,6 +10,9 @@ use nix::sys::signal::Signal;
 /// are left, for the kernel to detach.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
+/// The same signal that comes again within that time is meant as one.
+const SAME: Duration = Duration::from_millis(200);
+
 /// The end that is asked for, shared by those who ask and those who work.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stop(Arc<State>);
@@ -41,6 +44,12 @@ impl Stop {
     /// What asked for it, if anything did.
     pub(crate) fn asked(&self) -> Option<Signal> {
         self.0.asked.get().map(|(signal, _)| *signal)
+    }
+
+    /// Was it this signal that asked for it just now? timeout(1) sends it to the command and then to the
+    /// command's group.
+    pub(crate) fn is_same(&self, signal: Signal) -> bool {
+        self.0.asked.get().is_some_and(|(first, at)| *first == signal && at.elapsed() < SAME)
     }
 
     /// Was it asked for so long ago that nothing must wait any more?

@@ -93,7 +93,9 @@ fn signals_end_it_well() -> Result<(), String> {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let running =
             Running::start(&["execsnoop", "--json", "--fields", "pid", "-n", "no-such-name"])?;
+        // As timeout(1) does: to the command, and to its group.
         kill(running.pid(), signal).map_err(text)?;
+        let _ = kill(running.pid(), signal);
         let (code, stdout, stderr) = running.end().map_err(text)?;
         let summary = r#""produced":0,"delivered":0,"lost":{}}"#;
         let good = code == Some(0)
