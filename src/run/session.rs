@@ -219,11 +219,7 @@ impl<'a> Session<'a> {
         B: SkelBuilder<'o> + Default,
         Loaded<'o, B>: Skel<'o>,
     {
-        if !Path::new("/sys/kernel").exists() {
-            return Err(
-                Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys")
-            );
-        }
+        check_sys()?;
         let (options, mut plan) = (options.into(), plan.into());
         let mut refusals = Vec::new();
         let mut refuse = |hook: &Hook<'_>, error: Error| {
@@ -505,6 +501,15 @@ impl<'a> Session<'a> {
             done.doing(PREPARING)?;
         }
         Ok(())
+    }
+}
+
+fn check_sys() -> Result<()> {
+    match Path::new("/sys/kernel").exists() {
+        true => Ok(()),
+        false => {
+            Err(Error::new(PREPARING, "/sys is not mounted").hint("mount -t sysfs sysfs /sys"))
+        }
     }
 }
 

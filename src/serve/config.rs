@@ -201,6 +201,12 @@ impl Tool {
                 });
             }
         }
+        // Written at its end, and larger from day to day.
+        for option in ["svg", "pprof", "speedscope"] {
+            if matches.try_contains_id(option).is_ok_and(|is_given| is_given) {
+                return Err(format!("--{option} is for a run that ends"));
+            }
+        }
         entry.check(&matches).map_err(|error| error.line())?;
         Ok((entry, matches))
     }
@@ -297,6 +303,10 @@ mod tests {
             (
                 &format!("{tool}options = [\"--fields\", \"help\"]"),
                 "--fields: help is for a terminal",
+            ),
+            (
+                "[[tools]]\ntool = \"profile\"\noptions = [\"--pprof\", \"/x\"]",
+                "for a run that ends",
             ),
             (&format!("{tool}options = [\"--help\"]"), "its options ask for help"),
             ("[[tools]]\ntool = \"funclatency\"", "arguments were not provided: <FUNCTION>"),
