@@ -40,6 +40,9 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// but there may be many, and one processor.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What would have done without a restart.
+const REMEDY: &str = "; reload_tools = true keeps the rights for that";
+
 /// Runs what the configuration at `path` names until it is told to end; with `is_check` only checks it.
 ///
 /// # Errors
@@ -226,21 +229,7 @@ impl Supervisor {
             }
         };
         let _ = sd_notify::notify(&[NotifyState::Reloading, monotonic_now()]);
-        self.waiting.clear();
-        let starts_tools = self.config.reload_tools;
-        for served in &mut self.served {
-            let named = config.tools.iter().find(|tool| tool.is_like(&served.tool));
-            match named.filter(|_| !(served.is_leaving() || starts_tools && served.has_ended())) {
-                Some(tool) => served.reload(tool),
-                None => served.leave(),
-            }
-        }
-        for tool in &config.tools {
-            let is_there = |served: &Served| served.tool.is_like(tool) && !served.is_leaving();
-            if !self.served.iter().any(is_there) {
-                self.start_later(tool, config.reload_tools);
-            }
-        }
+        self.reload_tools(&config);
         if config.reload_tools != self.config.reload_tools {
             self.host.messages.say("reload_tools: a restart is needed for that");
         }
@@ -255,14 +244,35 @@ impl Supervisor {
         self.host.messages.say("the configuration was read again");
     }
 
-    /// Starts what has come since the start, if the rights for that are there.
-    fn start_later(&mut self, tool: &config::Tool, is_wanted: bool) {
-        if self.config.reload_tools {
-            return self.waiting.push(tool.clone());
+    /// Those that are named as before go on, others end; what is new is started, if the rights for that are
+    /// there. Without them one that is to be otherwise goes on as it is.
+    fn reload_tools(&mut self, config: &Config) {
+        self.waiting.clear();
+        let starts_tools = self.config.reload_tools;
+        for served in &mut self.served {
+            let like = config.tools.iter().find(|tool| tool.is_like(&served.tool));
+            let is_named = config.tools.iter().any(|tool| tool.name() == served.tool.name());
+            match like.filter(|_| !(served.is_leaving() || starts_tools && served.has_ended())) {
+                Some(tool) => served.reload(tool),
+                None if is_named && !starts_tools => {}
+                None => served.leave(),
+            }
         }
-        let name = tool.name();
-        let hint = if is_wanted { "" } else { "; reload_tools = true keeps the rights for that" };
-        self.host.messages.say(format_args!("{name}: a restart is needed to start it{hint}"));
+        for tool in &config.tools {
+            let has_name = |served: &&Served| served.tool.name() == tool.name();
+            match self.served.iter().filter(|served| !served.is_leaving()).find(has_name) {
+                Some(served) if served.tool.is_like(tool) => {}
+                None if starts_tools => self.waiting.push(tool.clone()),
+                found => {
+                    let what = if found.is_some() { "change" } else { "start" };
+                    let hint = if config.reload_tools { "" } else { REMEDY };
+                    let name = tool.name();
+                    self.host
+                        .messages
+                        .say(format_args!("{name}: a restart is needed to {what} it{hint}"));
+                }
+            }
+        }
     }
 
     /// Waits for the tools' last records and accounts, as long as is usual.

@@ -366,6 +366,10 @@ fn serve_reads_its_configuration_again() -> Result<(), String> {
     serving.running.wait_for("tool nonsense: there is no such tool")?;
     let clones = "[[tools]]\ntool = \"clonesnoop\"\n";
     for _ in 0..5 {
+        // One that is to be otherwise goes on as it is, too.
+        configure(&dir, &format!("{METRICS}{}", EXECS.replace("$WORK", "$WORK\", \"-x")))?;
+        kill(serving.pid(), Signal::SIGHUP).map_err(text)?;
+        serving.running.wait_for("execsnoop: a restart is needed to change it")?;
         configure(&dir, &format!("{METRICS}{EXECS}{clones}"))?;
         kill(serving.pid(), Signal::SIGHUP).map_err(text)?;
         serving.running.wait_for("clonesnoop: a restart is needed to start it")?;
