@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use clap::ColorChoice;
@@ -45,6 +46,8 @@ pub(crate) struct Host {
     name: Option<&'static str>,
     /// Where rows go, if not there.
     rows: Option<Shared>,
+    /// Who takes what a tool makes of each interval beside its rows.
+    pub(crate) made: Option<SyncSender<Vec<u8>>>,
     /// What the run tells of itself.
     pub(crate) tally: Arc<Tally>,
     exit_code: Arc<AtomicU8>,
@@ -73,7 +76,7 @@ impl Host {
         let status = Status::new(err.clone(), &out);
         let hooks = Hooks::default();
         let messages = Messages::new("ebtools", false, err.clone(), status.clone(), hooks.clone());
-        let (args, name, rows, tally, exit_code, terminal) = Default::default();
+        let (args, name, rows, made, tally, exit_code, terminal) = Default::default();
         let tool = "ebtools";
         Self {
             tool,
@@ -86,6 +89,7 @@ impl Host {
             hooks,
             name,
             rows,
+            made,
             tally,
             exit_code,
             terminal,
@@ -96,6 +100,11 @@ impl Host {
     /// tells of itself in `tally`.
     pub(crate) fn beside_others(self, name: &'static str, rows: Shared, tally: Arc<Tally>) -> Self {
         Self { name: Some(name), rows: Some(rows), tally, ..self }
+    }
+
+    /// The same, where `made` takes what a tool makes of each interval beside its rows.
+    pub(crate) fn handing_over(self, made: Option<SyncSender<Vec<u8>>>) -> Self {
+        Self { made, ..self }
     }
 
     /// What the run is called, if not by its tool.

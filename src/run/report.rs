@@ -301,6 +301,21 @@ impl Report {
         }
     }
 
+    /// Hands over what `make` writes, if somebody wants it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be made, or others wait already.
+    pub(crate) fn hand_over(
+        &self,
+        make: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        let Some(to) = &self.host.made else { return Ok(()) };
+        let mut made = Vec::new();
+        make(&mut made)?;
+        to.try_send(made).map_err(|_| ErrorKind::WouldBlock.into())
+    }
+
     /// Something else than standard output could not be written: the run ends with this error.
     pub(crate) fn fail(&mut self, error: Error) {
         self.error = Some(error);

@@ -62,6 +62,9 @@ pub(super) struct Tool {
     pub(super) rotate_at: Option<u64>,
     /// How many files with other names are kept.
     rotated_files: Option<u32>,
+    /// A directory for a profile of each interval, and how many are kept there.
+    pub(super) profiles: Option<PathBuf>,
+    kept_profiles: Option<u32>,
     /// More than so many in a second are counted, and not shown.
     pub(super) max_events_per_second: Option<u32>,
 }
@@ -160,6 +163,11 @@ impl Tool {
         self.rotated_files.unwrap_or(4)
     }
 
+    /// How many profiles are kept.
+    pub(super) fn kept_profiles(&self) -> usize {
+        self.kept_profiles.map_or(100, |kept| kept as usize)
+    }
+
     /// The file, if it is not standard output.
     pub(super) fn log(&self) -> Option<&Path> {
         self.file.as_deref().filter(|file| *file != Path::new("-"))
@@ -175,7 +183,8 @@ impl Tool {
 
     /// Would it do the same as the other, if both were started now?
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let parts = |tool: &Self| (tool.log().is_some(), tool.file.is_some());
+        let kinds = |tool: &Self| (tool.log().is_some(), tool.file.is_some());
+        let parts = |tool: &Self| (tool.profiles.clone(), tool.kept_profiles(), kinds(tool));
         (self.name(), &self.tool, &self.options, parts(self))
             == (other.name(), &other.tool, &other.options, parts(other))
     }
@@ -201,6 +210,10 @@ impl Tool {
                 });
             }
         }
+        let has_interval = matches.value_source("interval") == Some(ValueSource::CommandLine);
+        if self.profiles.is_some() && !has_interval {
+            return Err("profiles are of an interval: options = [\"-i\", \"60\"]".into());
+        }
         // Written at its end, and larger from day to day.
         for option in ["svg", "pprof", "speedscope"] {
             if matches.try_contains_id(option).is_ok_and(|is_given| is_given) {
@@ -222,6 +235,13 @@ impl Tool {
         }
         if self.rotated_files == Some(0) {
             return Err("rotated_files: at least 1".into());
+        }
+        if self.profiles.is_some() && self.tool != "profile" {
+            return Err("profiles is for the tool profile".into());
+        }
+        if self.profiles.is_none() && self.kept_profiles.is_some() || self.kept_profiles == Some(0)
+        {
+            return Err("kept_profiles: at least 1, and profiles = \"DIRECTORY\"".into());
         }
         if self.max_events_per_second == Some(0) {
             return Err("max_events_per_second: at least 1; without it all are shown".into());
@@ -308,6 +328,9 @@ mod tests {
                 "[[tools]]\ntool = \"profile\"\noptions = [\"--pprof\", \"/x\"]",
                 "for a run that ends",
             ),
+            (&format!("{tool}profiles = \"/tmp\""), "profiles is for the tool profile"),
+            ("[[tools]]\ntool = \"profile\"\nkept_profiles = 1", "kept_profiles: at least 1, and"),
+            ("[[tools]]\ntool = \"profile\"\nprofiles = \"/tmp\"", "options = [\"-i\", \"60\"]"),
             (&format!("{tool}options = [\"--help\"]"), "its options ask for help"),
             ("[[tools]]\ntool = \"funclatency\"", "arguments were not provided: <FUNCTION>"),
             (

@@ -10,6 +10,7 @@ mod exposition;
 mod listener;
 mod log_file;
 mod metrics_file;
+mod profiles;
 mod served;
 mod signals;
 mod standard_output;
@@ -286,6 +287,7 @@ impl Supervisor {
         }
         for served in &mut self.served {
             served.has_begun();
+            served.look_after();
         }
         self.next_metrics = Instant::now();
         self.write_metrics();

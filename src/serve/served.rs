@@ -15,6 +15,7 @@ use crate::run::tally::Tally;
 use crate::serve::config::Tool;
 use crate::serve::exposition::Subject;
 use crate::serve::log_file::{LogFile, Nowhere, Rotation};
+use crate::serve::profiles::Profiles;
 use crate::system::stop::Stop;
 
 /// One of them.
@@ -23,6 +24,7 @@ pub(super) struct Served {
     pub(super) tool: Tool,
     pub(super) subject: Subject,
     log: Option<Arc<Mutex<LogFile>>>,
+    profiles: Option<Profiles>,
     stop: Stop,
     thread: Option<JoinHandle<u8>>,
     /// What it ended with.
@@ -55,9 +57,16 @@ impl Served {
         };
         let tally = Arc::new(Tally::of_reports());
         tally.set_limit(tool.max_events_per_second);
+        let profiles = tool.profiles.as_deref().map(|dir| {
+            Profiles::new(dir, tool.name(), tool.kept_profiles(), host.messages.clone())
+        });
+        let (profiles, made) = profiles.transpose()?.unzip();
         let stop = host.stop.clone();
         let is_up = Arc::new(AtomicBool::new(false));
-        let host = host.given(&tool.options).beside_others(known(tool.name()), rows, tally.clone());
+        let host = host
+            .given(&tool.options)
+            .beside_others(known(tool.name()), rows, tally.clone())
+            .handing_over(made);
         let run = move || match entry.run(host.clone(), &matches) {
             Ok(done) => host.exit_code(done),
             // It was read before.
@@ -66,7 +75,7 @@ impl Served {
         let thread = thread::Builder::new().name(entry.name.into()).spawn(run).doing(&doing)?;
         let subject = Subject { name: tool.name().to_string(), tool: entry.name, tally, is_up };
         let (tool, thread) = (tool.clone(), Some(thread));
-        Ok(Self { tool, subject, log, stop, thread, code: None, is_leaving: false })
+        Ok(Self { tool, subject, log, profiles, stop, thread, code: None, is_leaving: false })
     }
 
     /// One that could not be started: metrics say so.
@@ -76,7 +85,16 @@ impl Served {
         let (tally, is_up, stop) = Default::default();
         let subject = Subject { name, tool: of, tally, is_up };
         let (tool, code) = (tool.clone(), Some(1));
-        Self { tool, subject, log: None, stop, thread: None, code, is_leaving: false }
+        Self {
+            tool,
+            subject,
+            log: None,
+            profiles: None,
+            stop,
+            thread: None,
+            code,
+            is_leaving: false,
+        }
     }
 
     /// Has it attached, or ended? Notes it for metrics.
@@ -140,8 +158,11 @@ impl Served {
         self.tool = tool.clone();
     }
 
-    /// Looks after its file.
-    pub(super) fn look_after(&self) {
+    /// Looks after its file, and what it makes beside that.
+    pub(super) fn look_after(&mut self) {
+        if let Some(profiles) = &mut self.profiles {
+            profiles.look_after();
+        }
         if let Some(mut log) = self.log.as_ref().and_then(|log| log.try_lock().ok()) {
             log.look_after();
         }

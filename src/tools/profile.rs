@@ -532,6 +532,9 @@ impl<'a> Samples<'a> {
             hertz: self.tool.frequency,
             length,
         };
+        if let Err(error) = report.hand_over(|out| pprof::write(&sampled, out)) {
+            report.messages().say(Error::new("handing over a profile", error));
+        }
         let done = files.write(report.messages(), &sampled);
         if let Err(error) = done {
             report.fail(error);

@@ -16,7 +16,8 @@ use nix::unistd::{Pid, mkfifo};
 use serde_json::Value;
 
 use crate::behaviours::{Behaviour, check, text};
-use crate::run::{Running, ebtools, scratch_dir};
+use crate::readers;
+use crate::run::{Running, calls, ebtools, scratch_dir};
 use crate::watched;
 
 pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
@@ -27,6 +28,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("serve_goes_on_without_a_reader", serve_goes_on_without_a_reader),
     ("serve_makes_a_deleted_file_anew", serve_makes_a_deleted_file_anew),
     ("serve_opens_files_of_its_own_only", serve_opens_files_of_its_own_only),
+    ("serve_keeps_profiles_of_each_interval", serve_keeps_profiles_of_each_interval),
     ("serve_limits_events", serve_limits_events),
     ("serve_reads_its_configuration_again", serve_reads_its_configuration_again),
     ("serve_starts_tools_later", serve_starts_tools_later),
@@ -333,6 +335,26 @@ fn serve_opens_files_of_its_own_only() -> Result<(), String> {
     serving.end()?;
     let seen = seen(&dir, "execs-moved")?;
     check(seen.len() == 5, || format!("{seen:?}"))
+}
+
+/// The newest ones, and each can be read.
+fn serve_keeps_profiles_of_each_interval() -> Result<(), String> {
+    let config = "[[tools]]\ntool = \"profile\"\noptions = [\"-i\", \"0.5\", \"-n\", \"calls\"]\n\
+                  profiles = \"$DIR\"\nkept_profiles = 2\n";
+    let serving = Serving::start("serve-profiles", config)?;
+    let dir = serving.dir.clone();
+    let status = Command::new(calls()).args(["busy", "2500"]).status().map_err(text)?;
+    check(status.success(), || format!("{status}"))?;
+    serving.end()?;
+    let names = fs::read_dir(&dir).map_err(text)?.flatten();
+    let names = names.map(|entry| entry.path().to_string_lossy().into_owned());
+    let kept = names.filter(|name| name.contains("/profile-") && name.ends_with(".pb.gz"));
+    let kept = kept.collect::<Vec<_>>();
+    check(kept.len() == 2, || format!("{kept:?}"))?;
+    for file in &kept {
+        readers::pprof(file).map_err(|why| format!("{file}: {why}"))?;
+    }
+    Ok(())
 }
 
 /// What is too much is counted.

@@ -1,0 +1,97 @@
+//! Profiles for pprof, one of each interval: a directory in which the newest are kept.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use chrono::{SecondsFormat, Utc};
+
+use crate::error::{Context as _, Error, Result};
+use crate::output::messages::Messages;
+use crate::serve::config::with_suffix;
+
+/// So many may wait to be written: then more are dropped, and that is said.
+const WAITING: usize = 4;
+
+/// What a tool hands over, and where it goes.
+#[derive(Debug)]
+pub(super) struct Profiles {
+    dir: PathBuf,
+    name: String,
+    kept: usize,
+    from: Receiver<Vec<u8>>,
+    messages: Messages,
+    complaint: Option<String>,
+}
+
+impl Profiles {
+    /// Those of a tool with this name; it is given the other end.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such directory.
+    pub(super) fn new(
+        dir: &Path,
+        name: &str,
+        kept: usize,
+        messages: Messages,
+    ) -> Result<(Self, SyncSender<Vec<u8>>)> {
+        let doing = || format!("opening {}", dir.display());
+        if !fs::metadata(dir).doing(doing())?.is_dir() {
+            return Err(Error::new(doing(), "it is not a directory"));
+        }
+        let (to, from) = sync_channel(WAITING);
+        let (dir, name) = (dir.to_owned(), name.to_string());
+        Ok((Self { dir, name, kept, from, messages, complaint: None }, to))
+    }
+
+    /// Writes what has come, and removes what is too old.
+    pub(super) fn look_after(&mut self) {
+        while let Ok(profile) = self.from.try_recv() {
+            let complaint = self.write(&profile).err().map(|error| error.line());
+            if let Some(complaint) = complaint.as_ref().filter(|_| complaint != self.complaint) {
+                self.messages.say(complaint);
+            }
+            self.complaint = complaint;
+        }
+    }
+
+    fn write(&self, profile: &[u8]) -> Result<()> {
+        let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "");
+        let path = self.dir.join(format!("{}{time}{END}", self.beginning()));
+        let (new, doing) = (with_suffix(&path, ".new"), || format!("writing {}", path.display()));
+        let mut options = File::options();
+        let file = options.write(true).create_new(true).mode(0o600).open(&new);
+        let written = file.and_then(|mut file| file.write_all(profile));
+        let renamed = written.and_then(|()| fs::rename(&new, &path));
+        if renamed.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        renamed.doing(doing())?;
+        self.remove_old().doing(doing())
+    }
+
+    fn beginning(&self) -> String {
+        format!("{}-", self.name)
+    }
+
+    /// Their names are in the order of their times.
+    fn remove_old(&self) -> std::io::Result<()> {
+        let is_ours = |name: &str| {
+            let time = name.strip_prefix(&self.beginning()).and_then(|rest| rest.strip_suffix(END));
+            time.is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let names = fs::read_dir(&self.dir)?
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names = names.filter(|name| is_ours(name)).collect::<Vec<_>>();
+        names.sort_unstable();
+        let old = names.len().saturating_sub(self.kept);
+        names[..old].iter().try_for_each(|name| fs::remove_file(self.dir.join(name)))
+    }
+}
+
+/// What pprof files are called.
+const END: &str = ".pb.gz";
