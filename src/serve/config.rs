@@ -211,7 +211,7 @@ impl Tool {
             }
         }
         let has_interval = matches.value_source("interval") == Some(ValueSource::CommandLine);
-        if self.profiles.is_some() && !has_interval {
+        if self.profiles.is_some() && self.tool == "profile" && !has_interval {
             return Err("profiles are of an interval: options = [\"-i\", \"60\"]".into());
         }
         // Written at its end, and larger from day to day.
