@@ -30,7 +30,7 @@ pub(crate) struct Sums {
 
 impl Series {
     /// Adds a row of a report.
-    pub(super) fn add<'v>(
+    pub(crate) fn add<'v>(
         &mut self,
         clock: &Clock,
         values: impl Iterator<Item = (&'static str, Part, Value<'v>)> + Clone,

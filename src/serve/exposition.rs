@@ -192,3 +192,78 @@ fn line(name: &str, labels: &Labels, value: f64) -> String {
 fn float(value: f64) -> String {
     value.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::output::{Clock, Part, Value};
+
+    fn subject(
+        name: &str,
+        tool: &'static str,
+        values: &[(&'static str, Part, Value<'_>)],
+    ) -> Subject {
+        let tally = Arc::new(Tally::of_reports());
+        tally.add_up(|series| series.add(&Clock::new(0), values.iter().copied()));
+        Subject { name: name.into(), tool, tally, is_up: Arc::new(AtomicBool::new(true)) }
+    }
+
+    fn all(flavour: Flavour) -> String {
+        let slots = [0, 0, 3, 0, 1];
+        let count = ("count", Part::Sum, Value::Uint(4));
+        let comm = ("comm", Part::Label, Value::Text(b"a\"b\\c\n\xff"));
+        let histogram = ("histogram", Part::Label, Value::Histogram(&slots));
+        let none = ("histogram", Part::Label, Value::Histogram(&[]));
+        let subjects = [
+            subject("x", "execsnoop", &[comm, count]),
+            subject("f", "funclatency", &[count, ("total", Part::Sum, Value::Uint(10)), histogram]),
+            subject("g", "funclatency", &[("errors", Part::Sum, Value::Uint(7)), none]),
+            subject(
+                "s",
+                "syscount",
+                &[count, ("total_ns", Part::Sum, Value::Duration(1_500_000_000))],
+            ),
+        ];
+        text(flavour, &subjects)
+    }
+
+    #[test]
+    fn has_what_was_added_up() {
+        let text = all(Flavour::OpenMetrics);
+        for line in [
+            r#"ebtools_execsnoop_total{name="x",tool="execsnoop",comm="a\"b\\\\c\\n\\xff"} 4"#,
+            r#"ebtools_funclatency_value_bucket{name="f",tool="funclatency",le="1.0"} 0"#,
+            r#"ebtools_funclatency_value_bucket{name="f",tool="funclatency",le="3.0"} 3"#,
+            r#"ebtools_funclatency_value_bucket{name="f",tool="funclatency",le="+Inf"} 4"#,
+            r#"ebtools_funclatency_value_sum{name="f",tool="funclatency"} 10"#,
+            r#"ebtools_funclatency_value_count{name="g",tool="funclatency"} 0"#,
+            r#"ebtools_funclatency_errors_total{name="g",tool="funclatency"} 7"#,
+            r#"ebtools_syscount_seconds_total{name="s",tool="syscount"} 1.5"#,
+            r#"ebtools_tool_up{name="s",tool="syscount"} 1"#,
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+    }
+
+    /// Each sample is once there, in its family, whose lines stand together.
+    #[test]
+    fn is_what_parsers_take() {
+        for flavour in [Flavour::OpenMetrics, Flavour::Prometheus] {
+            let text = all(flavour);
+            let (mut samples, mut families, mut family) = (BTreeSet::new(), BTreeSet::new(), "");
+            for line in text.lines() {
+                if let Some(rest) = line.strip_prefix("# TYPE ") {
+                    family = rest.split(' ').next().unwrap();
+                    assert!(families.insert(family), "{family} twice: {text}");
+                } else if !line.starts_with('#') {
+                    let (sample, value) = line.rsplit_once(' ').unwrap();
+                    assert!(value.parse::<f64>().is_ok(), "{line}");
+                    assert!(sample.starts_with(family) && samples.insert(sample), "{line}");
+                }
+            }
+            assert_eq!(text.ends_with("\n# EOF\n"), flavour == Flavour::OpenMetrics);
+        }
+    }
+}

@@ -279,3 +279,64 @@ fn refused(metadata: &Metadata) -> Option<&'static str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::host::Host;
+
+    fn dir(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("ebtools-log-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    fn log(dir: &Path, at: u64, kept: u32) -> LogFile {
+        let messages = Host::standard().unwrap().messages;
+        LogFile::open(&dir.join("log"), Some(Rotation { at, kept }), messages).unwrap()
+    }
+
+    fn text(dir: &Path, name: &str) -> String {
+        fs::read_to_string(dir.join(name)).unwrap_or_else(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_newest_are_kept() {
+        let dir = dir("rotates");
+        let mut log = log(&dir, 4, 2);
+        for line in ["one\n", "two\n", "three\n", "4\n"] {
+            assert_eq!(log.write(line.as_bytes()).0, line.len());
+            log.look_after();
+        }
+        let files = ["log", "log.1", "log.2", "log.3"].map(|name| text(&dir, name));
+        assert_eq!(files[..3], ["4\n", "three\n", "two\n"]);
+        assert!(files[3].starts_with("No such file"), "{files:?}");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn somebody_elses_file_keeps_its_name() {
+        let dir = dir("moved");
+        let mut log = log(&dir, 4, 1);
+        fs::rename(dir.join("log"), dir.join("elsewhere")).unwrap();
+        fs::write(dir.join("log"), "other\n").unwrap();
+        log.write(b"line\n");
+        log.look_after();
+        assert_eq!(
+            (text(&dir, "log"), text(&dir, "elsewhere")),
+            ("other\n".into(), "line\n".into())
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn half_a_line_is_ended() {
+        let dir = dir("half");
+        fs::write(dir.join("log"), "half").unwrap();
+        log(&dir, 100, 1).write(b"whole\n");
+        log(&dir, 100, 1).write(b"next\n");
+        assert_eq!(text(&dir, "log"), "half\nwhole\nnext\n");
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
