@@ -52,9 +52,9 @@ test: ## set up, and run all tests; KERNELS="6.12 7.0" narrows the matrix, KERNE
 	ARM64='$(ARM64)' scripts/setup build test
 	KERNELS='$(KERNELS)' WHOLE='$(WHOLE)' ARM64='$(ARM64)' CASES='$(CASES)' scripts/test
 
-test-fleet: build ## ebtools serve with Prometheus, rsyslog, PostgreSQL, DuckDB, ClickHouse's engine, eight hosts and a collector: as root, 3 minutes; PARTS="hosts sql" narrows it, FLEET_LINES=10000000 widens it
+test-fleet: build ## ebtools serve with Prometheus, rsyslog, PostgreSQL, DuckDB, ClickHouse's engine, eight hosts and a collector: as root, 3 minutes; PARTS="hosts sql" narrows it, FLEET_LINES=10000000 and FLEET_AWAY=60 widen it
 	scripts/setup fleet
-	$(SUDO) env FLEET_LINES='$(FLEET_LINES)' tests/fleet/run $(BINARY) $(PARTS)
+	$(SUDO) env FLEET_LINES='$(FLEET_LINES)' FLEET_AWAY='$(or $(FLEET_AWAY),20)' tests/fleet/run $(BINARY) $(PARTS)
 
 bench: build ## measure beside libbpf-tools, bpftrace and bcc, those that are installed: 8 minutes, as root
 	cargo bench --locked --bench peers --no-run

@@ -10,8 +10,8 @@ use crate::run::ebtools;
 use crate::validator::Validator;
 
 /// Of output that is long, so many lines at its begin and at its end: numbers are those of all.
-const FIRST: usize = 2000;
-const LAST: usize = 100;
+const FIRST: usize = 300;
+const LAST: usize = 50;
 
 static WRONG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
