@@ -237,7 +237,7 @@ impl Host {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
                 let (to, status) = (self.err.clone(), self.status.clone());
-                let who = self.name.unwrap_or("ebtools");
+                let who = self.other_name().unwrap_or("ebtools");
                 Messages::new(who, false, to, status, Hooks::default()).say(&error);
                 error.exit_code()
             }

@@ -257,7 +257,15 @@ fn open(path: &Path) -> Result<(File, u64)> {
     // Whatever it is, opening it does not wait.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let options = options.read(true).append(true).create(true).mode(0o600);
-    let mut file = options.custom_flags(flags.bits()).open(path).doing(doing())?;
+    let opened = options.custom_flags(flags.bits()).open(path);
+    let mut file = opened.map_err(|error| {
+        let dir = path.parent().filter(|dir| error.kind() == ErrorKind::NotFound && !dir.exists());
+        let error = Error::new(doing(), error);
+        match dir {
+            Some(dir) => error.hint(format!("mkdir -m 700 {}", dir.display())),
+            None => error,
+        }
+    })?;
     let metadata = file.metadata().doing(doing())?;
     if let Some(cause) = refused(&metadata) {
         return Err(Error::new(doing(), cause));
