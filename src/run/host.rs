@@ -42,8 +42,8 @@ pub(crate) struct Host {
     err: Arc<Stream>,
     status: Status,
     hooks: Hooks,
-    /// What the tool is called in messages, if not by its own name.
-    name: Option<&'static str>,
+    /// What the run is called, if not by its tool.
+    pub(crate) name: Option<&'static str>,
     /// Where rows go, if not there.
     rows: Option<Shared>,
     /// Who takes what a tool makes of each interval beside its rows.
@@ -96,20 +96,20 @@ impl Host {
         }
     }
 
-    /// The same for a tool beside others: its messages begin with `name`, its rows go to `rows`, and it
-    /// tells of itself in `tally`.
-    pub(crate) fn beside_others(self, name: &'static str, rows: Shared, tally: Arc<Tally>) -> Self {
-        Self { name: Some(name), rows: Some(rows), tally, ..self }
+    /// The same for a tool beside others: its messages begin with `name`, if it has another than its own,
+    /// its rows go to `rows`, and it tells of itself in `tally`.
+    pub(crate) fn beside_others(
+        self,
+        name: Option<&'static str>,
+        rows: Shared,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self { name, rows: Some(rows), tally, ..self }
     }
 
     /// The same, where `made` takes what a tool makes of each interval beside its rows.
     pub(crate) fn handing_over(self, made: Option<SyncSender<Vec<u8>>>) -> Self {
         Self { made, ..self }
-    }
-
-    /// What the run is called, if not by its tool.
-    pub(crate) fn other_name(&self) -> Option<&'static str> {
-        self.name.filter(|name| *name != self.tool)
     }
 
     /// The same, for a tool that was given these arguments.
@@ -237,7 +237,7 @@ impl Host {
             Ok(()) => self.exit_code.load(Ordering::Relaxed),
             Err(error) => {
                 let (to, status) = (self.err.clone(), self.status.clone());
-                let who = self.other_name().unwrap_or("ebtools");
+                let who = self.name.unwrap_or("ebtools");
                 Messages::new(who, false, to, status, Hooks::default()).say(&error);
                 error.exit_code()
             }

@@ -95,7 +95,7 @@ impl Report {
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
     pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines(kind, self.host.tool, columns);
-        let lines = lines.named(self.options.names(), self.host.other_name());
+        let lines = lines.named(self.options.names(), self.host.name);
         if !self.begin_live(&lines) {
             self.header(&lines);
             self.output.flush();
@@ -135,7 +135,7 @@ impl Report {
     /// The same for rows that come many at a time. A terminal's header comes with them.
     pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
         let lines = self.options.lines("interval", self.host.tool, columns);
-        let lines = lines.named(self.options.names(), self.host.other_name());
+        let lines = lines.named(self.options.names(), self.host.name);
         let is_live = self.begin_live(&lines);
         self.begin();
         if !is_live && self.screen.width.is_none() {
@@ -191,7 +191,7 @@ impl Report {
     /// A line of JSON that is no row. Was it written? If not, it has no number either, and is worth
     /// another try.
     fn line(&mut self, time_ns: u64, write: impl FnOnce(&mut Vec<u8>, &Head<'_>)) -> bool {
-        let (tool, name, names) = (self.host.tool, self.host.other_name(), self.options.names());
+        let (tool, name, names) = (self.host.tool, self.host.name, self.options.names());
         let (seq, clock) = (self.seq, &self.clock);
         self.output.flush();
         self.output.lines(0, |out| write(out, &Head { tool, name, names, seq, clock, time_ns }));

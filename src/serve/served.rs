@@ -63,10 +63,9 @@ impl Served {
         let (profiles, made) = profiles.transpose()?.unzip();
         let stop = host.stop.clone();
         let is_up = Arc::new(AtomicBool::new(false));
-        let host = host
-            .given(&tool.options)
-            .beside_others(known(tool.name()), rows, tally.clone())
-            .handing_over(made);
+        let name = (tool.name() != entry.name).then(|| known(tool.name()));
+        let host =
+            host.given(&tool.options).beside_others(name, rows, tally.clone()).handing_over(made);
         let run = move || match entry.run(host.clone(), &matches) {
             Ok(done) => host.exit_code(done),
             // It was read before.
