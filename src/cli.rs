@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -87,7 +87,7 @@ fn command_line_for(args: &[OsString]) -> Command {
 
 /// The whole command line, for its help and for what is made from it.
 pub fn command() -> Command {
-    with_tools(TOOLS)
+    with_tools(TOOLS).subcommands([serve_command(), schema()])
 }
 
 fn with_tools(tools: &[Entry]) -> Command {
@@ -111,7 +111,6 @@ fn with_tools(tools: &[Entry]) -> Command {
                 .help("Print the names of the tools, one per line"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
-        .subcommands([serve_command(), schema()])
 }
 
 const SERVE: &str = "serve";
@@ -223,11 +222,7 @@ impl Beside {
         let host =
             Host::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop.clone())
                 .given(&args[1..]);
-        let run = move || match tool.run(host.clone(), &matches) {
-            Ok(done) => host.exit_code(done),
-            Err(_) => 2,
-        };
-        Ok(Self { thread: thread::Builder::new().name(name.into()).spawn(run)?, stop })
+        Ok(Self { thread: tool.run_beside(host, matches)?, stop })
     }
 
     /// Asks it to end, once it has attached, and waits for that: what a process would end with.

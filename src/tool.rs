@@ -1,6 +1,8 @@
 //! What a tool is, and its entry in the table of tools.
 
 use std::ffi::OsString;
+use std::io;
+use std::thread::{self, JoinHandle};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, FromArgMatches as _};
@@ -112,6 +114,15 @@ impl Entry {
         (self.check)(matches)
     }
 
+    /// The same in a thread of its own, which ends with what a process would.
+    pub(crate) fn run_beside(self, host: Host, matches: ArgMatches) -> io::Result<JoinHandle<u8>> {
+        let run = move || match self.run(host.clone(), &matches) {
+            Ok(done) => host.exit_code(done),
+            Err(_) => 2,
+        };
+        thread::Builder::new().name(self.name.into()).spawn(run)
+    }
+
     /// Runs it with the arguments that its command line read.
     pub(crate) fn run(self, host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {
         (self.run)(host, matches)
@@ -149,15 +160,13 @@ fn check<T: Tool>(matches: &ArgMatches) -> Result<()> {
     if output.asks_for_help() {
         return Err(Error::usage("--fields", "help is for a terminal"));
     }
-    let is_given = |option: &str| is_given(matches, option);
-    output.columns(&columns::<T>(is_given), is_given).map(drop)
+    chosen::<T>(&output, matches).map(drop)
 }
 
 fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<()>> {
     let tool = T::from_arg_matches(matches)?;
     let output = OutputOptions::from_arg_matches(matches)?;
-    let is_given = |option: &str| is_given(matches, option);
-    Ok(match output.columns(&columns::<T>(is_given), is_given) {
+    Ok(match chosen::<T>(&output, matches) {
         Ok(Some(columns)) => {
             let is_set = |name| matches.try_get_one(name).ok().flatten() == Some(&true);
             tool.run(&host.of_tool(T::NAME, is_set("verbose"), is_set("quiet")), &columns)
@@ -165,6 +174,15 @@ fn run<T: Tool>(host: Host, matches: &ArgMatches) -> clap::error::Result<Result<
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     })
+}
+
+/// The columns to show, unless help was asked for and is answered.
+fn chosen<T: Tool>(
+    output: &OutputOptions,
+    matches: &ArgMatches,
+) -> Result<Option<Vec<&'static Column<T::Row>>>> {
+    let is_given = |option: &str| is_given(matches, option);
+    output.columns(&columns::<T>(is_given), is_given)
 }
 
 /// All columns that a tool has with these options.

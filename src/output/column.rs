@@ -90,19 +90,18 @@ impl<E> Column<E> {
         value: for<'r> fn(&Record<'r, E>) -> Value<'r>,
     ) -> Self {
         let (source, shown, option) = (Source::Kernel, Shown::Always, Asked::Not);
-        let (part, or, none) = (Part::Label, None, 0);
         Self {
             title,
             key,
             kind,
-            or,
+            or: None,
             width,
             about,
             source,
             shown,
             option,
-            collect: none,
-            part,
+            collect: 0,
+            part: Part::Label,
             value,
         }
     }

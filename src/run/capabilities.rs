@@ -170,15 +170,12 @@ pub(crate) fn give_up(tool: &str) -> Result<()> {
     rights(tool, tool)?.kept_with(&[]).give_up()
 }
 
-/// From now on this thread, which looks after tools, has no capability, unless it may start others later.
+/// From now on this thread, which looks after tools, has no capability.
 ///
 /// # Errors
 ///
 /// When they cannot be given up.
-pub(crate) fn give_up_to_supervise(starts_tools: bool) -> Result<()> {
-    if starts_tools {
-        return Ok(());
-    }
+pub(crate) fn give_up_to_supervise() -> Result<()> {
     Kept { work: Work::Supervising, ..Kept::default() }.give_up()
 }
 

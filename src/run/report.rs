@@ -94,13 +94,17 @@ impl Report {
 
     /// What makes the rows of a kind (`event` or `interval`, in JSON); writes a table's header.
     pub(crate) fn lines<'a, E>(&mut self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
-        let lines = self.options.lines(kind, self.host.tool, columns);
-        let lines = lines.named(self.options.names(), self.host.name);
+        let lines = self.lines_of(kind, columns);
         if !self.begin_live(&lines) {
             self.header(&lines);
             self.output.flush();
         }
         lines
+    }
+
+    fn lines_of<'a, E>(&self, kind: &str, columns: &[&'a Column<E>]) -> Lines<'a, E> {
+        let lines = self.options.lines(kind, self.host.tool, columns);
+        lines.named(self.options.names(), self.host.name)
     }
 
     /// Are they drawn on the whole terminal?
@@ -134,8 +138,7 @@ impl Report {
 
     /// The same for rows that come many at a time. A terminal's header comes with them.
     pub(crate) fn lines_of_summary<'a, E>(&mut self, columns: &[&'a Column<E>]) -> Lines<'a, E> {
-        let lines = self.options.lines("interval", self.host.tool, columns);
-        let lines = lines.named(self.options.names(), self.host.name);
+        let lines = self.lines_of("interval", columns);
         let is_live = self.begin_live(&lines);
         self.begin();
         if !is_live && self.screen.width.is_none() {
@@ -412,7 +415,6 @@ impl Report {
             self.line(boottime_ns(), |out, head| {
                 json::summary(out, head, produced, delivered, &lost, &beside);
             });
-            self.output.flush();
         }
         if self.pipe_is_closed() {
             return done;

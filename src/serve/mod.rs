@@ -9,11 +9,11 @@ mod config;
 mod exposition;
 mod listener;
 mod log_file;
-mod metrics_file;
 mod profiles;
 mod served;
 mod signals;
 mod standard_output;
+mod whole_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +28,7 @@ use crate::output::buffer::Shared;
 use crate::run::capabilities;
 use crate::run::host::Host;
 use crate::serve::config::Config;
+use crate::serve::exposition::Flavour;
 use crate::serve::listener::Subjects;
 use crate::serve::served::Served;
 use crate::serve::signals::Signals;
@@ -138,7 +139,9 @@ impl Supervisor {
         if up == 0 && self.ending.is_none() {
             return Err(Error::new("serving", "no tool traces"));
         }
-        capabilities::give_up_to_supervise(self.config.reload_tools)?;
+        if !self.config.reload_tools {
+            capabilities::give_up_to_supervise()?;
+        }
         // Without systemd nobody wants to know.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         self.served.iter().for_each(Served::check_directory);
@@ -210,7 +213,9 @@ impl Supervisor {
         }
         self.next_metrics = Instant::now() + self.config.metrics.interval.unwrap_or(INTERVAL);
         let subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let failure = metrics_file::write(file, &subjects).err().map(|error| error.line());
+        let text = exposition::text(Flavour::Prometheus, &subjects);
+        let failure = whole_file::write(file, text.as_bytes(), 0o644).err();
+        let failure = failure.map(|error| error.line());
         // Once for the same.
         if failure != self.metrics_failure {
             if let Some(failure) = &failure {

@@ -1,8 +1,6 @@
 //! Profiles for pprof, one of each interval: a directory in which the newest are kept.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -10,7 +8,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::Messages;
-use crate::serve::config::with_suffix;
+use crate::serve::whole_file;
 
 /// So many may wait to be written: then more are dropped, and that is said.
 const WAITING: usize = 4;
@@ -61,16 +59,8 @@ impl Profiles {
     fn write(&self, profile: &[u8]) -> Result<()> {
         let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).replace(':', "");
         let path = self.dir.join(format!("{}{time}{END}", self.beginning()));
-        let (new, doing) = (with_suffix(&path, ".new"), || format!("writing {}", path.display()));
-        let mut options = File::options();
-        let file = options.write(true).create_new(true).mode(0o600).open(&new);
-        let written = file.and_then(|mut file| file.write_all(profile));
-        let renamed = written.and_then(|()| fs::rename(&new, &path));
-        if renamed.is_err() {
-            let _ = fs::remove_file(&new);
-        }
-        renamed.doing(doing())?;
-        self.remove_old().doing(doing())
+        whole_file::write(&path, profile, 0o600)?;
+        self.remove_old().doing(format!("writing {}", path.display()))
     }
 
     fn beginning(&self) -> String {

@@ -66,12 +66,7 @@ impl Served {
         let name = (tool.name() != entry.name).then(|| known(tool.name()));
         let host =
             host.given(&tool.options).beside_others(name, rows, tally.clone()).handing_over(made);
-        let run = move || match entry.run(host.clone(), &matches) {
-            Ok(done) => host.exit_code(done),
-            // It was read before.
-            Err(_) => 2,
-        };
-        let thread = thread::Builder::new().name(entry.name.into()).spawn(run).doing(&doing)?;
+        let thread = entry.run_beside(host, matches).doing(&doing)?;
         let subject = Subject { name: tool.name().to_string(), tool: entry.name, tally, is_up };
         let (tool, thread) = (tool.clone(), Some(thread));
         Ok(Self { tool, subject, log, profiles, stop, thread, code: None, is_leaving: false })
