@@ -307,10 +307,18 @@ mod tests {
         assert_eq!((config.tools[1].name(), config.tools[1].log()), ("counts", None));
     }
 
+    const TOOL: &str = "[[tools]]\ntool = \"execsnoop\"\n";
+
+    fn says(cases: &[(&str, &str)]) {
+        for (text, words) in cases {
+            assert!(said(text).contains(words), "{text}: {}", said(text));
+        }
+    }
+
     #[test]
-    fn says_what_is_wrong() {
-        let tool = "[[tools]]\ntool = \"execsnoop\"\n";
-        let cases = [
+    fn says_what_is_wrong_with_a_tool() {
+        let tool = TOOL;
+        says(&[
             ("tools = []", "no tool is named"),
             ("[[tools]]\ntool = \"execsnop\"", "tool execsnop: there is no such tool"),
             ("[[tools]]\ntool = \"doctor\"", "tool doctor: it does not trace"),
@@ -333,6 +341,14 @@ mod tests {
             ("[[tools]]\ntool = \"profile\"\nprofiles = \"/tmp\"", "options = [\"-i\", \"60\"]"),
             (&format!("{tool}options = [\"--help\"]"), "its options ask for help"),
             ("[[tools]]\ntool = \"funclatency\"", "arguments were not provided: <FUNCTION>"),
+            (&format!("{tool}options = [\"--json=x\"]"), "invalid value 'x'"),
+        ]);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let tool = TOOL;
+        says(&[
             (
                 &format!("[metrics]\nfile = \"/x.1\"\n{tool}file = \"/x\"\nrotate_at = \"1K\""),
                 "metrics.file and execsnoop have the same file",
@@ -348,16 +364,12 @@ mod tests {
                 &format!("{tool}file = \"/x\"\n{tool}file = \"/x\"\nname = \"b\""),
                 "execsnoop and b have the same file",
             ),
-            (&format!("{tool}options = [\"--json=x\"]"), "invalid value 'x'"),
             (
                 "[metrics]\nlisten = \"0.0.0.0:1\"\n[[tools]]\ntool = \"execsnoop\"",
                 "only this machine",
             ),
             ("tools = 1", "line 1: invalid type"),
             ("\"", "line 1: "),
-        ];
-        for (text, words) in cases {
-            assert!(said(text).contains(words), "{text}: {}", said(text));
-        }
+        ]);
     }
 }

@@ -12,6 +12,7 @@ use nix::unistd::{AccessFlags, eaccess, geteuid};
 use crate::error::{Context as _, Error, Result};
 use crate::output::buffer::Taker;
 use crate::output::messages::Messages;
+use crate::serve::complaint::Complaint;
 use crate::serve::config::with_suffix;
 
 /// When a file gets another name, and how many with one are kept.
@@ -33,12 +34,10 @@ pub(super) struct LogFile {
     /// It has another name, and no file has its own: that could not be made.
     is_moved: bool,
     messages: Messages,
-    /// What has been said of writing, and of opening and renaming, and still is so.
-    complaints: [Option<String>; 2],
+    writing: Complaint,
+    /// Opening and renaming.
+    keeping: Complaint,
 }
-
-const WRITING: usize = 0;
-const KEEPING: usize = 1;
 
 impl LogFile {
     /// Opens it, or makes it: for its owner alone.
@@ -52,17 +51,11 @@ impl LogFile {
         messages: Messages,
     ) -> Result<Self> {
         let (file, size) = open(path)?;
-        let (path, complaints) = (path.to_owned(), Default::default());
-        let mut log = Self {
-            path,
-            file,
-            rotation,
-            size,
-            rotate_at: 0,
-            is_moved: false,
-            messages,
-            complaints,
-        };
+        let (path, writing) = (path.to_owned(), Complaint::new(messages.clone()));
+        let keeping = Complaint::new(messages.clone());
+        let (rotate_at, is_moved) = (0, false);
+        let mut log =
+            Self { path, file, rotation, size, rotate_at, is_moved, messages, writing, keeping };
         log.begin_to_grow();
         Ok(log)
     }
@@ -93,14 +86,15 @@ impl LogFile {
             }
             Err(error) => {
                 let text = format!("{}; records go on to the file before", error.line());
-                self.complain(KEEPING, text);
+                self.keeping.tell(Some(text));
             }
         }
     }
 
     fn go_on_in(&mut self, (file, size): (File, u64)) {
         (self.file, self.size, self.is_moved) = (file, size, false);
-        self.complaints = Default::default();
+        self.writing.end();
+        self.keeping.end();
         self.begin_to_grow();
     }
 
@@ -143,26 +137,18 @@ impl LogFile {
                 Ok(opened) => self.go_on_in(opened),
                 Err(error) => {
                     self.is_moved = true;
-                    self.complain(KEEPING, error.line());
+                    self.keeping.tell(Some(error.line()));
                 }
             },
             Err(error) => {
                 let doing = format!("renaming {}", self.path.display());
-                self.complain(KEEPING, Error::new(doing, error).line());
+                self.keeping.tell(Some(Error::new(doing, error).line()));
             }
         }
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
         with_suffix(&self.path, &format!(".{number}"))
-    }
-
-    /// Once for the same.
-    fn complain(&mut self, of: usize, text: String) {
-        if self.complaints[of].as_ref() != Some(&text) {
-            self.messages.say(&text);
-        }
-        self.complaints[of] = Some(text);
     }
 
     fn name(&self) -> String {
@@ -198,9 +184,9 @@ impl Taker for LogFile {
             Some(error) => {
                 let cause = Error::new(format!("writing {}", self.path.display()), error).line();
                 let text = format!("{cause}; until it takes more, events are counted as lost");
-                self.complain(WRITING, text);
+                self.writing.tell(Some(text));
             }
-            None if self.complaints[WRITING].take().is_some() => {
+            None if self.writing.end() => {
                 self.messages.say(format_args!("writing {}: it goes on", self.name()));
             }
             None => {}

@@ -5,6 +5,7 @@
 //! This thread, the supervisor, starts them, opens their files and gives these other names, writes
 //! metrics, takes signals, and tells systemd.
 
+mod complaint;
 mod config;
 mod exposition;
 mod listener;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::output::buffer::Shared;
 use crate::run::capabilities;
 use crate::run::host::Host;
+use crate::serve::complaint::Complaint;
 use crate::serve::config::Config;
 use crate::serve::exposition::Flavour;
 use crate::serve::listener::Subjects;
@@ -81,8 +83,7 @@ struct Supervisor {
     subjects: Subjects,
     /// When metrics are written to the file again.
     next_metrics: Instant,
-    /// What failed the last time.
-    metrics_failure: Option<String>,
+    metrics_file: Complaint,
     /// Since when the end is asked for.
     ending: Option<Instant>,
 }
@@ -101,7 +102,7 @@ impl Supervisor {
             waiting: Vec::new(),
             subjects,
             next_metrics: Instant::now(),
-            metrics_failure: None,
+            metrics_file: Complaint::new(host.messages.clone()),
             ending: None,
             config,
         };
@@ -215,14 +216,7 @@ impl Supervisor {
         let subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let text = exposition::text(Flavour::Prometheus, &subjects);
         let failure = whole_file::write(file, text.as_bytes(), 0o644).err();
-        let failure = failure.map(|error| error.line());
-        // Once for the same.
-        if failure != self.metrics_failure {
-            if let Some(failure) = &failure {
-                self.host.messages.say(failure);
-            }
-            self.metrics_failure = failure;
-        }
+        self.metrics_file.tell(failure.map(|error| error.line()));
     }
 
     /// Reads the configuration again: what stays goes on without losing an event.

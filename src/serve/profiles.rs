@@ -8,6 +8,7 @@ use chrono::{SecondsFormat, Utc};
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::Messages;
+use crate::serve::complaint::Complaint;
 use crate::serve::whole_file;
 
 /// So many may wait to be written: then more are dropped, and that is said.
@@ -20,8 +21,7 @@ pub(super) struct Profiles {
     name: String,
     kept: usize,
     from: Receiver<Vec<u8>>,
-    messages: Messages,
-    complaint: Option<String>,
+    complaint: Complaint,
 }
 
 impl Profiles {
@@ -42,17 +42,14 @@ impl Profiles {
         }
         let (to, from) = sync_channel(WAITING);
         let (dir, name) = (dir.to_owned(), name.to_string());
-        Ok((Self { dir, name, kept, from, messages, complaint: None }, to))
+        Ok((Self { dir, name, kept, from, complaint: Complaint::new(messages) }, to))
     }
 
     /// Writes what has come, and removes what is too old.
     pub(super) fn look_after(&mut self) {
         while let Ok(profile) = self.from.try_recv() {
-            let complaint = self.write(&profile).err().map(|error| error.line());
-            if let Some(complaint) = complaint.as_ref().filter(|_| complaint != self.complaint) {
-                self.messages.say(complaint);
-            }
-            self.complaint = complaint;
+            let failure = self.write(&profile).err();
+            self.complaint.tell(failure.map(|error| error.line()));
         }
     }
 
