@@ -19,11 +19,36 @@ pub struct Record<'a, E> {
     pub tail: &'a [u8],
     /// The container that the task is in.
     pub container: &'a Container,
+    /// What it adds up, where it stands for several events.
+    pub sums: &'a Sums,
+}
+
+/// What events add up to that are shown as one row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    /// How many there were.
+    pub count: u64,
+    /// How many of them failed.
+    pub errors: u64,
+    /// How long all took together, in nanoseconds as what follows: 0 where it is not known.
+    pub total_ns: u64,
+    /// The median.
+    pub p50_ns: u64,
+    /// The 99th percentile.
+    pub p99_ns: u64,
+    /// The longest.
+    pub max_ns: u64,
+}
+
+impl Sums {
+    /// Of a row that is one event.
+    pub const NONE: &'static Self =
+        &Self { count: 0, errors: 0, total_ns: 0, p50_ns: 0, p99_ns: 0, max_ns: 0 };
 }
 
 /// A container, as far as its machine knows it: what is not known is empty, and everything where there is
 /// none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Container {
     /// The engine's id.
     pub id: String,
@@ -55,7 +80,7 @@ impl Header {
 impl<'a, E> Record<'a, E> {
     /// A row that user space made.
     pub fn of(header: &'a Header, event: &'a E) -> Self {
-        Self { header, event, tail: &[], container: Container::NONE }
+        Self { header, event, tail: &[], container: Container::NONE, sums: Sums::NONE }
     }
 }
 
@@ -67,6 +92,7 @@ impl<'a, E: Plain> Record<'a, E> {
             event: plain::from_bytes(bytes).ok()?,
             tail: bytes.get(size_of::<E>()..)?,
             container: Container::NONE,
+            sums: Sums::NONE,
         })
     }
 

@@ -9,11 +9,11 @@ use clap::{ArgMatches, Command, FromArgMatches as _};
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::schema::{Key, Records};
-use crate::output::{Column, page};
+use crate::output::{Column, fields, page};
 use crate::record::Row;
-use crate::run::counts;
+use crate::run::counts::{self, InKernel};
 use crate::run::host::Host;
-use crate::run::options::OutputOptions;
+use crate::run::options::{EventOptions, OutputOptions, TopOptions};
 
 /// What the table of tools knows of a tool.
 pub(crate) trait Named {
@@ -40,6 +40,8 @@ pub(crate) trait Tool: Named + clap::Args {
     const ROWS: Rows = Rows::Events;
     /// What `--count` tells apart.
     const KINDS: &'static [&'static str] = &[];
+    /// What `--top` sums up by without a field, where the tool has that.
+    const TOP: &'static [&'static str] = &[];
     /// What it adds to the summary in JSON: keys, and what they mean.
     const SUMMARY: &'static [(&'static str, &'static str)] = &[];
 
@@ -146,9 +148,12 @@ fn records<T: Tool>() -> Vec<Records> {
     if let Rows::Listing(kind) = T::ROWS {
         return vec![Records::of_listing(kind, columns)];
     }
-    let rows = Records::of_rows(T::ROWS.kind(), columns);
-    let counts = || Records::of_rows(Rows::Intervals.kind(), counts::keys(T::KINDS));
+    let counts = || {
+        let counted = counts::keys(T::KINDS, !T::TOP.is_empty()).into_iter().chain(columns.clone());
+        Records::of_rows(Rows::Intervals.kind(), counted.collect())
+    };
     let counts = matches!(T::ROWS, Rows::Events).then(counts);
+    let rows = Records::of_rows(T::ROWS.kind(), columns);
     let ends = [Records::lost(), Records::summary(T::SUMMARY)];
     [Records::start(), rows].into_iter().chain(counts).chain(ends).collect()
 }
@@ -182,7 +187,21 @@ fn chosen<T: Tool>(
     matches: &ArgMatches,
 ) -> Result<Option<Vec<&'static Column<T::Row>>>> {
     let is_given = |option: &str| is_given(matches, option);
-    output.columns(&columns::<T>(is_given), is_given)
+    let columns = columns::<T>(is_given);
+    match grouped_by::<T>(matches) {
+        Some(by) if !by.is_empty() => fields::counted(&columns, &by, is_given).map(Some),
+        _ => output.columns(&columns, is_given),
+    }
+}
+
+/// The fields of `--count` or `--top` that are the tool's to know.
+fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<Vec<String>> {
+    matches.try_contains_id("count").ok()?;
+    if let Some(by) = EventOptions::from_arg_matches(matches).ok()?.counted_by() {
+        return InKernel::by(&by).is_none().then_some(by);
+    }
+    matches.try_contains_id("top").ok()?;
+    TopOptions::from_arg_matches(matches).ok()?.fields(T::TOP)
 }
 
 /// All columns that a tool has with these options.

@@ -1,6 +1,7 @@
 //! Functions and USDT probes of an ELF file, for uprobes: where a symbol says that a function
 //! begins, in a part that is run, and nowhere else. Files may be hostile.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 use std::path::Path;
 
@@ -178,17 +179,22 @@ pub(crate) fn places_of(
     places(file.reader(READ_MAX), wanted).doing(format!("reading {file}"))
 }
 
-/// Offsets in a file of the functions that match and are called.
+/// The functions of a file that match and are called: their offsets in it, and their names as they are
+/// shown.
 ///
 /// # Errors
 ///
 /// When the file cannot be read, is no ELF file, or has no such function: with what is alike.
-pub(crate) fn offsets_of(file: &ForeignFile, wanted: &Wanted<'_>) -> Result<Vec<u64>> {
+pub(crate) fn functions_of(
+    file: &ForeignFile,
+    wanted: &Wanted<'_>,
+) -> Result<BTreeMap<u64, String>> {
     let places = places_of(file, &mut |name| wanted.matches(name))?;
     let called = places.iter().filter(|place| !place.is_usdt && is_called(&place.name));
     // A function may have several names, and several functions one name.
-    let mut offsets = called.filter_map(|place| place.offset).collect::<Vec<_>>();
-    if offsets.is_empty() {
+    let named = called.filter_map(|place| Some((place.offset?, names::shown(&place.name))));
+    let functions = named.collect::<BTreeMap<_, _>>();
+    if functions.is_empty() {
         let doing = format!("looking in {file}");
         if let Some(place) = places.first() {
             let cause = format!("{} is there, but its return cannot be traced", place.name);
@@ -199,9 +205,7 @@ pub(crate) fn offsets_of(file: &ForeignFile, wanted: &Wanted<'_>) -> Result<Vec<
         consider(file, &mut alike)?;
         return Err(alike.unknown(&doing));
     }
-    offsets.sort_unstable();
-    offsets.dedup();
-    Ok(offsets)
+    Ok(functions)
 }
 
 /// Sections that only Go's compilers make.

@@ -1,12 +1,14 @@
 //! Attach points: where a program goes, and how it is put there.
 
 use std::fmt::{self, Display, Formatter};
+use std::iter::repeat;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libbpf_rs::{
     ErrorKind, Link, Object, ProgramAttachType, ProgramMut, ProgramType, UprobeMultiOpts,
+    UprobeOpts,
 };
 
 use crate::attach::links::Links;
@@ -272,10 +274,13 @@ fn attach_uprobes(
     if offsets.len() > FEW {
         sys::open_more_files();
     }
-    let all = pids.iter().flat_map(|pid| offsets.iter().map(move |offset| (*pid, *offset)));
-    let attach = |(pid, offset)| {
+    let cookies = cookies.iter().copied().chain(repeat(0));
+    let all = offsets.into_iter().zip(cookies);
+    let all = all.flat_map(|one| pids.iter().map(move |pid| (*pid, one)));
+    let attach = |(pid, (offset, cookie))| {
         done.fetch_add(1, Ordering::Relaxed);
-        program.attach_uprobe(retprobe, pid, file.path(), offset)
+        let options = UprobeOpts { cookie, retprobe, ..UprobeOpts::default() };
+        program.attach_uprobe_with_opts(pid, file.path(), offset, options)
     };
     all.map(attach).collect()
 }

@@ -59,7 +59,7 @@ int on_clone(__u64 *ctx)
 	__u32 kind = flags & CLONE_THREAD ? KIND_THREAD : KIND_PROCESS;
 	struct record *record;
 
-	if (!task_wanted() || count_only_as(kind))
+	if (!task_wanted() || count_only_of(NULL, kind))
 		return 0;
 	record = record_begin();
 	if (!record)

@@ -6,11 +6,12 @@
 #include "hist.bpf.h"
 #include "in_flight.bpf.h"
 #include "tables.bpf.h"
+#include "task_key.bpf.h"
 
 /* Calls within calls that a thread may have; a power of two. */
 #define DEPTH_MAX 64
 #define THREADS_MAX 8192
-#define ENTRIES_MAX 1024
+#define ENTRIES_MAX 4096
 
 /*
  * A thread's calls that have begun and not returned, the last one on top. Each is known by its place
@@ -23,7 +24,7 @@ struct thread {
 	__u64 base; /* of its stack in the kernel; 0 for a program's calls */
 	__u64 starts[DEPTH_MAX];
 	__u64 stacks[DEPTH_MAX];
-	__u32 functions[DEPTH_MAX];
+	__u32 functions[DEPTH_MAX]; /* the lower half of the address; else what user space calls it */
 };
 
 /* By the task's address. Threads leave it when they are gone: on_thread_end. */
@@ -32,8 +33,10 @@ IN_FLIGHT(threads, struct thread, THREADS_MAX);
 /* How many are in it. */
 __u64 threads_known = 0;
 
+/* 0 in what is not counted by. */
 struct latency_key {
-	__u32 pid; /* 0 when it is not counted by */
+	struct task_key task;
+	__u32 function; /* as in struct thread */
 	__u32 cpu; /* so that no two CPUs write to the same memory */
 };
 
@@ -50,10 +53,13 @@ TABLES(latency_table, struct latency_key, struct latency_value, ENTRIES_MAX);
 static const struct thread no_thread;
 static const struct latency_value no_latency = {.histogram = NO_HISTOGRAM};
 
+struct task_key *export_task_key;
 struct latency_key *export_latency_key;
 struct latency_value *export_latency_value;
 
-const volatile __u8 by_pid = 0;
+/* What of the task is counted by: bits of enum count_by. And whether it is by function. */
+const volatile __u32 count_by = 0;
+const volatile __u8 by_function = 0;
 /* --ret: what functions return, not how long they take. */
 const volatile __u8 by_ret = 0;
 
@@ -130,15 +136,18 @@ __noinline int going_on(__u64 task, __u32 depth, __u64 here, __u32 function)
 	return left;
 }
 
-/* here: the place on the stack; function: 0 if it is a program's. */
-static __noinline int entered(__u64 here, __u32 function, bool in_kernel)
+/*
+ * here: the place on the stack; function: 0 if it is a program's. name: what it is called in reports, if it
+ * is a program's.
+ */
+static __noinline int entered(__u64 here, __u32 function, __u32 name)
 {
 	__u64 task = bpf_get_current_task(), depth, slot;
 	struct thread *thread;
 
 	if (!task_wanted())
 		return 0;
-	thread = thread_of(task, in_kernel);
+	thread = thread_of(task, function);
 	if (!thread)
 		return 0;
 	depth = going_on(task, thread->depth, here, function);
@@ -151,7 +160,7 @@ static __noinline int entered(__u64 here, __u32 function, bool in_kernel)
 	thread->depth = depth + 1;
 	slot = depth & (DEPTH_MAX - 1);
 	thread->stacks[slot] = here;
-	thread->functions[slot] = function;
+	thread->functions[slot] = function ? function : name;
 	thread->starts[slot] = bpf_ktime_get_ns();
 	count_call(1);
 	return 0;
@@ -200,13 +209,14 @@ __noinline int returning(__u64 task, __u32 depth, __u64 here, __u32 function)
 	return found;
 }
 
-static __always_inline void count_returned(__s64 ret, __u64 ns)
+static __always_inline void count_returned(__s64 ret, __u64 ns, __u32 function)
 {
 	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
 	struct latency_value *value;
 
-	if (by_pid)
-		key.pid = bpf_get_current_pid_tgid() >> 32;
+	fill_task_key(&key.task, NULL, count_by);
+	if (by_function)
+		key.function = function;
 	value = table_entry(&latency_table, &key, &no_latency);
 	if (!value)
 		return;
@@ -239,7 +249,8 @@ static __noinline int returned(__s64 ret, __u64 here, __u32 function)
 	count_missed(thread->depth - 1 - found);
 	thread->depth = found;
 	count_call(-1);
-	count_returned(ret, now - thread->starts[found & (DEPTH_MAX - 1)]);
+	found &= DEPTH_MAX - 1;
+	count_returned(ret, now - thread->starts[found], thread->functions[found]);
 	/* Room for others, but not in an interrupt: the thread may be about to use it. */
 	if (!found && threads_known > THREADS_MAX / 2 &&
 	    (!thread->base || is_on(thread->base, here)))
@@ -288,7 +299,7 @@ static __always_inline __s64 result_behind(__u64 *ctx, __u8 count)
 	SEC("fentry")                                                                              \
 	int on_fentry_##n(__u64 *ctx)                                                              \
 	{                                                                                          \
-		return entered(number_of(ctx), n + 1, true);                                       \
+		return entered(number_of(ctx), n + 1, 0);                                       \
 	}                                                                                          \
 	SEC("fexit")                                                                               \
 	int on_return_fexit_##n(__u64 *ctx)                                                        \
@@ -317,7 +328,7 @@ PAIR(7)
 SEC("kprobe.multi")
 int BPF_KPROBE(on_entry_multi)
 {
-	return entered(ENTRY_PLACE(ctx), bpf_get_func_ip(ctx), true);
+	return entered(ENTRY_PLACE(ctx), bpf_get_func_ip(ctx), 0);
 }
 
 /* Linux 6.14 to 6.18 do not tell the stack pointer here (fprobe on fgraph): then the function does. */
@@ -330,7 +341,7 @@ int BPF_KRETPROBE(on_return_multi, long ret)
 SEC("kprobe")
 int BPF_KPROBE(on_entry)
 {
-	return entered(ENTRY_PLACE(ctx), PT_REGS_IP(ctx), true);
+	return entered(ENTRY_PLACE(ctx), PT_REGS_IP(ctx), 0);
 }
 
 SEC("kretprobe")
@@ -343,7 +354,7 @@ SEC("uprobe")
 int BPF_KPROBE(on_user_entry)
 {
 	ON_OWN_STACK(ctx);
-	return entered(ENTRY_PLACE(ctx), 0, false);
+	return entered(ENTRY_PLACE(ctx), 0, by_function ? bpf_get_attach_cookie(ctx) : 0);
 }
 
 SEC("uretprobe")

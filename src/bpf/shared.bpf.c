@@ -8,6 +8,7 @@
 struct settings *export_settings;
 struct event_header *export_event_header;
 struct counters *export_counters;
+struct task_key *export_task_key;
 struct count_key *export_count_key;
 enum path_state *export_path_state;
 enum follow *export_follow;

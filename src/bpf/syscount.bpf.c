@@ -5,6 +5,7 @@
 #include "hist.bpf.h"
 #include "in_flight.bpf.h"
 #include "tables.bpf.h"
+#include "task_key.bpf.h"
 
 #define ENTRIES_MAX 4096
 
@@ -14,13 +15,10 @@ enum calls {
 	CALLS_MAX,
 };
 
-/* What is counted by. */
+/* What is counted by beside the task: bits that enum count_by has not. */
 enum by {
-	BY_CALL,
-	BY_PID,
-	BY_UID,
-	BY_COMM,
-	BY_CGROUP,
+	BY_CALL = 1 << 8,
+	BY_ERRNO = 1 << 9,
 };
 
 /*
@@ -40,9 +38,11 @@ struct {
 	__uint(max_entries, 2 * CALLS_MAX);
 } calls SEC(".maps");
 
+/* 0 in what is not counted by. */
 struct call_key {
-	__u64 number; /* of the process, the user or the cgroup */
-	__u8 comm[COMM_LEN]; /* of the process; all 0 when it is not counted by */
+	struct task_key task;
+	__u32 slot; /* as in calls */
+	__u32 errno;
 	__u32 cpu; /* so that no two CPUs write to the same memory */
 	__u32 reserved;
 };
@@ -53,14 +53,15 @@ struct time_key {
 	__u32 cpu;
 };
 
+/* With -L. */
 struct call_value {
-	__u64 count;
-	__u64 errors;
+	struct call_count calls;
 	__u64 total_ns;
 	struct histogram histogram; /* of nanoseconds */
 };
 
-TABLES(call_table, struct call_key, struct call_value, ENTRIES_MAX);
+TABLES(call_table, struct call_key, struct call_count, 65536);
+TABLES(call_time_table, struct call_key, struct call_value, ENTRIES_MAX);
 TABLES(time_table, struct time_key, struct call_value, ENTRIES_MAX);
 
 /* When a thread's call began; 0 when it is in none. It is gone with the thread. */
@@ -77,9 +78,11 @@ struct {
  */
 IN_FLIGHT(starts, __u64, 32768);
 
-/* A new entry: too large for the stack. */
-static const struct call_value no_calls = {.histogram = NO_HISTOGRAM};
+/* New entries: one is too large for the stack. */
+static const struct call_count no_calls;
+static const struct call_value no_times = {.histogram = NO_HISTOGRAM};
 
+struct task_key *export_task_key;
 struct call_key *export_call_key;
 struct time_key *export_time_key;
 struct call_value *export_call_value;
@@ -87,7 +90,8 @@ struct call_count *export_call_count;
 enum by *export_by;
 enum calls *export_calls;
 
-const volatile __u8 count_by = BY_CALL;
+/* enum by, enum count_by */
+const volatile __u32 count_by = BY_CALL;
 const volatile __u8 with_latency = 0;
 const volatile __u8 with_task_storage = 0;
 /* -x, -e: only failures; only those with this number. */
@@ -146,37 +150,27 @@ static __always_inline void count_quickly(__u32 slot, bool error)
 		calls_of->errors++;
 }
 
-static __always_inline void fill_key(struct call_key *key)
+/* The entry of a call, which is a struct call_value with -L; errno: 0 if it did not fail. */
+static __always_inline void *entry_of(__u32 slot, __u32 errno)
 {
-	key->cpu = bpf_get_smp_processor_id();
-	if (count_by == BY_PID) {
-		key->number = bpf_get_current_pid_tgid() >> 32;
-		comm_of(key->comm, current_process());
-	} else if (count_by == BY_UID) {
-		key->number = (__u32)bpf_get_current_uid_gid();
-	} else if (count_by == BY_CGROUP) {
-		key->number = bpf_get_current_cgroup_id();
-	}
-	if (count_by == BY_COMM)
-		current_comm(key->comm);
-}
+	struct time_key short_key = {.slot = slot, .cpu = bpf_get_smp_processor_id()};
+	struct call_key key = {.cpu = short_key.cpu};
 
-static __always_inline struct call_value *value_of(__u32 slot)
-{
-	struct call_key key = {};
-
-	if (count_by == BY_CALL) {
-		struct time_key short_key = {.slot = slot, .cpu = bpf_get_smp_processor_id()};
-
-		return table_entry(&time_table, &short_key, &no_calls);
-	}
-	fill_key(&key);
+	if (count_by == BY_CALL)
+		return table_entry(&time_table, &short_key, &no_times);
+	fill_task_key(&key.task, NULL, count_by);
+	if (count_by & BY_CALL)
+		key.slot = slot;
+	if (count_by & BY_ERRNO)
+		key.errno = errno;
+	if (with_latency)
+		return table_entry(&call_time_table, &key, &no_times);
 	return table_entry(&call_table, &key, &no_calls);
 }
 
-static __noinline int count_by_key(__u32 slot, bool error)
+static __noinline int count_by_key(__u32 slot, __u32 errno)
 {
-	struct call_value *value;
+	struct call_count *count;
 	__u64 *start, ns = 0;
 
 	if (with_latency) {
@@ -187,14 +181,16 @@ static __noinline int count_by_key(__u32 slot, bool error)
 		ns = bpf_ktime_get_boot_ns() - *start;
 		*start = 0;
 	}
-	value = value_of(slot);
-	if (!value)
+	count = entry_of(slot, errno);
+	if (!count)
 		return 0;
-	value->count++;
-	if (error)
-		value->errors++;
+	count->count++;
+	if (errno)
+		count->errors++;
 	count_submitted_alone();
 	if (with_latency) {
+		struct call_value *value = (void *)count;
+
 		value->total_ns += ns;
 		*hist_add(&value->histogram, ns) += 1;
 	}
@@ -227,7 +223,7 @@ int on_exit(__u64 *ctx)
 	if (count_by == BY_CALL && !with_latency)
 		count_quickly(slot, IS_ERROR(ret));
 	else
-		count_by_key(slot, IS_ERROR(ret));
+		count_by_key(slot, IS_ERROR(ret) ? -ret : 0);
 	return 0;
 }
 

@@ -19,6 +19,7 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
 use crate::error::{Context as _, Error, Result};
 use crate::filter::pods;
+use crate::output::Column;
 use crate::record::Container;
 use crate::system::procfs;
 use crate::system::sys;
@@ -203,9 +204,10 @@ impl Cgroups {
         Self { root, ..Self::default() }
     }
 
-    /// Can they be found at all?
-    pub(crate) fn are_known(&self) -> bool {
-        self.root.is_some()
+    /// The same where one of these columns tells of containers; else none is known.
+    pub(crate) fn of_columns<E>(columns: &[&Column<E>]) -> Self {
+        let has_containers = columns.iter().any(|column| column.is_of_container());
+        if has_containers { Self::find() } else { Self::default() }
     }
 
     /// The container; none where the cgroup is none's, or gone before it was looked up.

@@ -15,12 +15,12 @@ use crate::escape;
 #[derive(Debug)]
 pub(crate) struct Entry<'o> {
     /// The line so far.
-    pub(super) line: &'o mut Vec<u8>,
-    pub(super) clock: &'o Clock,
+    pub(crate) line: &'o mut Vec<u8>,
+    pub(crate) clock: &'o Clock,
     /// The key as it stands in the line, with what stands around it.
-    pub(super) key: &'o [u8],
+    pub(crate) key: &'o [u8],
     /// What a key beside it begins with.
-    pub(super) name: &'o str,
+    pub(crate) name: &'o str,
 }
 
 impl Entry<'_> {

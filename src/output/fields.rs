@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Asked, Column, Name, Shown, Source, names};
+use super::{Asked, Column, Kind, Name, Shown, Source, names};
 use crate::error::Error;
 use crate::escape;
 
@@ -18,7 +18,7 @@ pub fn choose<'c, E>(
     fields: &[String],
     is_given: impl Fn(&str) -> bool,
 ) -> Result<Vec<&'c Column<E>>, Error> {
-    let mut chosen = named(columns, fields)?;
+    let mut chosen = named("--fields", columns, fields)?;
     if fields.is_empty() {
         chosen = columns.iter().copied().filter(|one| is_shown(one, is_json, &is_given)).collect();
     }
@@ -29,21 +29,56 @@ pub fn choose<'c, E>(
             chosen.insert(endless.unwrap_or(chosen.len()), column);
         }
     }
+    Ok(replaced(columns, chosen, is_given))
+}
+
+/// The columns that events are counted by.
+///
+/// # Errors
+///
+/// When a field is unknown, or no two events have it in common.
+pub(crate) fn counted<'c, E>(
+    columns: &[&'c Column<E>],
+    fields: &[String],
+    is_given: impl Fn(&str) -> bool,
+) -> Result<Vec<&'c Column<E>>, Error> {
+    let chosen = named(COUNT, columns, fields)?;
+    let is_measured = |column: &&Column<E>| matches!(column.kind, Kind::Time | Kind::Duration);
+    match chosen.iter().copied().find(is_measured) {
+        Some(column) => {
+            Err(Error::usage(COUNT, format!("'{}' is another one for each event", column.key)))
+        }
+        None => Ok(replaced(columns, chosen, is_given)),
+    }
+}
+
+const COUNT: &str = "--count";
+
+/// Options may put another column in the place of one.
+fn replaced<'c, E>(
+    columns: &[&'c Column<E>],
+    chosen: Vec<&'c Column<E>>,
+    is_given: impl Fn(&str) -> bool,
+) -> Vec<&'c Column<E>> {
     let instead = |column: &Column<E>| match column.option {
         Asked::Replaced(option, key) if is_given(option) => find(columns, key),
         _ => None,
     };
-    Ok(chosen.into_iter().map(|column| instead(column).unwrap_or(column)).collect())
+    chosen.into_iter().map(|column| instead(column).unwrap_or(column)).collect()
 }
 
-/// Those of `--fields`, in its order.
-fn named<'c, E>(columns: &[&'c Column<E>], fields: &[String]) -> Result<Vec<&'c Column<E>>, Error> {
+/// Those that `option` names, in its order.
+fn named<'c, E>(
+    option: &str,
+    columns: &[&'c Column<E>],
+    fields: &[String],
+) -> Result<Vec<&'c Column<E>>, Error> {
     let twice = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key));
     let found = fields
         .iter()
-        .map(|key| find(columns, key).ok_or_else(|| unknown("--fields", &names(columns), key)));
+        .map(|key| find(columns, key).ok_or_else(|| unknown(option, &names(columns), key)));
     match twice {
-        Some((_, key)) => Err(Error::usage("--fields", format!("'{key}' is named twice"))),
+        Some((_, key)) => Err(Error::usage(option, format!("'{key}' is named twice"))),
         None => found.collect(),
     }
 }

@@ -20,6 +20,17 @@ pub(crate) fn least(slot: usize) -> u64 {
     }
 }
 
+/// The slot of a value: as the kernel side finds it.
+fn slot(value: u64) -> usize {
+    if value < SMALL as u64 {
+        return value as usize;
+    }
+    let log = value.ilog2();
+    let bits = if log > 8 { value >> (log - 8) } else { value << (8 - log) };
+    let begins = BEGINS.iter().rposition(|&begin| begin <= u128::from(bits)).unwrap_or(0);
+    (log as usize - 1) * PARTS + begins
+}
+
 /// The power of two that a slot's values have; 0 has that of 1.
 pub(crate) fn power(slot: usize) -> usize {
     least(slot).checked_ilog2().unwrap_or(0) as usize
@@ -58,6 +69,14 @@ impl Histogram {
         (self.min, self.max) = (self.min.min(min), self.max.max(max));
     }
 
+    /// Adds a value.
+    pub(crate) fn add_one(&mut self, value: u64) {
+        let slot = slot(value);
+        self.slots.resize(self.slots.len().max(slot + 1), 0);
+        self.slots[slot] = self.slots[slot].saturating_add(1);
+        (self.min, self.max) = (self.min.min(value), self.max.max(value));
+    }
+
     /// How many are in which slot.
     pub(crate) fn slots(&self) -> &[u32] {
         &self.slots
@@ -91,17 +110,6 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
-
-    /// What the kernel side does.
-    fn slot(value: u64) -> usize {
-        if value < SMALL as u64 {
-            return value as usize;
-        }
-        let log = value.ilog2();
-        let bits = if log > 8 { value >> (log - 8) } else { value << (8 - log) };
-        let begins = BEGINS.iter().rposition(|&begin| begin <= u128::from(bits));
-        (log as usize - 1) * PARTS + begins.unwrap()
-    }
 
     fn of(values: &[u64]) -> Histogram {
         let mut histogram = Histogram::default();

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::output::Value;
     use crate::output::values::Args;
-    use crate::record::{Container, Header};
+    use crate::record::{Container, Header, Sums};
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[
@@ -233,7 +233,13 @@ mod tests {
     fn object_of(names: Names, comm: &[u8], tail: &[u8]) -> serde_json::Value {
         let mut header = Header::default();
         header.comm[..comm.len()].copy_from_slice(comm);
-        let record = Record { header: &header, event: &header, tail, container: Container::NONE };
+        let record = Record {
+            header: &header,
+            event: &header,
+            tail,
+            container: Container::NONE,
+            sums: Sums::NONE,
+        };
         let mut line = Vec::new();
         let keys = Keys::new("event", "execsnoop", names, COLUMNS);
         row(&mut line, &keys, COLUMNS, &Clock::new(0), Some(7), &record);
@@ -310,6 +316,7 @@ mod tests {
             event: &Header::default(),
             tail: bytes,
             container: Container::NONE,
+            sums: Sums::NONE,
         };
         let mut line = Vec::new();
         let columns = &COLUMNS[5..];

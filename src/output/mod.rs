@@ -25,10 +25,11 @@ pub(crate) mod status;
 
 mod cell;
 mod column;
-mod entry;
+pub(crate) mod entry;
 mod keys;
 pub(crate) mod names;
 mod shape;
+pub(crate) mod sums;
 mod table;
 mod task;
 mod time;

@@ -1,18 +1,19 @@
-//! `--count`: the kernel counts, a report each interval.
+//! `--count`: events are counted, and shown each interval. What all tools know of a task is counted by in
+//! the kernel, and costs least; by other fields, events are grouped here as they come.
 
 use std::cell::RefCell;
 
 use libbpf_rs::{Object, OpenMapMut};
 
-use crate::bpf::shared::types::count_key;
+use crate::bpf::shared::types::{count_by, count_key, task_key};
 use crate::error::Result;
+use crate::filter::cgroups::Cgroups;
 use crate::output::schema::Key;
-use crate::output::{Column, Value};
-use crate::record::{self, Header, Record, c_str};
+use crate::output::{Column, Value, sums};
+use crate::record::{Header, Record};
+use crate::run::groups::Groups;
 use crate::run::lifecycle::{Counted, Source};
-use crate::run::options::CountBy;
 use crate::run::report::Report;
-use crate::run::summary::{Sum, Summary};
 use crate::run::tables::Tables;
 
 /// The tables of count.bpf.h.
@@ -28,110 +29,142 @@ pub(crate) fn prepare(
     if is_counted || !name.starts_with(COUNT_TABLE) { Ok(()) } else { map.set_autocreate(false) }
 }
 
-/// One line of a report.
-#[derive(Debug)]
-pub(crate) struct Count {
-    key: [u8; 16],
-    /// Which of the tool's kinds, by number and name.
-    kind: (u32, &'static str),
-    count: u64,
+/// Are events counted, and where?
+#[derive(Clone, Debug)]
+pub(crate) enum Counting {
+    /// They are shown.
+    Off,
+    /// In the kernel.
+    InKernel(InKernel),
+    /// Here, by the columns that are shown.
+    ByColumns,
+    /// The same, with their outcomes.
+    OfOutcomes,
 }
 
-impl Count {
-    fn number(&self) -> u64 {
-        let [a, b, c, d, ..] = self.key;
-        u32::from_ne_bytes([a, b, c, d]).into()
-    }
-}
-
-impl record::Row for Count {
-    fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
-        let mut key = [0; 16];
-        key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        show(&Record::of(&Header::default(), &none(key, &["a"], 0)));
-    }
-}
-
-impl Sum for Count {
-    type Id = ([u8; 16], u32);
-
-    fn id(&self) -> Self::Id {
-        (self.key, self.kind.0)
-    }
-
-    fn weight(&self) -> u64 {
-        self.count
-    }
-
-    fn events(&self) -> u64 {
-        self.count
-    }
-}
-
-const COUNT: Column<Count> =
-    Column::<Count>::uint("COUNT", "count", 8, "how many events", |r| Value::Uint(r.event.count))
-        .sum();
-const KIND: Column<Count> =
-    Column::word("KIND", "kind", 7, "of which kind", |r| Value::Word(r.event.kind.1));
-const TIME: Column<Count> = Column::TIME;
-const COMM: Column<Count> = Column::text("COMM", "comm", 16, "the name of the thread", |r| {
-    Value::Text(c_str(&r.event.key))
-});
-const UID: Column<Count> =
-    Column::uint("UID", "uid", 6, "the user's number", |r| Value::Uint(r.event.number()));
-const PID: Column<Count> =
-    Column::uint("PID", "pid", 7, "the process", |r| Value::Uint(r.event.number()));
-
-/// The columns of a report.
-pub(crate) fn columns(by: CountBy, kinds: &[&'static str]) -> Vec<&'static Column<Count>> {
-    let by = match by {
-        CountBy::All => None,
-        CountBy::Comm => Some(&COMM),
-        CountBy::Uid => Some(&UID),
-        CountBy::Pid => Some(&PID),
-    };
-    let kind = (!kinds.is_empty()).then_some(&KIND);
-    [Some(&TIME), by, kind, Some(&COUNT)].into_iter().flatten().collect()
-}
-
-/// The keys of reports by all that can be counted by.
-pub(crate) fn keys(kinds: &[&str]) -> Vec<Key> {
-    let kind = (!kinds.is_empty()).then_some(&KIND);
-    [Some(&TIME), Some(&COMM), Some(&UID), Some(&PID), kind, Some(&COUNT)]
-        .into_iter()
-        .flatten()
-        .map(Key::from)
-        .collect()
-}
-
-/// Counts events, and shows them each interval.
-pub(crate) fn of<'a>(
-    object: &'a Object,
-    by: CountBy,
-    kinds: &'static [&'static str],
-    columns: &'a [&'a Column<Count>],
-    report: &'a RefCell<Report>,
-    silent: Option<String>,
-) -> Result<impl Source + 'a> {
-    let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
-    let lines = report.borrow_mut().lines_of_summary(columns);
-    let show = move |report: &mut Report, _| {
-        let mut rows = Summary::new();
-        let read = tables.turn(|key, count| {
-            rows.row(none(key.bytes, kinds, key.kind)).count += count;
-        });
-        // That there were none is told too.
-        let told = if by == CountBy::All { 0..kinds.len().max(1) } else { 0..0 };
-        for number in told {
-            rows.row(none([0; 16], kinds, u32::try_from(number).unwrap_or(0)));
+impl Counting {
+    /// What `--count` asks for.
+    pub(crate) fn by(fields: Option<&[String]>) -> Self {
+        match fields {
+            None => Self::Off,
+            Some(fields) => InKernel::by(fields).map_or(Self::ByColumns, Self::InKernel),
         }
-        rows.show(report, &lines);
-        read
-    };
-    Ok(Counted { report, silent, show })
+    }
+
+    /// The same, where the tool tells these kinds of events apart.
+    pub(crate) fn of_kinds(self, kinds: &'static [&'static str]) -> Self {
+        match self {
+            Self::InKernel(by) => Self::InKernel(InKernel { kinds, ..by }),
+            other => other,
+        }
+    }
+
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
+    pub(crate) fn is_in_kernel(&self) -> bool {
+        matches!(self, Self::InKernel(_))
+    }
+
+    /// What the kernel is told: bits of `enum count_by`.
+    pub(crate) fn in_kernel(&self) -> u8 {
+        if let Self::InKernel(by) = self { by.bits } else { 0 }
+    }
 }
 
-fn none(key: [u8; 16], kinds: &[&'static str], number: u32) -> Count {
-    let kind = (number, kinds.get(number as usize).copied().unwrap_or_default());
-    Count { key, kind, count: 0 }
+/// What the kernel has counted: by the task in the header of its row, and of which of the tool's kinds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Count {
+    kind: &'static str,
+}
+
+const KIND: Column<Count> =
+    Column::word("KIND", "kind", 7, "of which kind", |r| Value::Word(r.event.kind));
+
+/// What the kernel counts by, and what it needs for that.
+const IN_KERNEL: &[(&Column<Count>, count_by)] = &[
+    (&Column::COMM, count_by::COUNT_COMM),
+    (&Column::UID, count_by::COUNT_UID),
+    (&Column::PID, count_by::COUNT_PID),
+    (&Column::CGROUP, count_by::COUNT_CGROUP),
+    (&Column::CONTAINER, count_by::COUNT_CGROUP),
+    (&Column::NAMESPACE, count_by::COUNT_CGROUP),
+    (&Column::POD, count_by::COUNT_CGROUP),
+    (&Column::CONTAINER_NAME, count_by::COUNT_CGROUP),
+];
+
+/// What is counted by, in the kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct InKernel {
+    by: Vec<&'static Column<Count>>,
+    /// Bits of `enum count_by`.
+    bits: u8,
+    kinds: &'static [&'static str],
+}
+
+impl InKernel {
+    /// In total where there are no fields. `None` where the kernel side does not know one of them.
+    pub(crate) fn by(fields: &[String]) -> Option<Self> {
+        let find = |field: &String| IN_KERNEL.iter().find(|(column, _)| column.key == field);
+        let known = fields.iter().map(find).collect::<Option<Vec<_>>>()?;
+        let bits = known.iter().fold(count_by::COUNT_ON.0, |bits, (_, of)| bits | of.0);
+        let by = known.iter().map(|(column, _)| *column).collect();
+        Some(Self { by, bits: u8::try_from(bits).unwrap_or(0), kinds: &[] })
+    }
+
+    /// The columns of a report.
+    pub(crate) fn columns(&self) -> Vec<&'static Column<Count>> {
+        let kind: &[&Column<Count>] = if self.kinds.is_empty() { &[] } else { &[&KIND] };
+        sums::columns(&[&self.by, kind].concat(), false)
+    }
+
+    /// Counts events, and shows them each interval.
+    pub(crate) fn source<'a>(
+        &self,
+        object: &'a Object,
+        columns: &[&'static Column<Count>],
+        report: &'a RefCell<Report>,
+        silent: Option<String>,
+    ) -> Result<impl Source + use<'a>> {
+        let mut tables = Tables::<count_key, u64>::of(object, COUNT_TABLE)?;
+        let lines = report.borrow_mut().lines_of_summary(columns);
+        let kind: &[&Column<Count>] = &[&KIND];
+        let mut groups = Groups::by(&[&self.by, kind].concat());
+        let mut cgroups = Cgroups::of_columns(&self.by);
+        let (kinds, is_total) = (self.kinds, self.by.is_empty());
+        let show = move |report: &mut Report, _| {
+            let mut add = |key: count_key, count| {
+                let count_of = Count { kind: kinds.get(key.kind as usize).unwrap_or(&"") };
+                let header = header(&key.task);
+                let container = cgroups.container(key.task.cgroup_id);
+                let record = Record { container, ..Record::of(&header, &count_of) };
+                match groups.group(&record) {
+                    Some(group) => group.add(count),
+                    None => report.no_room(count),
+                }
+            };
+            let read = tables.turn(&mut add);
+            // That there were none is told too.
+            let told = if is_total { 0..kinds.len().max(1) } else { 0..0 };
+            for kind in told.filter_map(|kind| u32::try_from(kind).ok()) {
+                add(count_key { kind, ..count_key::default() }, 0);
+            }
+            groups.show(report, &lines);
+            read
+        };
+        Ok(Counted { report, silent, show })
+    }
+}
+
+/// The keys of reports by all that can be counted by in the kernel, and of those with `outcomes`.
+pub(crate) fn keys(kinds: &[&str], outcomes: bool) -> Vec<Key> {
+    let kind = (!kinds.is_empty()).then_some(&KIND);
+    let by = IN_KERNEL.iter().map(|(column, _)| *column).chain(kind).collect::<Vec<_>>();
+    sums::columns(&by, outcomes).into_iter().map(Key::from).collect()
+}
+
+fn header(key: &task_key) -> Header {
+    let task_key { cgroup_id, pid, uid, comm } = *key;
+    Header { cgroup_id, pid, uid, comm, ..Header::default() }
 }

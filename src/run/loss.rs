@@ -14,9 +14,11 @@ use crate::system::sys;
 
 /// The reader was too slow for the size of the ring.
 const RING_FULL: &str = "ring_full";
+/// A table had no room, here or in the kernel.
+const MAP_FULL: &str = "map_full";
 /// The kernel side's reasons, in the order of `enum lost_reason`; the keys of `lost` in JSON.
 const REASONS: [&str; lost_reason::LOST_REASONS.0 as usize] =
-    [RING_FULL, "map_full", "scratch_busy", "memory_unreadable", "return_missed"];
+    [RING_FULL, MAP_FULL, "scratch_busy", "memory_unreadable", "return_missed"];
 /// The kernel skipped the program because it was running already on that CPU.
 const RECURSION: &str = "recursion";
 /// The output could not be written.
@@ -82,6 +84,8 @@ pub(crate) struct Taken {
     pub(crate) delivered: u64,
     /// Not wanted after all.
     pub(crate) rejected: u64,
+    /// Did not fit a table.
+    pub(crate) no_room: u64,
     /// Could not be written.
     pub(crate) unwritten: u64,
     /// Were more than are to be shown.
@@ -90,7 +94,12 @@ pub(crate) struct Taken {
 
 impl Taken {
     fn add_lost(self, lost: &mut BTreeMap<&'static str, u64>) {
-        for (reason, events) in [(OUTPUT_FAILED, self.unwritten), (RATE_LIMITED, self.limited)] {
+        let lost_here = [
+            (MAP_FULL, self.no_room),
+            (OUTPUT_FAILED, self.unwritten),
+            (RATE_LIMITED, self.limited),
+        ];
+        for (reason, events) in lost_here {
             *lost.entry(reason).or_default() += events;
         }
     }
@@ -107,10 +116,11 @@ impl Accounts {
     /// The final accounts: nothing is on its way any more. Events that the kernel let through and
     /// nobody took are lost for the reason `rest`.
     pub(crate) fn at_end(kernel: InKernel, taken: Taken, rest: &'static str) -> Self {
-        let Taken { delivered, rejected, unwritten, limited } = taken;
+        let Taken { delivered, rejected, no_room, unwritten, limited } = taken;
         let mut lost = kernel.lost;
         taken.add_lost(&mut lost);
-        let missing = kernel.submitted.saturating_sub(delivered + rejected + unwritten + limited);
+        let came = delivered + rejected + no_room + unwritten + limited;
+        let missing = kernel.submitted.saturating_sub(came);
         // More ends than beginnings are a bug.
         let (unfinished, too_many) = match kernel.calls as i64 {
             calls @ 0.. => (calls.unsigned_abs(), 0),

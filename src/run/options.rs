@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
-use crate::bpf::shared::types::count_by;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::tasks::FilterOptions;
 use crate::output::{Column, Lines, Names, fields};
 
@@ -107,12 +106,13 @@ pub(crate) struct EventOptions {
     #[arg(short = 'U', long)]
     pub(crate) print_uid: bool,
 
-    /// Count events in the kernel instead of showing them, in total or by FIELD
-    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "all", conflicts_with = "fields")]
-    pub(crate) count: Option<CountBy>,
+    /// Count events instead of showing them: in total, or by fields, like comm or path,errno; any of
+    /// `--fields help`. By comm, uid, pid, cgroup and container the kernel counts, which costs least
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = ALL, value_delimiter = ',', conflicts_with = "fields", group = REPORTS)]
+    pub(crate) count: Option<Vec<String>>,
 
-    /// With --count: seconds between reports
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = "count")]
+    /// With --count and the like: seconds between reports
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = REPORTS)]
     pub(crate) interval: Duration,
 
     /// Size of the buffer for events, like 512K or 64M; rounded up to a power of two
@@ -192,28 +192,58 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What `--count` counts by.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum CountBy {
-    /// In total
-    All,
-    /// By thread name
-    Comm,
-    /// By user
-    Uid,
-    /// By process
-    Pid,
+/// `--top`, of tools that show how long something took.
+#[derive(Args, Debug)]
+pub(crate) struct TopOptions {
+    /// Sum events up by fields, or by what the tool is about: how many there were, how many failed, how
+    /// long they took. What took most time comes first
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = "", value_delimiter = ',', conflicts_with = "fields", group = REPORTS)]
+    pub(crate) top: Option<Vec<String>>,
 }
 
-impl From<CountBy> for count_by {
-    fn from(by: CountBy) -> Self {
-        match by {
-            CountBy::All => Self::COUNT_ALL,
-            CountBy::Comm => Self::COUNT_COMM,
-            CountBy::Uid => Self::COUNT_UID,
-            CountBy::Pid => Self::COUNT_PID,
-        }
+/// What shows reports instead of events.
+const REPORTS: &str = "reports";
+
+/// `--count` without a field.
+const ALL: &str = "all";
+
+impl EventOptions {
+    /// The fields that `--count` names, if it is given: none for a count of all together.
+    pub(crate) fn counted_by(&self) -> Option<Vec<String>> {
+        let fields = named(self.count.as_ref()?);
+        Some(fields.filter(|field| field != ALL).collect())
     }
+}
+
+impl TopOptions {
+    /// The fields that `--top` names, if it is given: these without any.
+    pub(crate) fn fields(&self, usual: &[&str]) -> Option<Vec<String>> {
+        let fields = named(self.top.as_ref()?).filter(|field| !field.is_empty());
+        let fields = fields.collect::<Vec<_>>();
+        let usual = || usual.iter().map(ToString::to_string).collect();
+        Some(if fields.is_empty() { usual() } else { fields })
+    }
+}
+
+/// Fields by their keys; a short name for one of them is taken too.
+fn named(fields: &[String]) -> impl Iterator<Item = String> {
+    fields.iter().map(|field| match field.as_str() {
+        "parent" => "parent_comm".into(),
+        _ => field.clone(),
+    })
+}
+
+/// What calls are grouped by.
+///
+/// # Errors
+///
+/// When something is named twice.
+pub(crate) fn distinct<T: ValueEnum + PartialEq>(by: &[T]) -> Result<()> {
+    let twice = by.iter().enumerate().find(|(number, one)| by[..*number].contains(one));
+    let name = twice.and_then(|(_, one)| one.to_possible_value());
+    name.map_or(Ok(()), |name| {
+        Err(Error::usage("--by", format!("'{}' is named twice", name.get_name())))
+    })
 }
 
 /// What may stand behind a time, in seconds; `ms` ends like the unit after it.

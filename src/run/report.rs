@@ -42,6 +42,8 @@ pub(crate) struct Report {
     told: Accounts,
     /// Events that the kernel let through and a filter here did not.
     rejected: u64,
+    /// Events for which a table had no room.
+    no_room: u64,
     /// Events that were more than are to be shown, and how many were shown since the second began.
     limited: u64,
     second: (Instant, u64),
@@ -80,6 +82,7 @@ impl Report {
             start: None,
             told: Accounts::default(),
             rejected: 0,
+            no_room: 0,
             limited: 0,
             second: (Instant::now(), 0),
             rest: loss::UNACCOUNTED,
@@ -270,6 +273,11 @@ impl Report {
         self.rejected += events;
     }
 
+    /// A table here had no room for these events.
+    pub(crate) fn no_room(&mut self, events: u64) {
+        self.no_room += events;
+    }
+
     /// The kernel let these events through and has not put them into its counters.
     pub(crate) fn counted(&mut self, events: u64) {
         self.counted += events;
@@ -432,7 +440,7 @@ impl Report {
     }
 
     /// The final ones.
-    fn accounts(&mut self, mut kernel: InKernel) -> Accounts {
+    pub(super) fn accounts(&mut self, mut kernel: InKernel) -> Accounts {
         kernel.submitted += self.counted;
         let rest = if self.output.failure().is_some() { loss::OUTPUT_FAILED } else { self.rest };
         Accounts::at_end(kernel, self.taken(), rest)
@@ -442,6 +450,7 @@ impl Report {
         Taken {
             delivered: self.output.delivered(),
             rejected: self.rejected,
+            no_room: self.no_room,
             unwritten: self.output.unwritten(),
             limited: self.limited,
         }
@@ -540,6 +549,7 @@ pub(crate) mod tests {
         Row(u64, usize),
         LeftOut(u64),
         Rejected(u64),
+        NoRoom(u64),
         /// They never came.
         Vanished(u64),
         Flush,
@@ -551,6 +561,7 @@ pub(crate) mod tests {
         submitted: u64,
         left_out: u64,
         rejected: u64,
+        no_room: u64,
         vanished: u64,
     }
 
@@ -573,6 +584,10 @@ pub(crate) mod tests {
                     report.reject(events);
                     (&mut self.rejected, events)
                 }
+                Fate::NoRoom(events) => {
+                    report.no_room(events);
+                    (&mut self.no_room, events)
+                }
                 Fate::Vanished(events) => (&mut self.vanished, events),
             };
             *of += events;
@@ -585,6 +600,7 @@ pub(crate) mod tests {
             (0..9u64, 0..9_000usize).prop_map(|(events, len)| Fate::Row(events, len)),
             (0..9u64).prop_map(Fate::LeftOut),
             (0..9u64).prop_map(Fate::Rejected),
+            (0..9u64).prop_map(Fate::NoRoom),
             (0..9u64).prop_map(Fate::Vanished),
             Just(Fate::Flush),
         ];
@@ -606,7 +622,7 @@ pub(crate) mod tests {
             for fate in fates {
                 all.add(fate, &mut report);
             }
-            let Happened { submitted, left_out, rejected, vanished } = all;
+            let Happened { submitted, left_out, rejected, no_room, vanished } = all;
             report.flush();
             let has_failed = report.has_failed();
             let kernel = InKernel::with(submitted, calls, map_full);
@@ -615,11 +631,13 @@ pub(crate) mod tests {
 
             prop_assert_eq!(produced, delivered + lost.values().sum::<u64>());
             prop_assert_eq!(produced, submitted - rejected + calls + map_full);
+            prop_assert_eq!(lost_for("map_full"), no_room + map_full);
             let written = disk.text();
             let shown = written.lines().map(|line| line[..1].parse::<u64>().unwrap()).sum::<u64>();
             if has_failed {
                 prop_assert!((shown..=shown + left_out).contains(&delivered));
-                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), submitted - rejected - delivered);
+                let lost = submitted - rejected - no_room - delivered;
+                prop_assert_eq!(lost_for(loss::OUTPUT_FAILED), lost);
                 prop_assert_eq!(lost_for(loss::UNACCOUNTED), 0);
             } else {
                 prop_assert_eq!(delivered, shown + left_out);

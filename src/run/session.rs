@@ -11,17 +11,18 @@ use libbpf_rs::{Object, OpenMapMut, OpenObject, ProgramAttachType};
 use crate::attach::plan::{self, Attached, Hook, Plan, Role};
 use crate::attach::tracepoints;
 use crate::bpf::programs::{Program, common};
-use crate::bpf::shared::types::{count_by, packet_settings, settings};
+use crate::bpf::shared::types::{packet_settings, settings};
 use crate::error::{Context as _, Error, Result};
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
-use crate::output::{self, Column, Lines, Name, fields, names};
+use crate::output::{self, Column, Lines, Name, fields, names, sums};
 use crate::record::Record;
 use crate::run::capabilities::{self, Need, Rights};
-use crate::run::counts;
+use crate::run::counts::{self, Counting, InKernel};
+use crate::run::groups::{Grouped, OutcomeOf};
 use crate::run::host::Host;
 use crate::run::lifecycle::{self, Counted, Source};
-use crate::run::options::{CommonOptions, CountBy, EventOptions, IntervalOptions, RunOptions};
+use crate::run::options::{CommonOptions, EventOptions, IntervalOptions, RunOptions, TopOptions};
 use crate::run::report::Report;
 use crate::run::start;
 use crate::run::stop_condition::StopCondition;
@@ -56,13 +57,11 @@ pub(crate) struct Session<'a> {
     filter: TaskFilter<'a>,
     options: &'a RunOptions,
     /// Count events instead of showing them.
-    count: Option<CountBy>,
+    count: Counting,
     /// Between two reports; none but the last where there is none.
     interval: Option<Duration>,
     /// Bytes of the ring.
     buffer: u32,
-    /// What `--count` tells apart.
-    kinds: &'static [&'static str],
     counted: String,
     rights: &'static Rights,
     /// What is kept besides, where it is there.
@@ -109,8 +108,9 @@ impl<'a> Session<'a> {
     ///
     /// When a capability is missing, or a process that is to be traced.
     pub(crate) fn start(host: &'a Host, options: &'a EventOptions) -> Result<Self> {
-        let EventOptions { count, interval, buffer, .. } = *options;
-        let interval = Some(interval);
+        let count = Counting::by(options.counted_by().as_deref());
+        let interval = (!count.is_off()).then_some(options.interval);
+        let buffer = options.buffer;
         Ok(Self { count, interval, buffer, ..Self::of_processes(host, &options.common)? })
     }
 
@@ -151,20 +151,10 @@ impl<'a> Session<'a> {
             host.check_live(&options.output)?;
         }
         let rights = capabilities::check(&host.messages, host.tool)?;
-        let (filter, count, interval, buffer) = (TaskFilter::everybody(), None, None, 0);
+        let filter = TaskFilter::everybody();
+        let (count, interval, buffer) = (Counting::Off, None, 0);
         let counted = "events".into();
-        Ok(Self {
-            host,
-            filter,
-            options,
-            count,
-            interval,
-            buffer,
-            kinds: &[],
-            counted,
-            rights,
-            keeps: &[],
-        })
+        Ok(Self { host, filter, options, count, interval, buffer, counted, rights, keeps: &[] })
     }
 
     /// The same, with a ring of this size.
@@ -193,7 +183,17 @@ impl<'a> Session<'a> {
 
     /// The same, with names for the kinds of events that `--count` tells apart.
     pub(crate) fn kinds(self, kinds: &'static [&'static str]) -> Self {
-        Self { kinds, ..self }
+        Self { count: self.count.of_kinds(kinds), ..self }
+    }
+
+    /// The same, with sums of the outcomes of events instead of them, if that is asked for.
+    pub(crate) fn summing_up(self, options: &EventOptions, top: &TopOptions) -> Self {
+        match top.top {
+            Some(_) => {
+                Self { count: Counting::OfOutcomes, interval: Some(options.interval), ..self }
+            }
+            None => self,
+        }
     }
 
     /// Says something to those who asked with `-v`.
@@ -289,23 +289,77 @@ impl<'a> Session<'a> {
 
     /// Shows the events that are `wanted`, or counts them, until an end is reached; then says what
     /// was lost.
-    pub(crate) fn run<E: plain::Plain>(
+    pub(crate) fn run<E: plain::Plain + Clone>(
         &self,
         object: &Object,
         attached: Attached<'_>,
         columns: &[&Column<E>],
         wanted: impl Fn(&Record<'_, E>) -> bool,
     ) -> Result<()> {
+        self.run_events(object, attached, columns, None, wanted)
+    }
+
+    /// The same for events of which `outcome` tells more: `--top` sums that up.
+    pub(crate) fn run_outcomes<E: plain::Plain + Clone>(
+        &self,
+        object: &Object,
+        attached: Attached<'_>,
+        columns: &[&Column<E>],
+        outcome: OutcomeOf<E>,
+    ) -> Result<()> {
+        let outcome = matches!(self.count, Counting::OfOutcomes).then_some(outcome);
+        self.run_events(object, attached, columns, outcome, |_| true)
+    }
+
+    fn run_events<E: plain::Plain + Clone>(
+        &self,
+        object: &Object,
+        attached: Attached<'_>,
+        columns: &[&Column<E>],
+        outcome: Option<OutcomeOf<E>>,
+        wanted: impl Fn(&Record<'_, E>) -> bool,
+    ) -> Result<()> {
         let report = RefCell::new(self.report());
-        if let Some(by) = self.count {
+        if let Counting::InKernel(by) = &self.count {
             return self.count(object, attached, by, &report);
         }
-        self.check_sort(columns, false)?;
-        let rows = Rows::new(&mut report.borrow_mut(), columns, wanted);
-        let needs: &[_] = if rows.name_containers() { &[Need::Cgroups] } else { &[] };
-        let reader = Reader::new(rows, &report, &self.host.stop);
+        let consumer = self.consumer(&report, columns, outcome, wanted)?;
+        let reader = Reader::new(consumer, &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
-        self.run_source(object, attached, None, &mut ring, &report, needs)
+        self.run_source(object, attached, &mut ring, &report, needs_of(columns))
+    }
+
+    /// The same for a tool whose kernel side prints to trace_pipe.
+    pub(crate) fn run_trace_pipe(
+        &self,
+        object: &Object,
+        attached: Attached<'_>,
+        columns: &[&Column<Message>],
+    ) -> Result<()> {
+        let report = RefCell::new(self.report());
+        if let Counting::InKernel(by) = &self.count {
+            return self.count(object, attached, by, &report);
+        }
+        let consumer = self.consumer(&report, columns, None, |_| true)?;
+        let mut messages = Messages::new(trace_pipe::open()?, consumer, &report);
+        self.run_source(object, attached, &mut messages, &report, needs_of(columns))
+    }
+
+    /// What shows the events that are `wanted`, or counts them by these columns.
+    fn consumer<'c, E: Clone>(
+        &self,
+        report: &RefCell<Report>,
+        columns: &'c [&'c Column<E>],
+        outcome: Option<OutcomeOf<E>>,
+        wanted: impl Fn(&Record<'_, E>) -> bool + 'c,
+    ) -> Result<Box<dyn Consumer<E> + 'c>> {
+        let report = &mut report.borrow_mut();
+        if self.count.is_off() {
+            self.check_sort(columns, false)?;
+            return Ok(Box::new(Rows::new(report, columns, wanted)));
+        }
+        self.check_sort(&sums::columns(columns, outcome.is_some()), true)?;
+        Ok(Box::new(Grouped::new(report, columns, outcome, wanted)))
     }
 
     /// Gives the events to what `consumer` makes, and tells it of the end of each interval. The rows
@@ -322,7 +376,7 @@ impl<'a> Session<'a> {
         let report = RefCell::new(self.report());
         let reader = Reader::new(consumer(&mut report.borrow_mut()), &report, &self.host.stop);
         let mut ring = Ring::of(object, &reader)?;
-        self.run_source(object, attached, self.interval, &mut ring, &report, &[])
+        self.run_source(object, attached, &mut ring, &report, &[])
     }
 
     /// Reads it from now on until an end is reached; `needs` are rights that it takes.
@@ -330,7 +384,6 @@ impl<'a> Session<'a> {
         &self,
         object: &Object,
         attached: Attached<'_>,
-        interval: Option<Duration>,
         source: &mut dyn Source,
         report: &RefCell<Report>,
         needs: &[Need],
@@ -338,7 +391,7 @@ impl<'a> Session<'a> {
         let start = report.borrow().is_json().then(|| start::now(self.host));
         let condition = self.begin(object, needs)?;
         report.borrow_mut().start(start);
-        lifecycle::run(object, attached, interval, source, report, condition)
+        lifecycle::run(object, attached, self.interval, source, report, condition)
     }
 
     /// The run begins now, with the rights that it needs and no more.
@@ -349,22 +402,6 @@ impl<'a> Session<'a> {
         let condition = StopCondition::new(self.host, self.options, &kept, traced)?;
         self.note("attached");
         Ok(condition)
-    }
-
-    /// The same for a tool whose kernel side prints to trace_pipe.
-    pub(crate) fn run_trace_pipe(
-        &self,
-        object: &Object,
-        attached: Attached<'_>,
-        columns: &[&Column<Message>],
-    ) -> Result<()> {
-        let report = RefCell::new(self.report());
-        if let Some(by) = self.count {
-            return self.count(object, attached, by, &report);
-        }
-        self.check_sort(columns, false)?;
-        let mut messages = Messages::new(trace_pipe::open()?, columns, &report);
-        self.run_source(object, attached, None, &mut messages, &report, &[])
     }
 
     /// Calls `show` each interval, with its length, until an end is reached, and once more behind
@@ -381,7 +418,7 @@ impl<'a> Session<'a> {
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
         let mut counted = Counted { report: &report, silent: self.silent(), show };
-        self.run_source(object, attached, self.interval, &mut counted, &report, &[])
+        self.run_source(object, attached, &mut counted, &report, &[])
     }
 
     /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and
@@ -406,13 +443,13 @@ impl<'a> Session<'a> {
         &self,
         object: &Object,
         attached: Attached<'_>,
-        by: CountBy,
+        by: &InKernel,
         report: &RefCell<Report>,
     ) -> Result<()> {
-        let columns = counts::columns(by, self.kinds);
+        let columns = by.columns();
         self.check_sort(&columns, true)?;
-        let mut counts = counts::of(object, by, self.kinds, &columns, report, self.silent())?;
-        self.run_source(object, attached, self.interval, &mut counts, report, &[])
+        let mut counts = by.source(object, &columns, report, self.silent())?;
+        self.run_source(object, attached, &mut counts, report, needs_of(&columns))
     }
 
     /// What is counted, where that is not seen before the end.
@@ -447,15 +484,14 @@ impl<'a> Session<'a> {
             // A wake-up for each eighth of the ring.
             wake_shift: if options.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
             // Counts show none of it.
-            collect: if self.count.is_some() { 0 } else { options.collect },
+            collect: if self.count.is_in_kernel() { 0 } else { options.collect },
             max_tail: options.max_tail,
+            count_by: self.count.in_kernel(),
             ..settings::default()
         };
         let room = settings.prefix.iter_mut();
         let len = room.zip(&options.prefix).map(|(to, from)| *to = *from).count();
         settings.prefix_len = u32::try_from(len).unwrap_or(0);
-        let by = self.count.map_or(count_by::COUNT_OFF, count_by::from);
-        settings.count_by = u8::try_from(by.0).unwrap_or(0);
         self.filter.configure(&mut settings);
         settings
     }
@@ -480,7 +516,8 @@ impl<'a> Session<'a> {
         settings: &settings,
         options: &LoadOptions,
     ) -> Result<()> {
-        let buffer = if self.count.is_some() { LEAST_BUFFER } else { self.buffer };
+        let counts = self.count.is_in_kernel();
+        let buffer = if counts { LEAST_BUFFER } else { self.buffer };
         for mut map in object.maps_mut() {
             let name = map.name().to_string_lossy().into_owned();
             let constant = match name.as_str() {
@@ -494,7 +531,7 @@ impl<'a> Session<'a> {
             }
             let done = match options.without.contains(&name.as_str()) {
                 true => map.set_autocreate(false),
-                false => counts::prepare(&name, &mut map, self.count.is_some())
+                false => counts::prepare(&name, &mut map, counts)
                     .and_then(|()| stream::prepare(&name, &mut map, buffer, options.max_tail))
                     .and_then(|()| self.filter.prepare(&name, &mut map)),
             };
@@ -502,6 +539,11 @@ impl<'a> Session<'a> {
         }
         Ok(())
     }
+}
+
+/// What showing these takes.
+fn needs_of<E>(columns: &[&Column<E>]) -> &'static [Need] {
+    if columns.iter().any(|column| column.is_of_container()) { &[Need::Cgroups] } else { &[] }
 }
 
 fn check_sys() -> Result<()> {

@@ -72,6 +72,20 @@ pub(crate) trait Consumer<E> {
     fn interval(&mut self, _: &mut Report, _: Duration) {}
 }
 
+impl<E> Consumer<E> for Box<dyn Consumer<E> + '_> {
+    fn take(&mut self, report: &mut Report, record: Record<'_, E>) {
+        (**self).take(report, record);
+    }
+
+    fn progress(&self, report: &Report) -> Option<String> {
+        (**self).progress(report)
+    }
+
+    fn interval(&mut self, report: &mut Report, length: Duration) {
+        (**self).interval(report, length);
+    }
+}
+
 /// A line for each event that is wanted.
 pub(crate) struct Rows<'a, E, W> {
     lines: Lines<'a, E>,
@@ -81,14 +95,11 @@ pub(crate) struct Rows<'a, E, W> {
 
 impl<'a, E, W: Fn(&Record<'_, E>) -> bool> Rows<'a, E, W> {
     pub(crate) fn new(report: &mut Report, columns: &'a [&'a Column<E>], wanted: W) -> Self {
-        let has_containers = columns.iter().any(|column| column.is_of_container());
-        let cgroups = if has_containers { Cgroups::find() } else { Cgroups::default() };
-        Self { lines: report.lines("event", columns), wanted, cgroups }
-    }
-
-    /// Is the container of an event shown?
-    pub(crate) fn name_containers(&self) -> bool {
-        self.cgroups.are_known()
+        Self {
+            lines: report.lines("event", columns),
+            wanted,
+            cgroups: Cgroups::of_columns(columns),
+        }
     }
 }
 

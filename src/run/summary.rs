@@ -42,6 +42,21 @@ impl<R: Sum> Summary<R> {
         self.rows.entry(new.id()).or_insert(new)
     }
 
+    /// The one that is there.
+    pub(crate) fn find(&mut self, id: &R::Id) -> Option<&mut R> {
+        self.rows.get_mut(id)
+    }
+
+    /// All of them.
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut R> {
+        self.rows.values_mut()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Only so many rows are to be shown.
     pub(crate) fn cut_to(&mut self, top: usize) {
         self.top = top;
@@ -54,29 +69,46 @@ impl<R: Sum> Summary<R> {
 
     /// Shows them; all are in the accounts.
     pub(crate) fn show(self, report: &mut Report, lines: &Lines<'_, R>) {
+        self.show_as(
+            report,
+            lines,
+            |_, now_ns| Header::at(now_ns),
+            |row, header| Record::of(header, row),
+        );
+    }
+
+    /// The same, as other rows: with the header that a sum has now, and what is shown of it.
+    pub(crate) fn show_as<E>(
+        self,
+        report: &mut Report,
+        lines: &Lines<'_, E>,
+        header: fn(&R, u64) -> Header,
+        record: for<'a> fn(&'a R, &'a Header) -> Record<'a, E>,
+    ) {
         let rows = self.rows.into_values().collect::<Vec<_>>();
         if !self.is_counted {
             report.counted(rows.iter().map(R::events).sum());
         }
         // Those of the same weight stay in order.
-        let order =
+        let mut order =
             order::sorted(rows.len(), &|one, other| rows[other].weight().cmp(&rows[one].weight()));
-        let header = Header::at(boottime_ns());
-        let record = |number: usize| Record::of(&header, &rows[number]);
-        let mut records = order.into_iter().map(record).collect::<Vec<_>>();
-        if let Some(order) = report.order(lines, &records) {
-            let record = |number: usize| Record::of(&header, records[number].event);
-            records = order.into_iter().map(record).collect();
+        let now = boottime_ns();
+        let headers = rows.iter().map(|row| header(row, now)).collect::<Vec<_>>();
+        let record = |number: &usize| record(&rows[*number], &headers[*number]);
+        let records = order.iter().map(record).collect::<Vec<_>>();
+        if let Some(wanted) = report.order(lines, &records) {
+            order = wanted.into_iter().map(|number| order[number]).collect();
         }
-        let (shown, rest) = records.split_at(self.top.min(records.len()));
+        let records = order.iter().map(record).collect::<Vec<_>>();
+        let top = self.top.min(rows.len());
         report.begin();
-        let on_screen = report.lines_on_screen(lines, shown);
+        let on_screen = report.lines_on_screen(lines, &records[..top]);
         let (lines, width) = (on_screen.as_ref().unwrap_or(lines), report.width());
-        for record in shown {
-            report.row(lines, record, record.event.events());
-            report.text(0, |out| record.event.draw(out, width));
+        for (record, number) in records.iter().zip(&order).take(top) {
+            report.row(lines, record, rows[*number].events());
+            report.text(0, |out| rows[*number].draw(out, width));
         }
-        report.left_out(rest.iter().map(|record| record.event.events()).sum());
+        report.left_out(order[top..].iter().map(|number| rows[*number].events()).sum());
     }
 }
 

@@ -12,11 +12,11 @@ use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::{Context as _, Error, Result};
-use crate::output::{Column, Lines};
 use crate::record::{Header, Record, Row};
 use crate::run::lifecycle::{Source, TICK};
 use crate::run::loss;
 use crate::run::report::{Report, boottime_ns};
+use crate::run::stream::Consumer;
 use crate::system::kernel;
 
 /// How long what is left in the pipe is read at the end.
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"];
 
 /// What was printed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Message(pub(crate) String);
 
 impl Row for Message {
@@ -34,11 +34,11 @@ impl Row for Message {
     }
 }
 
-/// The pipe, and how its messages are shown.
+/// The pipe, and what becomes of its messages.
 pub(crate) struct Messages<'r> {
     pipe: File,
     start_ns: u64,
-    lines: Lines<'r, Message>,
+    consumer: Box<dyn Consumer<Message> + 'r>,
     /// A line that has begun.
     text: Vec<u8>,
     report: &'r RefCell<Report>,
@@ -48,12 +48,11 @@ impl<'r> Messages<'r> {
     /// From now on: what is in the pipe already is not ours.
     pub(crate) fn new(
         pipe: File,
-        columns: &'r [&'r Column<Message>],
+        consumer: Box<dyn Consumer<Message> + 'r>,
         report: &'r RefCell<Report>,
     ) -> Self {
         report.borrow_mut().lost_on_the_way(loss::TRACE_PIPE);
-        let lines = report.borrow_mut().lines("event", columns);
-        Self { pipe, start_ns: boottime_ns(), lines, text: Vec::new(), report }
+        Self { pipe, start_ns: boottime_ns(), consumer, text: Vec::new(), report }
     }
 
     /// Shows what is there; is there more? Others may print without end.
@@ -85,7 +84,7 @@ impl<'r> Messages<'r> {
             let Some((header, message)) = parse(&String::from_utf8_lossy(line)) else { continue };
             if header.time_ns >= self.start_ns {
                 let record = Record::of(&header, &message);
-                self.report.borrow_mut().row(&self.lines, &record, 1);
+                self.consumer.take(&mut self.report.borrow_mut(), record);
             }
         }
         Ok(len > 0)
@@ -98,6 +97,11 @@ impl Source for Messages<'_> {
         // A signal is no error, and any other one is met by reading.
         let _ = poll(&mut [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)], timeout);
         self.read_some().map(drop)
+    }
+
+    fn interval(&mut self, length: Duration) -> Result<()> {
+        self.consumer.interval(&mut self.report.borrow_mut(), length);
+        Ok(())
     }
 
     fn drain(&mut self, _: u64) -> Result<()> {

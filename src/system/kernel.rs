@@ -79,6 +79,11 @@ pub(crate) fn has_uprobe_multi() -> bool {
     !is_before(6, 10)
 }
 
+/// Can a program be told which of the places that it is attached to has called it? Since Linux 5.15.
+pub(crate) fn has_attach_cookies() -> bool {
+    !is_before(5, 15)
+}
+
 /// Is perf root's alone? Debian's kernels have a level more for that; it is the usual one there.
 pub(crate) fn keeps_perf_for_root() -> bool {
     let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").unwrap_or_default();
@@ -246,15 +251,15 @@ pub(crate) fn unknown<'n>(
 /// # Errors
 ///
 /// When they do not know one of them, or it takes a struct, which may be several.
-pub(crate) fn arguments(functions: &[String]) -> Result<Vec<u8>> {
+pub(crate) fn arguments(functions: &[&str]) -> Result<Vec<u8>> {
     let doing = "looking for the types of functions";
     let types = Btf::from_vmlinux().doing(doing)?;
     let known = types.type_by_kind::<Func<'_>>();
     let known = known.filter_map(|function| Some((function.name()?.to_str()?, function)));
-    let known = known.filter(|(name, _)| functions.iter().any(|function| function == name));
+    let known = known.filter(|(name, _)| functions.contains(name));
     let known = known.collect::<HashMap<_, _>>();
-    let count = |name: &String| {
-        let prototype = FuncProto::try_from(known.get(name.as_str())?.referenced_type()).ok()?;
+    let count = |name: &str| {
+        let prototype = FuncProto::try_from(known.get(name)?.referenced_type()).ok()?;
         let is_word = |ty| {
             let ty = types.type_by_id::<BtfType<'_>>(ty)?.skip_mods_and_typedefs();
             (!ty.is_composite()).then_some(())
@@ -262,7 +267,7 @@ pub(crate) fn arguments(functions: &[String]) -> Result<Vec<u8>> {
         prototype.iter().try_for_each(|parameter| is_word(parameter.ty))?;
         u8::try_from(prototype.len()).ok()
     };
-    let count = |name| {
+    let count = |name: &&str| {
         count(name).ok_or_else(|| Error::new(doing, format!("{name} has none that is known")))
     };
     functions.iter().map(count).collect()

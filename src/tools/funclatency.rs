@@ -1,6 +1,6 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -18,8 +18,10 @@ use crate::output::histogram;
 use crate::output::values::duration_into;
 use crate::record::{self, Header, Record};
 use crate::run::capabilities::FUNCLATENCY_OF_PROGRAMS;
+use crate::run::options;
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
+use crate::run::task_key::{self, OfTasks, TaskField, TaskKey, TaskKeys};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel::{self, Function};
 use crate::system::names::{self, Wanted};
@@ -32,9 +34,9 @@ pub(crate) struct Funclatency {
     #[arg(value_name = "FUNCTION")]
     function: String,
 
-    /// Report per process
-    #[arg(long, value_name = "FIELD")]
-    by: Option<By>,
+    /// Group calls by this, or by several fields, like function,comm
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    by: Vec<By>,
 
     /// Sum up return values, such as bytes, instead of times
     #[arg(long)]
@@ -55,7 +57,26 @@ pub(crate) struct Funclatency {
 /// What calls are grouped by.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum By {
+    Function,
     Pid,
+    Uid,
+    Comm,
+    Cgroup,
+    Container,
+}
+
+impl By {
+    /// What of the task it is, if it is that.
+    fn field(self) -> Option<TaskField> {
+        Some(match self {
+            By::Function => return None,
+            By::Pid => TaskField::Pid,
+            By::Uid => TaskField::Uid,
+            By::Comm => TaskField::Comm,
+            By::Cgroup => TaskField::Cgroup,
+            By::Container => TaskField::Container,
+        })
+    }
 }
 
 /// How calls of the kernel's functions are seen.
@@ -94,7 +115,9 @@ const THREAD_END: Probe<'_> = Probe::clears_up(programs::ON_THREAD_END);
 /// The sum of all CPUs.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    pid: u32,
+    task: TaskKey,
+    /// Its name, if calls are grouped by that.
+    function: Option<String>,
     count: u64,
     total: u64,
     errors: u64,
@@ -106,17 +129,19 @@ pub(crate) struct Row {
 impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of::<types::latency_key, _>(bytes);
-        let mut row = Self::new(key.pid, bytes.len() % 2 == 0);
+        let function = Some(format!("f{}", key.function));
+        let task = TaskKeys::by(By::value_variants().iter().filter_map(|by| by.field()));
+        let mut row = Self::new({ task }.key(&key.task), function, bytes.len() % 2 == 0);
         row.add(&value);
         show(&Record::of(&Header::default(), &row));
     }
 }
 
 impl Sum for Row {
-    type Id = u32;
+    type Id = (TaskKey, Option<String>);
 
-    fn id(&self) -> u32 {
-        self.pid
+    fn id(&self) -> Self::Id {
+        (self.task.clone(), self.function.clone())
     }
 
     fn weight(&self) -> u64 {
@@ -135,10 +160,16 @@ impl Sum for Row {
     }
 }
 
+impl OfTasks for Row {
+    fn task(&self) -> &TaskKey {
+        &self.task
+    }
+}
+
 impl Row {
-    fn new(pid: u32, is_time: bool) -> Self {
+    fn new(task: TaskKey, function: Option<String>, is_time: bool) -> Self {
         let (count, total, errors, histogram) = (0, 0, 0, Histogram::default());
-        Self { pid, count, total, errors, histogram, is_time }
+        Self { task, function, count, total, errors, histogram, is_time }
     }
 
     fn add(&mut self, value: &types::latency_value) {
@@ -162,49 +193,98 @@ type Col = Column<Row>;
 
 /// What is traced.
 enum Target {
-    Kernel(Vec<String>),
-    /// A file, offsets of functions in it, and the only processes in which it is traced, if not in
-    /// all.
-    User(Box<ForeignFile>, Vec<u64>, Vec<i32>),
+    Kernel(Vec<Function>),
+    /// A file, functions in it, and the only processes in which they are traced, if not in all.
+    User(Box<ForeignFile>, UserNames, Vec<i32>),
+}
+
+/// Functions of a file, in order: where they are, and what they are called.
+struct UserNames {
+    offsets: Vec<u64>,
+    /// What the kernel side calls them: one more than their numbers here.
+    cookies: Vec<u64>,
+    names: Vec<String>,
+}
+
+impl From<BTreeMap<u64, String>> for UserNames {
+    fn from(functions: BTreeMap<u64, String>) -> Self {
+        let cookies = (1..).take(functions.len()).collect();
+        let (offsets, names) = functions.into_iter().unzip();
+        Self { offsets, cookies, names }
+    }
 }
 
 impl Target {
     /// What is counted.
     fn counted(&self) -> String {
-        let functions = match self {
-            Target::Kernel(functions) => functions.len(),
-            Target::User(_, offsets, _) => offsets.len(),
-        };
+        let functions = self.len();
         let plural = if functions == 1 { "" } else { "s" };
         format!("calls of {functions} function{plural}")
     }
 
-    /// The kernel's functions.
-    fn functions(&self) -> &[String] {
+    fn len(&self) -> usize {
         match self {
-            Target::Kernel(functions) => functions,
-            Target::User(..) => &[],
+            Target::Kernel(functions) => functions.len(),
+            Target::User(_, functions, _) => functions.names.len(),
+        }
+    }
+
+    /// Those of the kernel's functions.
+    fn names(&self) -> Vec<&str> {
+        match self {
+            Target::Kernel(functions) => functions.iter().map(|one| one.name.as_str()).collect(),
+            Target::User(..) => Vec::new(),
+        }
+    }
+
+    /// What a function is called that the kernel side calls so: by its number, from 1 on, or by the lower
+    /// half of an address that is at its beginning, or a few bytes after that, where its probe is.
+    fn name(&self, function: u32) -> Option<&str> {
+        let number = (function as usize).wrapping_sub(1);
+        match self {
+            _ if self.len() == 1 => Some(self.name_at(0)),
+            _ if number < self.len() && number < NUMBERS_MAX => Some(self.name_at(number)),
+            Target::User(..) => None,
+            Target::Kernel(functions) => {
+                let offset = |of: &&Function| function.wrapping_sub(of.address as u32);
+                let nearest = functions.iter().min_by_key(offset)?;
+                (offset(&nearest) < PROBE_OFFSET_MAX).then_some(&nearest.name)
+            }
+        }
+    }
+
+    fn name_at(&self, number: usize) -> &str {
+        match self {
+            Target::Kernel(functions) => &functions[number].name,
+            Target::User(_, functions, _) => &functions.names[number],
         }
     }
 }
+
+/// No address is so low.
+const NUMBERS_MAX: usize = 4096;
+/// How far behind the beginning of a function its probe may be.
+const PROBE_OFFSET_MAX: u32 = 32;
 
 impl Tool for Funclatency {
     type Row = Row;
     const ROWS: Rows = Rows::Intervals;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),
-        ("'vfs_*' --by pid -i 1", "all of the file system's upper layer, by process, each second"),
+        (
+            "'vfs_*' --by function,comm -i 1",
+            "the file system's upper layer, by function and program",
+        ),
         ("c:getaddrinfo", "look-ups in the C library"),
         ("vfs_read --ret -p 1234", "the bytes that one process's reads return"),
     ];
+    const TASK: &'static [Col] = &task_key::columns();
     const COLUMNS: &'static [Col] = &[
-        Col::TIME,
-        Col::uint("PID", "pid", 7, "the process", |r| match r.event.pid {
-            0 => Value::None,
-            pid => Value::Uint(pid.into()),
+        Col::text("FUNCTION", "function", 24, "the function; in the programmer's words", |r| {
+            r.event.function.as_ref().map_or(Value::None, |name| Value::Text(name.as_bytes()))
         })
         .hidden()
-        .with(&["--by"]),
+        .with(&["--by=function"]),
         Col::uint("COUNT", "count", 10, "how many calls returned", |r| Value::Uint(r.event.count))
             .sum(),
         Col::uint(
@@ -250,6 +330,7 @@ impl Tool for Funclatency {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        options::distinct(&self.by)?;
         let doing = format!("looking for {}", self.function);
         let target = host.messages.during(&doing, |_| self.target())?;
         let mut session = Session::start_intervals(host, &self.options, None)?;
@@ -263,9 +344,11 @@ impl Tool for Funclatency {
             }
             arguments => Some(arguments?),
         };
-        let names = target.functions().iter().map(String::as_str).collect::<Vec<_>>();
+        let names = target.names();
+        let by_function = self.is_by_function(&target)?;
         let probes = self.probes(&target, &names, arguments.is_some())?;
-        session = session.counted(target.counted());
+        let mut tasks = TaskKeys::by(self.by.iter().filter_map(|by| by.field()));
+        session = session.counted(target.counted()).keeping(tasks.needs());
         let hooks = probes.iter().map(|(name, probes)| Hook { name, probes }).collect::<Vec<_>>();
         let hooks = hooks.iter().collect::<Vec<_>>();
         let mut storage = Storage::new();
@@ -275,16 +358,22 @@ impl Tool for Funclatency {
             Plan::new(&hooks),
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
-                    constants.by_pid = self.by.is_some().into();
+                    constants.count_by = tasks.bits();
+                    constants.by_function = by_function.into();
                     constants.by_ret = self.ret.into();
                     let counts = constants.arguments.iter_mut();
                     counts.zip(arguments.iter().flatten()).for_each(|(to, from)| *to = *from);
                 }
             },
         )?;
+        let shows_function = self.by.contains(&By::Function);
         let mut tables = Latencies::of(skel.object(), "latency_table")?;
         session.run_summary(skel.object(), attached, columns, |rows, _| {
-            tables.turn(|key, value| rows.row(Row::new(key.pid, !self.ret)).add(&value))
+            tables.turn(|key, value| {
+                let function = shows_function.then(|| target.name(key.function));
+                let function = function.map(|name| name.unwrap_or("[unknown]").into());
+                rows.row(Row::new(tasks.key(&key.task), function, !self.ret)).add(&value);
+            })
         })
     }
 }
@@ -325,16 +414,16 @@ impl Funclatency {
             None => Ok(Target::Kernel(kernel_functions(&self.function)?)),
             Some((file, function)) => {
                 let file = elf::open(&libraries::named(file)?)?;
-                let offsets = elf::offsets_of(&file, &Wanted::new(function))?;
+                let functions = elf::functions_of(&file, &Wanted::new(function))?;
                 if let Some(why) = elf::why_not_returns(&file)?.filter(|_| !self.force) {
                     let cause = format!("tracing returns would end it: {why}");
                     return Err(Error::new(format!("funclatency: {file}"), cause)
                         .hint("--force traces it all the same"));
                 }
-                if offsets.len() > FUNCTIONS_MAX {
-                    return Err(too_many(&self.function, offsets.len()));
+                if functions.len() > FUNCTIONS_MAX {
+                    return Err(too_many(&self.function, functions.len()));
                 }
-                Ok(Target::User(Box::new(file), offsets, self.pids()))
+                Ok(Target::User(Box::new(file), functions.into(), self.pids()))
             }
         }
     }
@@ -346,11 +435,28 @@ impl Funclatency {
         if filter.follow { Vec::new() } else { pids.collect() }
     }
 
+    /// Must the kernel side tell functions apart?
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    fn is_by_function(&self, target: &Target) -> Result<bool> {
+        let is_by_function = self.by.contains(&By::Function) && target.len() > 1;
+        match target {
+            Target::User(..) if is_by_function && !kernel::has_attach_cookies() => {
+                let cause = "this kernel does not tell which of a program's functions was called";
+                Err(Error::new("funclatency: --by function", cause)
+                    .hint("Linux 5.15 or later does; trace one function at a time"))
+            }
+            _ => Ok(is_by_function),
+        }
+    }
+
     /// How many arguments the kernel's functions take, if that must be known.
     fn arguments(&self, target: &Target) -> Result<Vec<u8>> {
         match target {
             Target::Kernel(functions) if self.ret && functions.len() <= PAIRS.len() => {
-                kernel::arguments(functions)
+                kernel::arguments(&target.names())
             }
             _ => Ok(Vec::new()),
         }
@@ -367,11 +473,14 @@ impl Funclatency {
             Target::User(..) if self.hook.is_some() => {
                 return Err(Error::usage("funclatency", "--hook is for functions of the kernel"));
             }
-            Target::User(file, offsets, pids) => {
-                let functions = UserFunctions { file, offsets, cookies: &[], pids };
+            Target::User(file, UserNames { offsets, cookies, .. }, pids) => {
+                let returns = UserFunctions { file, offsets, cookies: &[], pids };
+                let is_told = kernel::has_attach_cookies();
+                let cookies = if is_told { &cookies[..] } else { &[] };
+                let entries = UserFunctions { cookies, ..returns };
                 let probes = vec![
-                    Probe::returns(programs::ON_USER_RETURN, Point::Uretprobes(functions)),
-                    Probe::events(programs::ON_USER_ENTRY, Point::Uprobes(functions)),
+                    Probe::returns(programs::ON_USER_RETURN, Point::Uretprobes(returns)),
+                    Probe::events(programs::ON_USER_ENTRY, Point::Uprobes(entries)),
                     THREAD_END,
                 ];
                 return Ok(vec![("uprobes and uretprobes", probes)]);
@@ -404,7 +513,7 @@ fn pattern(text: &str) -> Result<Pattern> {
     Pattern::new(text).map_err(|error| Error::usage(format!("the pattern {text}"), error))
 }
 
-fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
+fn kernel_functions(wanted: &str) -> Result<Vec<Function>> {
     let pattern = pattern(wanted)?;
     let all = kernel::functions()?;
     let wanted_of = |function: &&Function| pattern.matches(&function.name);
@@ -423,20 +532,19 @@ fn kernel_functions(wanted: &str) -> Result<Vec<String>> {
         0 => (0, function.name.as_str()),
         address => (address, ""),
     });
-    let mut names = found.into_iter().map(|function| function.name.clone()).collect::<Vec<_>>();
-    if names.len() > 1 {
+    if found.len() > 1 {
         // The kernel does not know which of several functions of a name is meant.
         let mut times = HashMap::new();
         all.iter().for_each(|function| *times.entry(&function.name).or_insert(0) += 1);
-        names.retain(|name| times.get(name) == Some(&1));
+        found.retain(|function| times.get(&function.name) == Some(&1));
     }
-    match names.len() {
+    match found.len() {
         0 => Err(kernel::unknown(
             "funclatency",
             wanted,
             all.iter().map(|function| function.name.as_str()),
         )),
-        1..=FUNCTIONS_MAX => Ok(names),
+        1..=FUNCTIONS_MAX => Ok(found.into_iter().cloned().collect()),
         many => Err(too_many(wanted, many)),
     }
 }

@@ -193,7 +193,7 @@ impl Guard {
         if !self.denies(DELETE) && !self.denies(RENAME) {
             return Ok(false);
         }
-        let counts = kernel::arguments(&["bpf_lsm_path_rename".into()])?;
+        let counts = kernel::arguments(&["bpf_lsm_path_rename"])?;
         Ok(counts.first() == Some(&5))
     }
 

@@ -1,13 +1,9 @@
 //! The table of tools: one line each, and the one that is an example last. A tool's kernel side is in
 //! `src/bpf/NAME.bpf.c`, its page in `docs/tools/NAME.md`.
 
-use clap::ValueEnum as _;
-
-use crate::output::{Clock, Column, Lines, Names, Screen, schema};
+use crate::output::{Clock, Column, Lines, Names, Screen, schema, sums};
 use crate::record::Row;
-use crate::run::counts;
-use crate::run::options::CountBy;
-use crate::tool::{self, Entry, Named, Tool};
+use crate::tool::{self, Entry, Named, Rows, Tool};
 
 mod packets;
 mod prelude;
@@ -29,7 +25,7 @@ macro_rules! tools {
         /// fuzzer.
         #[doc(hidden)]
         pub fn lines_of(bytes: &[u8]) -> Vec<(String, usize)> {
-            [$(lines::<$module::$tool>(bytes),)* lines_of_counts(bytes)].concat()
+            [$(lines::<$module::$tool>(bytes)),*].concat()
         }
 
         #[cfg(test)]
@@ -77,14 +73,8 @@ fn lines<T: Tool>(bytes: &[u8]) -> Vec<(String, usize)> {
     tables.flat_map(|table| lines_of_rows(of, &columns(table), bytes)).collect()
 }
 
-/// Of `--count`.
-fn lines_of_counts(bytes: &[u8]) -> Vec<(String, usize)> {
-    let of = ("interval", clonesnoop::Clonesnoop::NAME, Some(0));
-    let lines = |by: &CountBy| lines_of_rows(of, &counts::columns(*by, &["a"]), bytes);
-    CountBy::value_variants().iter().flat_map(lines).collect()
-}
-
-/// As a table and as JSON, `of` this type, tool and number; the table on a terminal too.
+/// As a table and as JSON, `of` this type, tool and number; the table on a terminal too, and events as those
+/// that a report has counted.
 fn lines_of_rows<R: Row>(
     of: (&str, &str, Option<u64>),
     columns: &[&Column<R>],
@@ -92,7 +82,13 @@ fn lines_of_rows<R: Row>(
 ) -> Vec<(String, usize)> {
     let table = || Lines::table(columns);
     let json = Lines::json(of.0, of.1, Names::Ebtools, columns);
-    let kinds = [(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
+    let by = columns.iter().filter(|column| column.key != Column::<R>::TIME.key).copied();
+    let counted = sums::columns(&by.collect::<Vec<_>>(), false);
+    let counts = Lines::json(Rows::Intervals.kind(), of.1, Names::Ebtools, &counted);
+    let mut kinds = vec![(json, None), (table(), None), (table(), Some(80)), (table(), Some(40))];
+    if of.0 == Rows::Events.kind() {
+        kinds.push((counts, None));
+    }
     let mut all = Vec::new();
     R::of_any(bytes, &mut |record| {
         for (lines, width) in &kinds {

@@ -11,12 +11,12 @@ use crate::bpf::object;
 use crate::bpf::programs::syscount as programs;
 use crate::bpf::syscount::{SyscountSkelBuilder, types};
 use crate::error::Context as _;
-use crate::filter::cgroups::Cgroups;
 use crate::output::hist::Histogram;
 use crate::record::{self, Header, Record};
-use crate::run::capabilities::Need;
+use crate::run::options;
 use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
+use crate::run::task_key::{self, OfTasks, TaskField, TaskKey, TaskKeys};
 use crate::system::{kernel, syscalls};
 
 /// Count system calls: which, whose, how many fail, how long they take
@@ -26,15 +26,16 @@ pub(crate) struct Syscount {
     #[arg(short = 'P', long, conflicts_with = "by")]
     process: bool,
 
-    /// Count by this, not by system call
+    /// Count by this, or by several fields, like comm,syscall,errno
     #[arg(
         long,
         value_name = "FIELD",
+        value_delimiter = ',',
         default_value = "syscall",
         default_value_if("process", "true", "pid"),
         hide_default_value = true
     )]
-    by: By,
+    by: Vec<By>,
 
     /// Measure how long calls take, too
     #[arg(short = 'L', long)]
@@ -57,37 +58,36 @@ pub(crate) struct Syscount {
 }
 
 /// What calls are counted by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum By {
-    #[default]
     Syscall,
+    Errno,
     Pid,
     Uid,
     Comm,
     Cgroup,
+    Container,
 }
 
 impl By {
-    fn in_kernel(self) -> types::by {
+    /// What of the task it is, if it is that; or else what the kernel side calls it.
+    fn field(self) -> std::result::Result<TaskField, types::by> {
         match self {
-            By::Syscall => types::by::BY_CALL,
-            By::Pid => types::by::BY_PID,
-            By::Uid => types::by::BY_UID,
-            By::Comm => types::by::BY_COMM,
-            By::Cgroup => types::by::BY_CGROUP,
+            By::Syscall => Err(types::by::BY_CALL),
+            By::Errno => Err(types::by::BY_ERRNO),
+            By::Pid => Ok(TaskField::Pid),
+            By::Uid => Ok(TaskField::Uid),
+            By::Comm => Ok(TaskField::Comm),
+            By::Cgroup => Ok(TaskField::Cgroup),
+            By::Container => Ok(TaskField::Container),
         }
     }
 }
 
-/// The sum of all CPUs for one key.
+/// The sum of all CPUs for calls that have something in common.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
-    by: By,
-    number: u64,
-    comm: [u8; 16],
-    /// Of the cgroup, with `--by cgroup`.
-    path: Vec<u8>,
-    compat: bool,
+    common: Common,
     count: u64,
     errors: u64,
     total_ns: u64,
@@ -97,23 +97,37 @@ pub(crate) struct Row {
     length: Duration,
 }
 
+/// What that is: `None` where they are not counted by it.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Common {
+    task: TaskKey,
+    /// Its number, and whether it is that of a 32-bit program.
+    call: Option<(u64, bool)>,
+    /// 0 for calls that did not fail.
+    errno: Option<u32>,
+}
+
 impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
-        let (key, value) = tables::entry_of::<types::call_key, _>(bytes);
-        for &by in By::value_variants() {
-            let (number, comm, compat) = (key.number, key.comm, key.cpu & 1 != 0);
-            let mut row = Self { by, number, comm, compat, ..Self::default() };
-            row.add(&value);
-            show(&Record::of(&Header::default(), &row));
-        }
+        let (key, value) = tables::entry_of::<types::call_key, types::call_value>(bytes);
+        let mut common = Commons::by(By::value_variants());
+        let mut row = Self { common: common.of(&key), ..Self::default() };
+        row.add_times(&value);
+        show(&Record::of(&Header::default(), &row));
+    }
+}
+
+impl OfTasks for Row {
+    fn task(&self) -> &TaskKey {
+        &self.common.task
     }
 }
 
 impl Sum for Row {
-    type Id = (u64, [u8; 16], bool);
+    type Id = Common;
 
-    fn id(&self) -> Self::Id {
-        (self.number, self.comm, self.compat)
+    fn id(&self) -> Common {
+        self.common.clone()
     }
 
     fn weight(&self) -> u64 {
@@ -126,28 +140,56 @@ impl Sum for Row {
 }
 
 impl Row {
-    /// The same, of the system call that a slot is for: those of 32-bit callers come after the others.
-    fn of_slot(&self, slot: u32) -> Self {
-        let half = types::calls::CALLS_MAX.0;
-        Self { number: u64::from(slot % half), compat: slot >= half, ..self.clone() }
+    /// The same, of other calls.
+    fn of(&self, common: Common) -> Self {
+        Self { common, ..self.clone() }
     }
 
-    fn add(&mut self, value: &types::call_value) {
-        self.count += value.count;
-        self.errors += value.errors;
+    fn add(&mut self, calls: types::call_count) {
+        self.count += calls.count;
+        self.errors += calls.errors;
+    }
+
+    fn add_times(&mut self, value: &types::call_value) {
+        self.add(value.calls);
         self.total_ns += value.total_ns;
         let times = &value.histogram;
         self.histogram.add(&times.slots, times.min, times.max);
     }
 
-    /// The number, if that is what was counted by.
-    fn number_of(&self, by: By) -> Value<'static> {
-        if self.by == by { Value::Uint(self.number) } else { Value::None }
-    }
-
     fn percentile(&self, percent: u64) -> Value<'static> {
         self.histogram.percentile(percent).map_or(Value::None, Value::Duration)
     }
+}
+
+/// Makes what calls have in common of the keys of the kernel side.
+struct Commons {
+    tasks: TaskKeys,
+    by_call: bool,
+    by_errno: bool,
+}
+
+impl Commons {
+    fn by(by: &[By]) -> Self {
+        let tasks = TaskKeys::by(by.iter().filter_map(|by| by.field().ok()));
+        Self { tasks, by_call: by.contains(&By::Syscall), by_errno: by.contains(&By::Errno) }
+    }
+
+    fn of(&mut self, key: &types::call_key) -> Common {
+        let call = self.by_call.then(|| call_of(key.slot));
+        Common { task: self.tasks.key(&key.task), call, errno: self.by_errno.then_some(key.errno) }
+    }
+}
+
+/// The system call that a slot is for: those of 32-bit callers come after the others.
+fn call_of(slot: u32) -> (u64, bool) {
+    let half = types::calls::CALLS_MAX.0;
+    (u64::from(slot % half), slot >= half)
+}
+
+/// By system call alone.
+fn of_slot(slot: u32) -> Common {
+    Common { call: Some(call_of(slot)), ..Common::default() }
 }
 
 type Col = Column<Row>;
@@ -174,54 +216,34 @@ impl Tool for Syscount {
         ("-T 10", "the ten most frequent calls, every second"),
         ("-P -i 5", "which processes make the most, every 5 seconds"),
         ("-L -p 1234", "how long one process's calls take"),
-        ("-e EAGAIN --by comm", "whose calls find nothing"),
+        ("-x --by comm,syscall,errno", "who fails at what, and why"),
     ];
+    const TASK: &'static [Col] = &task_key::columns();
     const COLUMNS: &'static [Col] = &[
-        Col::TIME,
-        Col::word("SYSCALL", "syscall", 20, "the system call", |r| {
-            match syscalls::name(r.event.number, r.event.compat) {
-                _ if r.event.by != By::Syscall => Value::None,
-                _ if r.event.number == CALLS_UNKNOWN => Value::Word("[unknown]"),
-                Some(name) => Value::Word(name),
-                None => Value::Uint(r.event.number),
+        Col::word("SYSCALL", "syscall", 20, "the system call", |r| match r.event.common.call {
+            None => Value::None,
+            Some((CALLS_UNKNOWN, _)) => Value::Word("[unknown]"),
+            Some((number, compat)) => {
+                syscalls::name(number, compat).map_or(Value::Uint(number), Value::Word)
             }
         })
         .or(Kind::Uint)
         .hidden()
         .with(&["--by=syscall"]),
-        Col::uint("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| match r.event.compat {
-            true => Value::Uint(32),
-            false => Value::None,
-        })
-        .hidden()
-        .with(&["--by=syscall"]),
-        Col::uint("PID", "pid", 7, "the process", |r| r.event.number_of(By::Pid))
-            .hidden()
-            .with(&["--by=pid"]),
-        Col::uint("UID", "uid", 6, "the user's number", |r| r.event.number_of(By::Uid))
-            .hidden()
-            .with(&["--by=uid"]),
-        Col::text("CGROUP", "cgroup_path", 28, "the path of the cgroup (v2)", |r| {
-            match (r.event.by, &r.event.path[..]) {
-                (By::Cgroup, b"") => Value::Unreadable,
-                (By::Cgroup, path) => Value::Text(path),
+        Col::uint("ABI", "abi", 3, "32 for a call of a 32-bit program", |r| {
+            match r.event.common.call {
+                Some((_, true)) => Value::Uint(32),
                 _ => Value::None,
             }
         })
-        .or(Kind::Unreadable)
         .hidden()
-        .with(&["--by=cgroup"]),
-        Col::uint("CGROUP_ID", "cgroup", 9, "its number", |r| r.event.number_of(By::Cgroup))
-            .hidden()
-            .with(&["--by=cgroup"]),
-        Col::text("COMM", "comm", 16, "the name of the thread; with -P of the process", |r| {
-            match record::c_str(&r.event.comm) {
-                b"" => Value::None,
-                comm => Value::Text(comm),
-            }
+        .with(&["--by=syscall"]),
+        Col::errno("ERR", "errno", 12, "the name of the error", |r| match r.event.common.errno {
+            None => Value::None,
+            Some(number) => Value::Errno(-i64::from(number)),
         })
         .hidden()
-        .with(&["--by=pid", "--by=comm"]),
+        .with(&["--by=errno"]),
         Col::uint(
             "COUNT",
             "count",
@@ -261,11 +283,10 @@ impl Tool for Syscount {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        let by = self.by;
         let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
-        let keeps: &[_] = if by == By::Cgroup { &[Need::Cgroups] } else { &[] };
-        let session = session.keeping(keeps);
-        let quick = by == By::Syscall && !self.latency;
+        options::distinct(&self.by)?;
+        let mut commons = Commons::by(&self.by);
+        let session = session.keeping(commons.tasks.needs());
         let stores = kernel::has_task_storage();
         let options = LoadOptions { without: self.unused_maps(stores), ..LoadOptions::default() };
         let mut storage = Storage::new();
@@ -274,68 +295,93 @@ impl Tool for Syscount {
             (true, true) => CALLS_AND_TIMES,
             (true, false) => CALLS_AND_TIMES_IN_TABLE,
         };
+        let by = self.by.iter().filter_map(|by| by.field().err());
+        let by = by.fold(commons.tasks.bits(), |bits, by| bits | by.0);
         let (skel, attached) =
             session.attach::<SyscountSkelBuilder>(&mut storage, options, &[&hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
-                    constants.count_by = u8::try_from(by.in_kernel().0).unwrap_or(0);
+                    constants.count_by = by;
                     constants.with_latency = self.latency.into();
                     constants.with_task_storage = stores.into();
                     constants.only_failed = self.failed.into();
                     constants.only_errno = self.errno.unwrap_or(0);
                 }
             })?;
-        let mut source = match by {
-            By::Syscall if quick => Source::Array(Counts::of(skel.object())?),
-            By::Syscall => Source::Times(Tables::of(skel.object(), "time_table")?),
-            _ => Source::Tables(Tables::of(skel.object(), "call_table")?),
-        };
-        let mut cgroups = if by == By::Cgroup { Cgroups::find() } else { Cgroups::default() };
+        let mut source = self.source(skel.object())?;
         session.run_summary(skel.object(), attached, columns, |rows, length| {
             rows.cut_to(self.top.map_or(usize::MAX, NonZeroUsize::get));
-            let none = Row { by, by_time: self.latency, length, ..Row::default() };
-            source.read(rows, &none, &mut cgroups)
+            let none = Row { by_time: self.latency, length, ..Row::default() };
+            source.read(rows, &none, &mut commons)
         })
     }
 }
 
 impl Syscount {
+    /// Where the kernel side counts.
+    fn source<'o>(&self, object: &'o Object) -> Result<Source<'o>> {
+        Ok(match self.table() {
+            "calls" => Source::Array(Counts::of(object)?),
+            "time_table" => Source::Times(Tables::of(object, "time_table")?),
+            "call_time_table" => Source::CallTimes(Tables::of(object, "call_time_table")?),
+            _ => Source::Calls(Tables::of(object, "call_table")?),
+        })
+    }
+
+    fn table(&self) -> &'static str {
+        match (&self.by[..], self.latency) {
+            ([By::Syscall], false) => "calls",
+            ([By::Syscall], true) => "time_table",
+            (_, true) => "call_time_table",
+            (_, false) => "call_table",
+        }
+    }
+
     /// Maps that are not needed.
     fn unused_maps(&self, stores: bool) -> Vec<&'static str> {
-        const CALLS: &[&str] = &["call_table", "call_table_a", "call_table_b"];
-        const TIMES: &[&str] = &["time_table", "time_table_a", "time_table_b"];
-        let by_call = self.by == By::Syscall;
-        let unused: [(bool, &[&str]); 5] = [
-            (!by_call || self.latency, &["calls"]),
-            (by_call, CALLS),
-            (!by_call || !self.latency, TIMES),
-            (stores || !self.latency, &["starts"]),
-            (!stores || !self.latency, &["stored_starts"]),
-        ];
-        unused.into_iter().filter(|(is, _)| *is).flat_map(|(_, maps)| maps).copied().collect()
+        let starts = match (self.latency, stores) {
+            (false, _) => "",
+            (true, true) => "stored_starts",
+            (true, false) => "starts",
+        };
+        let used = [self.table(), starts];
+        let maps = MAPS.iter().filter(|(map, _)| !used.contains(map));
+        maps.flat_map(|(_, maps)| *maps).copied().collect()
     }
 }
+
+/// Maps, and what goes with each.
+const MAPS: &[(&str, &[&str])] = &[
+    ("calls", &["calls"]),
+    ("call_table", &["call_table", "call_table_a", "call_table_b"]),
+    ("time_table", &["time_table", "time_table_a", "time_table_b"]),
+    ("call_time_table", &["call_time_table", "call_time_table_a", "call_time_table_b"]),
+    ("starts", &["starts"]),
+    ("stored_starts", &["stored_starts"]),
+];
 
 /// Where the kernel side counts.
 enum Source<'o> {
     Array(Counts<'o>),
     Times(Tables<'o, types::time_key, types::call_value>),
-    Tables(Tables<'o, types::call_key, types::call_value>),
+    Calls(Tables<'o, types::call_key, types::call_count>),
+    CallTimes(Tables<'o, types::call_key, types::call_value>),
 }
 
 impl Source<'_> {
     /// What was counted since the last time, as far as it could be read. `none` is a row of it
     /// without anything counted.
-    fn read(&mut self, rows: &mut Summary<Row>, none: &Row, cgroups: &mut Cgroups) -> Result<()> {
+    fn read(&mut self, rows: &mut Summary<Row>, none: &Row, commons: &mut Commons) -> Result<()> {
         match self {
             Self::Array(counts) => counts.read(rows, none),
             Self::Times(tables) => {
-                tables.turn(|key, value| rows.row(none.of_slot(key.slot)).add(&value))
+                tables.turn(|key, value| rows.row(none.of(of_slot(key.slot))).add_times(&value))
             }
-            Self::Tables(tables) => tables.turn(|key, value| {
-                let (number, comm) = (key.number, key.comm);
-                let path = cgroups.path(number).to_vec();
-                rows.row(Row { number, comm, path, ..none.clone() }).add(&value);
-            }),
+            Self::Calls(tables) => {
+                tables.turn(|key, value| rows.row(none.of(commons.of(&key))).add(value))
+            }
+            Self::CallTimes(tables) => {
+                tables.turn(|key, value| rows.row(none.of(commons.of(&key))).add_times(&value))
+            }
         }
     }
 }
@@ -358,7 +404,7 @@ impl<'o> Counts<'o> {
         for (slot, before) in (0u32..).zip(&mut self.before) {
             let now = sum_of_cpus(&self.map, slot)?;
             if now.0 > before.0 {
-                let row = rows.row(none.of_slot(slot));
+                let row = rows.row(none.of(of_slot(slot)));
                 row.count = now.0 - before.0;
                 // An error may be counted a moment after its call.
                 row.errors = now.1.saturating_sub(before.1);

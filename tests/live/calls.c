@@ -1478,6 +1478,21 @@ static int do_try_connect(char **argv)
 	return 0;
 }
 
+/* N: two opens that fail, with another name of the thread each time. */
+static int do_combinations(char **argv)
+{
+	char name[16];
+	int i;
+
+	for (i = 0; i < atoi(argv[0]); i++) {
+		snprintf(name, sizeof(name), "combo%d", i);
+		prctl(PR_SET_NAME, name);
+		open("/no-such-directory/file", O_RDONLY);
+		open("/dev/null/file", O_RDONLY);
+	}
+	return 0;
+}
+
 /* --- readline ---------------------------------------------------------------------------- */
 
 /* FILE: reads its lines with libreadline; 77 where there is none. */
@@ -1520,6 +1535,7 @@ static const struct {
 	{ "unlink32", do_unlink32 },
 	{ "open32", do_open32 },
 	{ "opens", do_opens },
+	{ "combinations", do_combinations },
 	{ "names", do_names },
 	{ "sources", do_sources },
 	{ "odd-opens", do_odd_opens },

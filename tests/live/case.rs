@@ -74,7 +74,7 @@ pub(crate) enum Need {
     Musl,
     /// overlayfs: a module of most kernels.
     Overlayfs,
-    /// USDT probes of programs that are loaded to any address: Linux 5.15.
+    /// BPF cookies, which USDT probes of programs that are loaded to any address take: Linux 5.15.
     Usdt,
     /// A PostgreSQL server.
     Postgresql,

@@ -4,7 +4,7 @@
 #define EBTOOLS_COUNT_H
 
 #include "tables.bpf.h"
-#include "task.bpf.h"
+#include "task_key.bpf.h"
 
 TABLES(count_table, struct count_key, __u64, 16384);
 
@@ -19,45 +19,23 @@ static __always_inline void count_as(const struct count_key *key)
 }
 
 /*
- * In --count mode counts the current task's event and returns true: there is nothing more to do.
- * kind: counted apart from others.
+ * Where the kernel counts, counts a task's event and returns true: there is nothing more to do. task: as
+ * for fill_task_key(). kind: counted apart from others.
  */
-static __always_inline bool count_only_as(__u32 kind)
-{
-	struct count_key key = {.kind = kind};
-
-	if (settings.count_by == COUNT_OFF)
-		return false;
-	if (settings.count_by == COUNT_COMM)
-		event_comm(key.bytes);
-	else if (settings.count_by == COUNT_UID)
-		*(__u32 *)key.bytes = bpf_get_current_uid_gid();
-	else if (settings.count_by == COUNT_PID)
-		*(__u32 *)key.bytes = bpf_get_current_pid_tgid() >> 32;
-	count_as(&key);
-	return true;
-}
-
-/* The same for any task, and where the helpers for the current one are missing. */
 static __always_inline bool count_only_of(struct task_struct *task, __u32 kind)
 {
 	struct count_key key = {.kind = kind};
 
-	if (settings.count_by == COUNT_OFF)
+	if (!settings.count_by)
 		return false;
-	if (settings.count_by == COUNT_COMM)
-		event_comm_of(key.bytes, task);
-	else if (settings.count_by == COUNT_UID)
-		*(__u32 *)key.bytes = uid_of(task);
-	else if (settings.count_by == COUNT_PID)
-		*(__u32 *)key.bytes = BPF_CORE_READ(task, tgid);
+	fill_task_key(&key.task, task, settings.count_by);
 	count_as(&key);
 	return true;
 }
 
 static __always_inline bool count_only(void)
 {
-	return count_only_as(0);
+	return count_only_of(NULL, 0);
 }
 
 #endif

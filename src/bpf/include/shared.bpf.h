@@ -22,13 +22,14 @@ enum limit {
 	SCRATCH_SLOTS = 2, /* of scratch memory, for each CPU: event.bpf.h */
 };
 
-/* What --count counts by. */
+/* What of the task the kernel counts by. Of settings.count_by 0 is a record for each event. */
 enum count_by {
-	COUNT_OFF, /* no: a record for each event */
-	COUNT_ALL,
-	COUNT_COMM,
-	COUNT_UID,
-	COUNT_PID,
+	COUNT_ON = 1 << 0,
+	COUNT_COMM = 1 << 1,
+	COUNT_UID = 1 << 2,
+	COUNT_PID = 1 << 3,
+	COUNT_CGROUP = 1 << 4,
+	COUNT_PROCESS_COMM = 1 << 5, /* its process's name, where its own is not counted by */
 };
 
 /* Whose descendants are wanted. */
@@ -122,10 +123,19 @@ struct counters {
 	__u64 followed; /* processes, by --follow or from a command on */
 };
 
-/* What --count counts: the name, or the number in the first four bytes. */
+/* What counts have in common of the task; 0 where they are not counted by it. */
+struct task_key {
+	__u64 cgroup_id;
+	__u32 pid;
+	__u32 uid;
+	__u8 comm[COMM_LEN];
+};
+
+/* What counted events have in common. */
 struct count_key {
-	__u8 bytes[COMM_LEN];
+	struct task_key task;
 	__u32 kind; /* what the tool tells apart; 0 where it does not */
+	__u32 reserved;
 };
 
 /* What packets are counted by besides their protocol. */

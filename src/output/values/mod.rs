@@ -100,7 +100,7 @@ macro_rules! values {
             }
 
             /// Appends its key and its JSON.
-            pub(super) fn json(self, to: &mut Entry<'_>) {
+            pub(crate) fn json(self, to: &mut Entry<'_>) {
                 match self {
                     $(Value::$name$(($($part),*))? => $module::json(to$($(, $part)*)?),)*
                 }

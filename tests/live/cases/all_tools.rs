@@ -1,7 +1,7 @@
 //! What all tools share: fields, counts and filters.
 
-use super::BASH;
-use crate::case::{CASE, Case};
+use super::{BASH, each_has};
+use crate::case::{CASE, Case, Need};
 
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
@@ -150,6 +150,76 @@ pub(super) const CASES: &[Case] = &[
         command: &["sh", "-c", "cd $DIR; touch a b; rm a; rm b; rm -f c"],
         shows: &[r#"{"type": "interval", "tool": "unlinksnoop", "comm": "rm", "count": 3}"#],
         events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "count_by_several_fields_of_the_task",
+        args: &["execsnoop", "--count=comm,uid,cgroup", "-i", "90", "--json"],
+        command: &["sh", "-c", "/bin/true; $SELF helper as 12345 /bin/true; $SELF helper as 12345 /bin/true"],
+        shows: &[
+            r#"{"type": "interval", "comm": "true", "uid": 12345, "count": 2}"#,
+            r#"{"type": "interval", "comm": "true", "uid": 0, "count": 1}"#,
+        ],
+        events: Some(6),
+        also: |run| {
+            let lines = run.json()?;
+            let rows = lines.iter().filter(|line| line["type"] == "interval");
+            let good = rows.clone().all(|row| row["cgroup"].is_u64() && row["pid"].is_null());
+            if good { Ok(()) } else { Err("other keys than were asked for".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "count_by_fields_of_the_tool",
+        args: &["opensnoop", "--count=path,errno", "-n", "combo", "-i", "90", "--json"],
+        command: &["$CALLS", "combinations", "3"],
+        shows: &[
+            r#"{"type": "interval", "path": "/no-such-directory/file", "errno": "ENOENT", "count": 3, "comm": null}"#,
+            r#"{"type": "interval", "path": "/dev/null/file", "errno": "ENOTDIR", "count": 3}"#,
+        ],
+        events: Some(6),
+        ..CASE
+    },
+    Case {
+        name: "count_by_parent",
+        args: &["execsnoop", "--count=parent,args", "-i", "90", "--json"],
+        command: &["sh", "-c", "/bin/true a; /bin/true a; /bin/true b"],
+        shows: &[
+            r#"{"type": "interval", "parent_comm": "sh", "args": ["/bin/true", "a"], "count": 2}"#,
+            r#"{"type": "interval", "parent_comm": "sh", "args": ["/bin/true", "b"], "count": 1}"#,
+        ],
+        events: Some(4),
+        ..CASE
+    },
+    Case {
+        name: "count_by_what_is_printed",
+        args: &["hello", "--count=pid,message", "-i", "90", "--json"],
+        command: &["sh", "-c", "echo pid $$; true & true & wait"],
+        needs: &[Need::Tracefs],
+        shows: &[r#"{"type": "interval", "pid": $PID, "message": "Hello, World!", "count": 2}"#],
+        ..CASE
+    },
+    Case {
+        name: "count_of_10000_combinations_of_three_fields",
+        args: &["opensnoop", "--count=comm,path,errno", "-n", "combo", "-i", "90", "--json"],
+        command: &["$CALLS", "combinations", "5000"],
+        shows: &[r#"{"type": "summary", "produced": 10000, "delivered": 10000, "lost": {}}"#],
+        also: |run| each_has(run, 10_000, 1),
+        ..CASE
+    },
+    Case {
+        name: "count_of_10000_combinations_in_the_kernel",
+        args: &["opensnoop", "--count=comm,pid,uid", "-n", "combo", "-i", "90", "--json"],
+        command: &["$CALLS", "combinations", "10000"],
+        shows: &[r#"{"type": "summary", "produced": 20000, "delivered": 20000, "lost": {}}"#],
+        also: |run| each_has(run, 10_000, 2),
+        ..CASE
+    },
+    Case {
+        name: "count_of_more_combinations_than_there_is_room_for",
+        args: &["opensnoop", "--count=comm", "-n", "combo", "-i", "90", "--json"],
+        command: &["$CALLS", "combinations", "20000"],
+        shows: &[r#"{"type": "summary", "produced": 40000, "delivered": 32768, "lost": {"map_full": 7232}}"#],
         ..CASE
     },
 

@@ -77,6 +77,46 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "functions_of_a_program_by_function_and_comm",
+        args: &["funclatency", "$CALLS:[fs][al][ie][le]*s", "--by", "function,comm", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        needs: &[Need::Usdt],
+        shows: &[
+            r#"{"function": "fails", "comm": "calls", "count": 100}"#,
+            r#"{"function": "sleeps", "comm": "calls", "count": 1}"#,
+        ],
+        events: Some(101),
+        ..CASE
+    },
+    Case {
+        name: "functions_of_the_kernel_by_fexit_and_by_function",
+        args: &["funclatency", "__x64_sys_[gn][ea][tn][po][gs][il][de]*", "--hook", "fexit", "--by", "function", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Fexit, Need::Calls32],
+        shows: &[
+            r#"{"function": "__x64_sys_getpgid", "count": 500}"#,
+            r#"{"function": "__x64_sys_nanosleep", "count": 1}"#,
+        ],
+        events: Some(501),
+        ..CASE
+    },
+    Case {
+        name: "functions_of_the_kernel_by_kprobe_multi_and_by_function",
+        args: &["funclatency", "__x64_sys_getp[gp]id", "--hook", "kprobe-multi", "--by", "function,pid", "-i", "90", "--json"],
+        command: &["sh", "-c", "echo pid $$; exec $CALLS getppids 1000"],
+        needs: &[Need::KprobeMulti, Need::Calls32],
+        shows: &[r#"{"function": "__x64_sys_getpgid", "pid": $PID, "comm": "calls", "count": 500}"#],
+        ..CASE
+    },
+    Case {
+        name: "functions_of_the_kernel_by_kprobe_and_by_function",
+        args: &["funclatency", "__x64_sys_getp[gp]id", "--hook", "kprobe", "--by", "uid,function", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Kprobes, Need::Calls32],
+        shows: &[r#"{"function": "__x64_sys_getpgid", "uid": 0, "count": 500}"#],
+        ..CASE
+    },
+    Case {
         name: "function_of_the_kernel_by_fexit",
         args: &["funclatency", "__x64_sys_getpgid", "--hook", "fexit", "-i", "90", "--json"],
         command: GETPPIDS,

@@ -1,6 +1,7 @@
 //! The table of all cases: a file for each tool, and one for what all share.
 
 use crate::case::{Case, Need};
+use crate::run::Run;
 
 mod all_tools;
 mod clonesnoop;
@@ -40,3 +41,14 @@ pub(crate) const ALL: &[&[Case]] = &[
 const GETPPIDS: &[&str] = &["$CALLS", "getppids", "1000"];
 
 const BASH: Need = Need::Program("/bin/bash");
+
+/// There are so many groups, and each has so many events.
+fn each_has(run: &Run, groups: usize, events: u64) -> Result<(), String> {
+    let lines = run.json()?;
+    let rows = lines.iter().filter(|line| line["type"] == "interval").collect::<Vec<_>>();
+    match rows.iter().find(|row| row["count"] != events) {
+        Some(row) => Err(format!("not {events}: {row}")),
+        None if rows.len() != groups => Err(format!("{} groups", rows.len())),
+        None => Ok(()),
+    }
+}

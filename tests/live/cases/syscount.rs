@@ -1,6 +1,6 @@
 //! Cases of syscount.
 
-use super::GETPPIDS;
+use super::{GETPPIDS, each_has};
 use crate::case::{CASE, Case, Need};
 
 #[rustfmt::skip]
@@ -146,6 +146,27 @@ pub(super) const CASES: &[Case] = &[
         command: GETPPIDS,
         shows: &[r#"{"comm": "calls", "syscall": null, "count": 500}"#],
         events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "syscount_by_three_fields_of_10000_combinations",
+        args: &["syscount", "-x", "--by", "comm,syscall,errno", "-n", "combo", "-i", "90", "--json"],
+        command: &["$CALLS", "combinations", "5000"],
+        shows: &[r#"{"type": "summary", "produced": 10000, "delivered": 10000, "lost": {}}"#],
+        also: |run| each_has(run, 10_000, 1),
+        ..CASE
+    },
+    Case {
+        name: "syscount_of_times_by_fields",
+        args: &["syscount", "-L", "--by", "uid,errno", "-n", "calls", "-i", "90", "--json"],
+        command: GETPPIDS,
+        shows: &[r#"{"uid": 0, "errno": "ESRCH", "count": 500, "errors": 500}"#],
+        also: |run| {
+            let lines = run.json()?;
+            let row = lines.iter().find(|line| line["errno"] == "ESRCH").ok_or("no row")?;
+            let good = row["total_ns"].as_u64() > Some(0) && row["syscall"].is_null();
+            if good { Ok(()) } else { Err(row.to_string()) }
+        },
         ..CASE
     },
     Case {
