@@ -114,6 +114,7 @@ fn times_have_units() {
             &["syscount", "-i", time],
             &["xdpfilter", "lo", "-i", time],
             &["querysnoop", "--slower", time],
+            &["gethostlatency", "--slower", time],
         ] {
             let output = ebtools(&[args, &["--fields=help"]].concat());
             assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));

@@ -20,6 +20,7 @@ enum function {
 /* What else than its result an event may have. */
 enum no_result {
 	THREAD_ENDED = 1 << 30, /* in the call: it was killed, perhaps because it took so long */
+	NOT_FOUND, /* of the _r ones, which return 0 then */
 };
 
 struct address {
@@ -31,7 +32,8 @@ struct address {
 struct event {
 	struct event_header header;
 	__u64 latency_ns;
-	__s32 ret; /* of getaddrinfo EAI_..., of the _r ones an errno; of the others 1 for a failure */
+	/* Of getaddrinfo EAI_..., of the _r ones an errno; of the others 1 for a failure; enum no_result. */
+	__s32 ret;
 	__u32 function; /* enum function */
 	__u32 host_len;
 	__u32 addresses;
@@ -48,6 +50,9 @@ struct address *export_address;
 
 /* Addresses are wanted. */
 const volatile __u8 with_addresses = 0;
+/* Look-ups that take less are not wanted, or those that succeed. */
+const volatile __u64 slower_ns = 0;
+const volatile __u8 only_failed = 0;
 
 /* A call that is older than this has lost its return: nobody waits so long for a name. */
 #define STALE_NS (300ULL * 1000 * 1000 * 1000)
@@ -59,7 +64,7 @@ const volatile __u8 with_addresses = 0;
 struct call {
 	__u64 time_ns; /* when it began */
 	__u64 host; /* where the name is */
-	__u64 result; /* where the function will put what it finds */
+	__u64 result; /* where the function will put the address of what it finds, unless it returns that */
 	__u32 function;
 	__u32 kept_len; /* with its NUL; 0 when it was not readable */
 	__u8 kept[KEPT_MAX];
@@ -82,7 +87,7 @@ static __always_inline void begun(struct call *call, __u32 function, __u64 host,
 	call->time_ns = bpf_ktime_get_boot_ns();
 }
 
-/* result: where the function will put what it finds. */
+/* result: where the function will put the address of what it finds. */
 static __always_inline int begin(__u32 function, const char *host, const void *result)
 {
 	struct call *call;
@@ -216,7 +221,7 @@ static __always_inline void submit(struct call *call, __u64 latency_ns, __s32 re
 	fill_host(record, call);
 	if (with_addresses && result) {
 		if (call->function == GETADDRINFO)
-			write_addrinfos(record->slot, read_pointer(result));
+			write_addrinfos(record->slot, result);
 		else
 			write_hostent(record->slot, result);
 	}
@@ -229,7 +234,7 @@ static __always_inline int finish(struct call *call, __s32 ret, __u64 result)
 {
 	__u64 latency_ns = bpf_ktime_get_boot_ns() - call->time_ns;
 
-	if (!count_only())
+	if (latency_ns >= slower_ns && (ret || !only_failed) && !count_only())
 		submit(call, latency_ns, ret, result);
 	in_flight_end(&calls, thread_key());
 	return 0;
@@ -238,12 +243,16 @@ static __always_inline int finish(struct call *call, __s32 ret, __u64 result)
 static __always_inline int end(__u32 function, __u64 ret)
 {
 	struct call *call = in_flight_find(&calls, thread_key());
+	__u64 result;
 
 	if (!call || call->function != function)
 		return 0;
 	if (function == GETHOSTBYNAME || function == GETHOSTBYNAME2)
 		return finish(call, !ret, ret);
-	return finish(call, ret, (__s32)ret ? 0 : call->result);
+	if ((__s32)ret)
+		return finish(call, ret, 0);
+	result = read_pointer(call->result);
+	return finish(call, result || function == GETADDRINFO ? 0 : NOT_FOUND, result);
 }
 
 SEC("tracepoint/sched/sched_process_exit")
@@ -276,17 +285,19 @@ int BPF_KPROBE(on_gethostbyname2, const char *host)
 }
 
 SEC("uprobe")
-int BPF_KPROBE(on_gethostbyname_r, const char *host, void *hostent)
+int BPF_KPROBE(on_gethostbyname_r, const char *host, void *hostent, void *buffer, long size,
+	       void *result)
 {
 	ON_OWN_STACK(ctx);
-	return begin(GETHOSTBYNAME_R, host, hostent);
+	return begin(GETHOSTBYNAME_R, host, result);
 }
 
 SEC("uprobe")
-int BPF_KPROBE(on_gethostbyname2_r, const char *host, int family, void *hostent)
+int BPF_KPROBE(on_gethostbyname2_r, const char *host, int family, void *hostent, void *buffer,
+	       long size, void *result)
 {
 	ON_OWN_STACK(ctx);
-	return begin(GETHOSTBYNAME2_R, host, hostent);
+	return begin(GETHOSTBYNAME2_R, host, result);
 }
 
 SEC("uretprobe")
@@ -329,22 +340,23 @@ int BPF_KRETPROBE(on_gethostbyname2_r_return, int ret)
  * has uprobe.multi.
  */
 SEC("uprobe")
-int BPF_KPROBE(on_call, const char *host, void *second, void *third, void *fourth)
+int BPF_KPROBE(on_call, const char *host, void *second, void *third, void *fourth, void *fifth,
+	       void *sixth)
 {
 	__u32 function = bpf_get_attach_cookie(ctx);
 	const void *result = NULL;
 
 	ON_OWN_STACK(ctx);
 	/* Or clang reads from an address that it chooses, which the verifier refuses. */
-	barrier_var(second);
-	barrier_var(third);
 	barrier_var(fourth);
+	barrier_var(fifth);
+	barrier_var(sixth);
 	if (function == GETADDRINFO)
 		result = fourth;
 	else if (function == GETHOSTBYNAME_R)
-		result = second;
+		result = fifth;
 	else if (function == GETHOSTBYNAME2_R)
-		result = third;
+		result = sixth;
 	return begin(function, host, result);
 }
 

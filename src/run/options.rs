@@ -266,6 +266,15 @@ pub(crate) fn seconds(text: &str) -> std::result::Result<Duration, String> {
     }
 }
 
+/// A time from 0 on, as nanoseconds: a number of milliseconds, or with its unit.
+pub(crate) fn milliseconds(text: &str) -> std::result::Result<u64, String> {
+    let seconds = time(text, 1e-3)?;
+    if !(0.0..=1e6).contains(&seconds) {
+        return Err("it must be from 0 to 1,000,000 seconds".into());
+    }
+    Ok((seconds * 1e9).round() as u64)
+}
+
 /// Bytes; at least a page, at most the 1 GiB that fits the kernel's limits.
 pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
     let bytes = Some(bytes(text)?).filter(|&bytes| (1..=1 << 30).contains(&bytes));
@@ -333,6 +342,17 @@ mod tests {
             "\u{0661}s",
         ] {
             assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_milliseconds() {
+        assert_eq!(milliseconds("1.5"), Ok(1_500_000));
+        assert_eq!(milliseconds("0"), Ok(0));
+        assert_eq!(milliseconds("2s"), Ok(2_000_000_000));
+        assert_eq!(milliseconds("0.1ms"), Ok(100_000));
+        for text in ["", "-1", "nan", "inf", "1e10", "soon", "300h"] {
+            assert!(milliseconds(text).is_err(), "{text}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::bpf::programs::gethostlatency as programs;
 use crate::output::values::Addresses;
 use crate::record::{self, Record};
+use crate::run::options::milliseconds;
 use crate::system::kernel;
 use resolvers::Resolvers;
 
@@ -18,6 +19,14 @@ pub(crate) struct Gethostlatency {
     /// Show the addresses found
     #[arg(short, long)]
     addresses: bool,
+
+    /// Show only look-ups that failed, or whose thread ended
+    #[arg(short = 'x', long)]
+    failed: bool,
+
+    /// Only look-ups of at least MS milliseconds, or a time like 2s
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    slower: u64,
 
     #[command(flatten)]
     options: EventOptions,
@@ -31,12 +40,14 @@ fn host<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
 }
 
 const THREAD_ENDED: i32 = types::no_result::THREAD_ENDED.0 as i32;
+const NOT_FOUND: i32 = types::no_result::NOT_FOUND.0 as i32;
 
 /// `EAI_...` of netdb.h: glibc and musl have the same numbers.
 fn result(function: types::function, ret: i32) -> &'static str {
     match (function, ret) {
         (_, 0) => "OK",
         (_, THREAD_ENDED) => "ENDED",
+        (_, NOT_FOUND) => "NOT_FOUND",
         (types::function::GETADDRINFO, _) => match ret {
             -1 => "EAI_BADFLAGS",
             -2 => "EAI_NONAME",
@@ -95,7 +106,8 @@ impl Tool for Gethostlatency {
     type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-a -- curl -s example.org", "what a command looks up and finds"),
-        ("-n nginx", "what one program looks up"),
+        ("--slower 1s", "look-ups that take a second or more"),
+        ("-x --count=comm", "how many fail, by the name of the thread"),
         ("--json -a", "with addresses, as JSON Lines"),
     ];
     const TASK: &'static [Col] = &Task { time: Col::TIME, ..Task::PID_FIRST }.columns();
@@ -121,6 +133,15 @@ impl Tool for Gethostlatency {
             |r| Value::Word(result(types::function(r.event.function), r.event.ret)),
         )
         .user(),
+        Col::errno("ERRNO", "errno", 7, "of the _r functions: the name of the error", |r| {
+            match types::function(r.event.function) {
+                types::function::GETHOSTBYNAME_R | types::function::GETHOSTBYNAME2_R => {
+                    Value::Errno(-i64::from(r.event.ret))
+                }
+                _ => Value::None,
+            }
+        })
+        .json_only(),
         Col::cut_text(
             "HOST",
             "host",
@@ -158,6 +179,8 @@ impl Tool for Gethostlatency {
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.with_addresses = with_addresses.into();
+                    constants.only_failed = self.failed.into();
+                    constants.slower_ns = self.slower;
                 }
             },
         )?;

@@ -10,7 +10,7 @@ use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::record::{Record, c_str};
-use crate::run::options;
+use crate::run::options::milliseconds;
 use servers::Servers;
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
@@ -180,14 +180,6 @@ impl Tool for Querysnoop {
     }
 }
 
-fn milliseconds(text: &str) -> std::result::Result<u64, String> {
-    let seconds = options::time(text, 1e-3)?;
-    if !(0.0..=1e6).contains(&seconds) {
-        return Err("it must be from 0 to 1,000,000 seconds".into());
-    }
-    Ok((seconds * 1e9).round() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,17 +197,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(title(text.as_bytes()), user.map(str::as_bytes), "{text}");
-        }
-    }
-
-    #[test]
-    fn reads_milliseconds() {
-        assert_eq!(milliseconds("1.5"), Ok(1_500_000));
-        assert_eq!(milliseconds("0"), Ok(0));
-        assert_eq!(milliseconds("2s"), Ok(2_000_000_000));
-        assert_eq!(milliseconds("0.1ms"), Ok(100_000));
-        for text in ["", "-1", "nan", "inf", "1e10", "soon", "300h"] {
-            assert!(milliseconds(text).is_err(), "{text}");
         }
     }
 }

@@ -2,7 +2,8 @@
 /*
  * Looks names up by every function; without a name server. Compiled for glibc and for musl.
  * `lookups end`: the process ends in a look-up. `lookups wait NUMBER`: so many threads look names up and
- * get no answer; then one more name is looked up, and the process ends.
+ * get no answer; then one more name is looked up, and the process ends. `lookups late`: names that are
+ * not there, the first of which is answered after 300 milliseconds, between others.
  */
 #define _GNU_SOURCE
 #include <netdb.h>
@@ -54,20 +55,28 @@ static void *wait_for_an_answer(void *unused)
 	return unused;
 }
 
+static int name_server(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(53) };
+	int server = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	setsockopt(server, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(server, (struct sockaddr *)&address, sizeof(address)))
+		_exit(1);
+	return server;
+}
+
 /* Is the name server, which is asked from another port for each look-up, and says nothing. */
 static int wait_for(int threads)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(53) }, from;
-	int server = socket(AF_INET, SOCK_DGRAM, 0), size = 1 << 24, asked, i;
+	int server = name_server(), asked, i;
+	struct sockaddr_in from;
 	static char seen[1 << 16], query[512];
 	socklen_t len = sizeof(from);
 	pthread_attr_t attributes;
 	pthread_t thread;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	setsockopt(server, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	if (bind(server, (struct sockaddr *)&address, sizeof(address)))
-		return 1;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 1 << 17);
 	for (i = 0; i < threads; i++)
@@ -79,6 +88,44 @@ static int wait_for(int threads)
 		asked += !seen[ntohs(from.sin_port)];
 		seen[ntohs(from.sin_port)] = 1;
 	}
+	return 0;
+}
+
+/* Is the name server, which knows no name. */
+static void *answer_late(void *server)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	unsigned char message[512];
+	ssize_t size;
+	int i;
+
+	for (i = 0;; i++) {
+		size = recvfrom(*(int *)server, message, sizeof(message), 0, (struct sockaddr *)&from, &len);
+		if (!i)
+			usleep(300000);
+		message[2] |= 0x80;
+		message[3] = 3;
+		sendto(*(int *)server, message, size, 0, (struct sockaddr *)&from, len);
+	}
+	return NULL;
+}
+
+static int look_up_late(void)
+{
+	struct addrinfo numeric = { .ai_flags = AI_NUMERICHOST }, *found;
+	struct hostent host, *result;
+	int server = name_server(), error;
+	char buffer[8192];
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, answer_late, &server))
+		return 2;
+	getaddrinfo("127.0.0.9", NULL, &numeric, &found);
+	getaddrinfo("late.example.", NULL, NULL, &found);
+	gethostbyname_r("nobody.example.", &host, buffer, sizeof(buffer), &result, &error);
+	gethostbyname2_r("127.0.0.4", AF_INET, &host, buffer, 1, &result, &error);
+	gethostbyname("nothing.example.");
 	return 0;
 }
 
@@ -99,6 +146,8 @@ int main(int argc, char **argv)
 	}
 	if (argc == 2 && !strcmp(argv[1], "odd"))
 		return look_odd_names_up();
+	if (argc == 2 && !strcmp(argv[1], "late"))
+		return look_up_late();
 	ending = argc == 2;
 	/* With two arguments it waits for input, or its end. */
 	if (argc == 3 && read(0, &byte, 1) < 0)

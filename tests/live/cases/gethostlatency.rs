@@ -17,6 +17,13 @@ const LOOKUPS: Case = Case {
     ..CASE
 };
 
+/// A name server that answers late, once, and knows no name.
+const LATE: Case = Case {
+    within: &["$SELF", "helper", "in-network", "$SELF", "helper", "without", "/etc/resolv.conf"],
+    command: &["$LOOKUPS", "late"],
+    ..CASE
+};
+
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -41,7 +48,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "lookups_that_end_with_the_process",
-        args: &["gethostlatency", "--json", "-n", "lookups"],
+        args: &["gethostlatency", "-x", "--json", "-n", "lookups"],
         command: &["$LOOKUPS", "end"],
         shows: &[
             r#"{"call": "getaddrinfo", "result": "ENDED", "host": "127.0.0.9"}"#,
@@ -61,6 +68,38 @@ pub(super) const CASES: &[Case] = &[
             r#"{"type": "summary", "produced": 541, "delivered": 541, "lost": {}}"#,
         ],
         ..CASE
+    },
+    Case {
+        name: "lookups_that_are_slow",
+        args: &["gethostlatency", "--json", "-n", "lookups", "--slower", "300"],
+        shows: &[r#"{"result": "EAI_NONAME", "host": "late.example.", "errno": null}"#],
+        events: Some(1),
+        ..LATE
+    },
+    Case {
+        name: "lookups_that_are_not_slow",
+        args: &["gethostlatency", "--json", "-n", "lookups", "--slower", "1000s"],
+        shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
+        ..LATE
+    },
+    Case {
+        // glibc's gethostbyname_r returns 0 too where there is no such name.
+        name: "lookups_that_fail",
+        args: &["gethostlatency", "--json", "-n", "lookups", "-x"],
+        shows: &[
+            r#"{"call": "getaddrinfo", "result": "EAI_NONAME", "host": "late.example."}"#,
+            r#"{"call": "gethostbyname_r", "result": "NOT_FOUND", "host": "nobody.example.", "errno": null}"#,
+            r#"{"call": "gethostbyname2_r", "result": "ERANGE", "host": "127.0.0.4", "errno": "ERANGE"}"#,
+            r#"{"call": "gethostbyname", "result": "FAILED", "host": "nothing.example.", "errno": null}"#,
+        ],
+        events: Some(4),
+        ..LATE
+    },
+    Case {
+        name: "lookups_that_fail_counted",
+        args: &["gethostlatency", "--json", "-n", "lookups", "-x", "--count=comm", "-i", "90"],
+        shows: &[r#"{"type": "interval", "comm": "lookups", "count": 4}"#],
+        ..LATE
     },
     Case {
         name: "lookups_of_odd_names",
