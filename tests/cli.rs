@@ -150,7 +150,6 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "--count", "--fields", "pid"], "cannot be used with"),
         (&["funclatency", "--fields", "pid"], "required arguments were not provided"),
         (&["funclatency", "vfs_["], "the pattern vfs_["),
-        (&["funclatency", "vfs_read", "--by", "uid"], "possible values: pid"),
         (&["xdpfilter", "--fields", "src"], "required arguments were not provided"),
         (&["xdpfilter", "lo", "--drop", "1.1.1"], "neither an address, a network"),
         (&["xdpfilter", "lo", "--drop", "port:0"], "from 1 to 65535"),

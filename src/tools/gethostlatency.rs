@@ -9,7 +9,8 @@ use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
 use crate::bpf::programs::gethostlatency as programs;
 use crate::output::values::Addresses;
 use crate::record::{self, Record};
-use crate::run::options::milliseconds;
+use crate::run::groups::Outcome;
+use crate::run::options::{TopOptions, milliseconds};
 use crate::system::kernel;
 use resolvers::Resolvers;
 
@@ -27,6 +28,9 @@ pub(crate) struct Gethostlatency {
     /// Only look-ups of at least MS milliseconds, or a time like 2s
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
+
+    #[command(flatten)]
+    top: TopOptions,
 
     #[command(flatten)]
     options: EventOptions,
@@ -104,11 +108,12 @@ const THREAD_END: &[Probe<'_>] = &[Probe::clears_up(programs::ON_THREAD_END)];
 
 impl Tool for Gethostlatency {
     type Row = types::event;
+    const TOP: &'static [&'static str] = &["host"];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-a -- curl -s example.org", "what a command looks up and finds"),
         ("--slower 1s", "look-ups that take a second or more"),
+        ("--top -i 10", "which names cost most time, every 10 seconds"),
         ("-x --count=comm", "how many fail, by the name of the thread"),
-        ("--json -a", "with addresses, as JSON Lines"),
     ];
     const TASK: &'static [Col] = &Task { time: Col::TIME, ..Task::PID_FIRST }.columns();
     const COLUMNS: &'static [Col] = &[
@@ -166,7 +171,7 @@ impl Tool for Gethostlatency {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let with_addresses = columns.iter().any(|column| column.key == "addresses");
-        let session = Session::start(host, &self.options)?;
+        let session = Session::start(host, &self.options)?.summing_up(&self.options, &self.top);
         let resolvers = Resolvers::new(&[FUNCTIONS], &host.messages);
         let mut storage = Storage::new();
         // With uprobe.multi a file has two links and not ten.
@@ -184,6 +189,9 @@ impl Tool for Gethostlatency {
                 }
             },
         )?;
-        session.run(skel.object(), attached, columns, |_| true)
+        session.run_outcomes(skel.object(), attached, columns, |record| Outcome {
+            latency_ns: record.event.latency_ns,
+            has_failed: record.event.ret != 0,
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Cases of gethostlatency.
 
+use serde_json::Value;
+
 use crate::case::{CASE, Case, Need};
 
 const LOOKUPS: Case = Case {
@@ -44,6 +46,31 @@ pub(super) const CASES: &[Case] = &[
         command: &["$MUSL_LOOKUPS"],
         needs: &[Need::Musl],
         events: Some(7),
+        ..CASE
+    },
+    Case {
+        name: "lookups_summed_up_by_host",
+        args: &["gethostlatency", "--top", "-i", "90", "--json", "-n", "lookups"],
+        command: &["sh", "-c", "$LOOKUPS; $LOOKUPS"],
+        shows: &[
+            r#"{"type": "interval", "host": "127.0.0.9", "count": 2, "errors": 0, "call": null}"#,
+            r#"{"type": "interval", "host": "no name", "count": 2, "errors": 2}"#,
+        ],
+        events: Some(14),
+        also: |run| {
+            let lines = run.json()?;
+            let rows = lines.iter().filter(|line| line["type"] == "interval");
+            let number = |row: &Value, key: &str| row[key].as_u64().unwrap_or(0);
+            let is_good = |row: &Value| {
+                let (p50, p99, max) = (number(row, "p50_ns"), number(row, "p99_ns"), number(row, "max_ns"));
+                0 < p50 && p50 <= p99 && p99 <= max && max <= number(row, "total_ns")
+                    && number(row, "mean_ns") == number(row, "total_ns") / number(row, "count")
+            };
+            match rows.clone().find(|row| !is_good(row)) {
+                Some(row) => Err(row.to_string()),
+                None => Ok(()),
+            }
+        },
         ..CASE
     },
     Case {
