@@ -62,6 +62,8 @@ const volatile __u32 count_by = 0;
 const volatile __u8 by_function = 0;
 /* --ret: what functions return, not how long they take. */
 const volatile __u8 by_ret = 0;
+/* Calls that take less are not wanted. */
+const volatile __u64 slower_ns = 0;
 
 /* Calls are found not to have returned. */
 static __always_inline void count_missed(__u64 calls)
@@ -214,6 +216,8 @@ static __always_inline void count_returned(__s64 ret, __u64 ns, __u32 function)
 	struct latency_key key = {.cpu = bpf_get_smp_processor_id()};
 	struct latency_value *value;
 
+	if (ns < slower_ns)
+		return;
 	fill_task_key(&key.task, NULL, count_by);
 	if (by_function)
 		key.function = function;

@@ -97,6 +97,8 @@ const volatile __u8 with_task_storage = 0;
 /* -x, -e: only failures; only those with this number. */
 const volatile __u8 only_failed = 0;
 const volatile __u16 only_errno = 0;
+/* With -L: those that take less are not wanted. */
+const volatile __u64 slower_ns = 0;
 
 /* Not what else the kernel has for itself. */
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
@@ -180,6 +182,8 @@ static __noinline int count_by_key(__u32 slot, __u32 errno)
 			return 0;
 		ns = bpf_ktime_get_boot_ns() - *start;
 		*start = 0;
+		if (ns < slower_ns)
+			return 0;
 	}
 	count = entry_of(slot, errno);
 	if (!count)

@@ -38,6 +38,10 @@ pub(crate) struct Funclatency {
     #[arg(long, value_name = "FIELD", value_delimiter = ',')]
     by: Vec<By>,
 
+    /// Only calls of at least MS milliseconds, or a time like 2s
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = options::milliseconds)]
+    slower: u64,
+
     /// Sum up return values, such as bytes, instead of times
     #[arg(long)]
     ret: bool,
@@ -361,6 +365,7 @@ impl Tool for Funclatency {
                     constants.count_by = tasks.bits();
                     constants.by_function = by_function.into();
                     constants.by_ret = self.ret.into();
+                    constants.slower_ns = self.slower;
                     let counts = constants.arguments.iter_mut();
                     counts.zip(arguments.iter().flatten()).for_each(|(to, from)| *to = *from);
                 }

@@ -41,6 +41,10 @@ pub(crate) struct Syscount {
     #[arg(short = 'L', long)]
     latency: bool,
 
+    /// With -L: only calls of at least MS milliseconds, or a time like 2s
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = options::milliseconds, requires = "latency")]
+    slower: u64,
+
     /// Only calls that failed
     #[arg(short = 'x', long)]
     failed: bool,
@@ -304,6 +308,7 @@ impl Tool for Syscount {
                     constants.with_latency = self.latency.into();
                     constants.with_task_storage = stores.into();
                     constants.only_failed = self.failed.into();
+                    constants.slower_ns = self.slower;
                     constants.only_errno = self.errno.unwrap_or(0);
                 }
             })?;

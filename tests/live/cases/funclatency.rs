@@ -89,6 +89,13 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "functions_of_a_program_that_are_slow",
+        args: &["funclatency", "$CALLS:[fs][al][ie][le]*s", "--slower", "40", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
         name: "functions_of_the_kernel_by_fexit_and_by_function",
         args: &["funclatency", "__x64_sys_[gn][ea][tn][po][gs][il][de]*", "--hook", "fexit", "--by", "function", "-i", "90", "--json"],
         command: GETPPIDS,

@@ -157,6 +157,14 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "syscount_of_slow_calls",
+        args: &["syscount", "-L", "--slower", "40", "-n", "calls", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        shows: &[r#"{"syscall": "clock_nanosleep", "count": 1}"#, r#"{"type": "summary", "lost": {}}"#],
+        hides: &[r#"{"syscall": "close"}"#, r#"{"syscall": "mmap"}"#],
+        ..CASE
+    },
+    Case {
         name: "syscount_of_times_by_fields",
         args: &["syscount", "-L", "--by", "uid,errno", "-n", "calls", "-i", "90", "--json"],
         command: GETPPIDS,
