@@ -166,6 +166,8 @@ struct interface *export_interface;
 enum action *export_action;
 
 /* Owners are known. */
+/* What of the owners packets are counted by: bits of enum count_by. */
+const volatile __u32 owners_by = 0;
 const volatile __u8 with_owners = 0;
 /* Only packets of wanted owners. */
 const volatile __u8 only_wanted = 0;
@@ -335,12 +337,14 @@ static __always_inline void count(const struct packet *p, enum action action,
 
 	key.packet.action = action;
 	fill_packet_key(&key.packet, p);
-	if (owner && packets.by == PACKETS_BY_PID) {
-		key.pid = owner->pid;
-		__builtin_memcpy(key.comm, owner->comm, COMM_LEN);
-	} else if (owner && packets.by == PACKETS_BY_CGROUP) {
-		key.cgroup_id = owner->cgroup_id;
-	}
+	if (owner && owners_by & COUNT_PID)
+		key.task.pid = owner->pid;
+	if (owner && owners_by & (COUNT_COMM | COUNT_PROCESS_COMM))
+		__builtin_memcpy(key.task.comm, owner->comm, COMM_LEN);
+	if (owner && owners_by & COUNT_UID)
+		key.task.uid = owner->uid;
+	if (owner && owners_by & COUNT_CGROUP)
+		key.task.cgroup_id = owner->cgroup_id;
 	value = table_entry_for(&packet_table, &key, &none, number);
 	if (!value)
 		return;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 
 use crate::bpf::object;
-use crate::bpf::shared::types::{self, packet_settings, packets_by};
+use crate::bpf::shared::types::{self, packet_settings};
 use crate::error::{Context as _, Result};
 use crate::system::protocols;
 use crate::system::sys;
@@ -172,8 +172,7 @@ impl PacketRules<'_> {
     }
 
     /// Before the programs are loaded: what they are to count by, and what there are rules of.
-    pub(crate) fn settings(&self, by: packets_by) -> packet_settings {
-        let by = u8::try_from(by.0).unwrap_or(0);
+    pub(crate) fn settings(&self, by: u8) -> packet_settings {
         let with_only = (!self.only.is_empty()).into();
         let mut settings = packet_settings { by, with_only, ..packet_settings::default() };
         for (rule, bit) in self.all() {

@@ -75,31 +75,34 @@ impl TaskKeys {
         let has = |field| self.by.contains(&field);
         let cgroups = &mut self.cgroups;
         TaskKey {
-            pid: has(TaskField::Pid).then_some(of.pid),
+            pid: Some(of.pid).filter(|pid| has(TaskField::Pid) && *pid > 0),
             uid: has(TaskField::Uid).then_some(of.uid),
             comm: c_str(&of.comm).to_vec(),
-            cgroup: has(TaskField::Cgroup)
-                .then(|| (of.cgroup_id, cgroups.path(of.cgroup_id).to_vec())),
+            cgroup: Some(of.cgroup_id)
+                .filter(|number| has(TaskField::Cgroup) && *number > 0)
+                .map(|number| (number, cgroups.path(number).to_vec())),
             container: has(TaskField::Container)
                 .then(|| cgroups.container(of.cgroup_id).id.clone()),
         }
     }
 }
 
+/// What PID and COMM are of what tasks do.
+pub(crate) const OF_TASKS: (&str, &str) =
+    ("the process", "the name of the thread; by process, of that");
+
 /// A row that is of the calls of some tasks.
 pub(crate) trait OfTasks {
     fn task(&self) -> &TaskKey;
 }
 
-/// The columns of what is counted by.
-pub(crate) const fn columns<E: OfTasks>() -> [Column<E>; 7] {
+/// The columns of what is counted by, with what PID and COMM are.
+pub(crate) const fn columns<E: OfTasks>(pid: &'static str, comm: &'static str) -> [Column<E>; 7] {
     [
         Column::TIME,
-        Column::uint("PID", "pid", 7, "the process", |r: &Record<'_, E>| {
-            number(r.event.task().pid)
-        })
-        .hidden()
-        .with(&["--by=pid"]),
+        Column::uint("PID", "pid", 7, pid, |r: &Record<'_, E>| number(r.event.task().pid))
+            .hidden()
+            .with(&["--by=pid"]),
         Column::uint("UID", "uid", 6, "the user's number", |r: &Record<'_, E>| {
             number(r.event.task().uid)
         })
@@ -140,7 +143,7 @@ pub(crate) const fn columns<E: OfTasks>() -> [Column<E>; 7] {
             "COMM",
             "comm",
             16,
-            "the name of the thread; by process, of that",
+            comm,
             |r: &Record<'_, E>| match &r.event.task().comm[..] {
                 b"" => Value::None,
                 comm => Value::Text(comm),

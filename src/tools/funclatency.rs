@@ -21,7 +21,7 @@ use crate::run::capabilities::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::options;
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
-use crate::run::task_key::{self, OfTasks, TaskField, TaskKey, TaskKeys};
+use crate::run::task_key::{self, OF_TASKS, OfTasks, TaskField, TaskKey, TaskKeys};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel::{self, Function};
 use crate::system::names::{self, Wanted};
@@ -282,7 +282,7 @@ impl Tool for Funclatency {
         ("c:getaddrinfo", "look-ups in the C library"),
         ("vfs_read --ret -p 1234", "the bytes that one process's reads return"),
     ];
-    const TASK: &'static [Col] = &task_key::columns();
+    const TASK: &'static [Col] = &task_key::columns(OF_TASKS.0, OF_TASKS.1);
     const COLUMNS: &'static [Col] = &[
         Col::text("FUNCTION", "function", 24, "the function; in the programmer's words", |r| {
             r.event.function.as_ref().map_or(Value::None, |name| Value::Text(name.as_bytes()))

@@ -1,12 +1,14 @@
 //! Rows of packets that were counted together: what xdpfilter and tcfilter show.
 
+use clap::ValueEnum;
 use nix::libc;
 
-use crate::bpf::shared::types::{echo, packet_key, packet_value, packets_by};
+use crate::bpf::shared::types::{echo, owned_key, packet_key, packet_value, packets_by};
 use crate::output::{Column, Value};
 use crate::record::{self, Header, Record};
 use crate::run::summary::Sum;
 use crate::run::tables;
+use crate::run::task_key::{OfTasks, TaskField, TaskKey, TaskKeys};
 use crate::system::protocols;
 
 /// The sum of all CPUs.
@@ -17,42 +19,32 @@ pub(crate) struct Row {
     dst: String,
     port: u16,
     /// Whose they are, where that is known and they are counted by it.
-    pub(super) owner: Owner,
+    owner: TaskKey,
     action: &'static str,
     packets: u64,
     bytes: u64,
 }
 
-/// Whose packets are, as far as they are counted by it.
-#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Owner {
-    pub(super) pid: u32,
-    pub(super) comm: [u8; 16],
-    pub(super) cgroup: u64,
-    /// The path of that cgroup.
-    pub(super) path: Vec<u8>,
-}
-
 impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
-        let (key, value) = tables::entry_of(bytes);
-        for by in [
-            packets_by::PACKETS_BY_PROTOCOL,
-            packets_by::PACKETS_BY_SRC,
-            packets_by::PACKETS_BY_DST,
-            packets_by::PACKETS_BY_PORT,
-        ] {
-            let mut row = Self::new(&key, by, "pass");
-            row.owner.pid = key.cpu;
-            row.owner.comm = key.address;
+        let (key, value) = tables::entry_of::<owned_key, _>(bytes);
+        let owner = TaskKeys::by([TaskField::Pid, TaskField::Uid]).key(&key.task);
+        for by in 0..8 {
+            let mut row = Self::new(&key.packet, by, "pass").of(owner.clone());
             row.add(&value);
             show(&Record::of(&Header::default(), &row));
         }
     }
 }
 
+impl OfTasks for Row {
+    fn task(&self) -> &TaskKey {
+        &self.owner
+    }
+}
+
 impl Sum for Row {
-    type Id = (String, String, String, u16, Owner, &'static str);
+    type Id = (String, String, String, u16, TaskKey, &'static str);
 
     fn id(&self) -> Self::Id {
         let (protocol, src, dst) = (self.protocol.clone(), self.src.clone(), self.dst.clone());
@@ -69,19 +61,51 @@ impl Sum for Row {
 }
 
 impl Row {
-    pub(super) fn new(key: &packet_key, by: packets_by, action: &'static str) -> Self {
-        let row = Self { protocol: protocol(key), port: key.port, action, ..Self::default() };
-        match by {
-            packets_by::PACKETS_BY_SRC => Self { src: address(key), ..row },
-            packets_by::PACKETS_BY_DST => Self { dst: address(key), ..row },
-            _ => row,
-        }
+    /// `by`: bits of `enum packets_by`.
+    pub(super) fn new(key: &packet_key, by: u8, action: &'static str) -> Self {
+        let has = |bit: packets_by| u32::from(by) & bit.0 > 0;
+        let address = |is, address| if is { self::address(key, address) } else { String::new() };
+        let src = address(has(packets_by::PACKETS_BY_SRC), key.src);
+        let dst = address(has(packets_by::PACKETS_BY_DST), key.dst);
+        Self { protocol: protocol(key), src, dst, port: key.port, action, ..Self::default() }
+    }
+
+    /// The same, of an owner.
+    pub(super) fn of(self, owner: TaskKey) -> Self {
+        Self { owner, ..self }
     }
 
     pub(super) fn add(&mut self, value: &packet_value) {
         self.packets += value.packets;
         self.bytes += value.bytes;
     }
+}
+
+/// What packets are counted by that tools which see them have in common.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(super) enum PacketField {
+    /// The source address
+    Src,
+    /// The destination address
+    Dst,
+    /// The destination port
+    Port,
+}
+
+impl PacketField {
+    /// A bit of `enum packets_by`.
+    fn bit(self) -> u32 {
+        match self {
+            Self::Src => packets_by::PACKETS_BY_SRC.0,
+            Self::Dst => packets_by::PACKETS_BY_DST.0,
+            Self::Port => packets_by::PACKETS_BY_PORT.0,
+        }
+    }
+}
+
+/// What the kernel side is told of them.
+pub(super) fn bits(by: impl IntoIterator<Item = PacketField>) -> u8 {
+    u8::try_from(by.into_iter().fold(0, |bits, field| bits | field.bit())).unwrap_or(0)
 }
 
 type Col = Column<Row>;
@@ -125,12 +149,12 @@ fn known(address: &str) -> Value<'_> {
     if address.is_empty() { Value::None } else { Value::Text(address.as_bytes()) }
 }
 
-fn address(key: &packet_key) -> String {
+fn address(key: &packet_key, address: [u8; 16]) -> String {
     if key.protocol == protocols::CUT || !protocols::is_ip(key.ethertype) {
         return String::new();
     }
     let is_ipv4 = i32::from(key.ethertype) == libc::ETH_P_IP;
-    protocols::address(key.address, is_ipv4).to_string()
+    protocols::address(address, is_ipv4).to_string()
 }
 
 fn protocol(key: &packet_key) -> String {

@@ -16,7 +16,7 @@ use crate::record::{self, Header, Record};
 use crate::run::options;
 use crate::run::summary::{Sum, Summary};
 use crate::run::tables::{self, Tables};
-use crate::run::task_key::{self, OfTasks, TaskField, TaskKey, TaskKeys};
+use crate::run::task_key::{self, OF_TASKS, OfTasks, TaskField, TaskKey, TaskKeys};
 use crate::system::{kernel, syscalls};
 
 /// Count system calls: which, whose, how many fail, how long they take
@@ -222,7 +222,7 @@ impl Tool for Syscount {
         ("-L -p 1234", "how long one process's calls take"),
         ("-x --by comm,syscall,errno", "who fails at what, and why"),
     ];
-    const TASK: &'static [Col] = &task_key::columns();
+    const TASK: &'static [Col] = &task_key::columns(OF_TASKS.0, OF_TASKS.1);
     const COLUMNS: &'static [Col] = &[
         Col::word("SYSCALL", "syscall", 20, "the system call", |r| match r.event.common.call {
             None => Value::None,

@@ -10,19 +10,18 @@ use clap::ValueEnum;
 
 use hooks::{Hooks, Sender, look};
 
-use super::packets::{self, Owner, Row};
+use super::packets::{self, PacketField, Row};
 use super::prelude::*;
 use crate::attach::interface::Interface;
-use crate::bpf::shared::types::{owned_key, packet_value, packets_by};
+use crate::bpf::shared::types::{owned_key, packet_key, packet_value};
 use crate::bpf::tcfilter::{TcfilterSkelBuilder, types};
 use crate::error::Error;
 use crate::escape;
-use crate::filter::cgroups::{self, Cgroups};
+use crate::filter::cgroups;
 use crate::filter::packets::{PacketRules, Rule};
-use crate::record;
-use crate::run::capabilities::Need;
 use crate::run::options::{self, CommonOptions};
 use crate::run::tables::Tables;
+use crate::run::task_key::{self, TaskField, TaskKeys};
 
 /// Count the packets that an interface sends, drop some, or let some come late or never
 #[derive(Args, Debug)]
@@ -31,9 +30,9 @@ pub(crate) struct Tcfilter {
     #[arg(value_name = "INTERFACE")]
     interface: String,
 
-    /// Count by this in addition to the protocol
-    #[arg(long, value_name = "FIELD")]
-    by: Option<By>,
+    /// Count by this in addition to the protocol, or by several fields, like dst,comm
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    by: Vec<By>,
 
     /// Only packets that match: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol
     /// like icmp, icmp-echo, udp, arp; may be repeated
@@ -77,19 +76,28 @@ enum By {
     Port,
     /// The process whose socket sends it
     Pid,
-    /// That process's cgroup (v2)
+    /// Its user
+    Uid,
+    /// Its name
+    Comm,
+    /// Its cgroup (v2)
     Cgroup,
+    /// Its container
+    Container,
 }
 
-impl From<Option<By>> for packets_by {
-    fn from(by: Option<By>) -> Self {
-        match by {
-            None => Self::PACKETS_BY_PROTOCOL,
-            Some(By::Src) => Self::PACKETS_BY_SRC,
-            Some(By::Dst) => Self::PACKETS_BY_DST,
-            Some(By::Port) => Self::PACKETS_BY_PORT,
-            Some(By::Pid) => Self::PACKETS_BY_PID,
-            Some(By::Cgroup) => Self::PACKETS_BY_CGROUP,
+impl By {
+    /// What of the packet it is, or else of its owner.
+    fn field(self) -> std::result::Result<PacketField, TaskField> {
+        match self {
+            By::Src => Ok(PacketField::Src),
+            By::Dst => Ok(PacketField::Dst),
+            By::Port => Ok(PacketField::Port),
+            By::Pid => Err(TaskField::Pid),
+            By::Uid => Err(TaskField::Uid),
+            By::Comm => Err(TaskField::Comm),
+            By::Cgroup => Err(TaskField::Cgroup),
+            By::Container => Err(TaskField::Container),
         }
     }
 }
@@ -144,44 +152,15 @@ impl Tool for Tcfilter {
         ),
         ("lo --lose 1% --for 30 -- ./client", "a command whose packets are lost at times"),
     ];
+    const TASK: &'static [Col] = &task_key::columns(
+        "the process whose socket sends them",
+        "the name of the thread that made the socket",
+    );
     const COLUMNS: &'static [Col] = &[
-        Col::TIME,
         packets::PROTOCOL,
         packets::SRC,
         packets::DST,
         packets::PORT,
-        Col::uint("PID", "pid", 7, "the process whose socket sends them", |r| {
-            match r.event.owner.pid {
-                0 => Value::None,
-                pid => Value::Uint(pid.into()),
-            }
-        })
-        .hidden()
-        .with(&["--by=pid"]),
-        Col::text("COMM", "comm", 16, "the name of the thread that made the socket", |r| {
-            match record::c_str(&r.event.owner.comm) {
-                b"" => Value::None,
-                comm => Value::Text(comm),
-            }
-        })
-        .hidden()
-        .with(&["--by=pid"]),
-        Col::text("CGROUP", "cgroup_path", 28, "the path of its cgroup (v2)", |r| {
-            match (r.event.owner.cgroup, &r.event.owner.path[..]) {
-                (0, _) => Value::None,
-                (_, b"") => Value::Unreadable,
-                (_, path) => Value::Text(path),
-            }
-        })
-        .or(Kind::Unreadable)
-        .hidden()
-        .with(&["--by=cgroup"]),
-        Col::uint("CGROUP_ID", "cgroup", 9, "its number", |r| match r.event.owner.cgroup {
-            0 => Value::None,
-            cgroup => Value::Uint(cgroup),
-        })
-        .hidden()
-        .with(&["--by=cgroup"]),
         Col {
             about: "pass, drop, lose, delay, or overrun: more than --rate lets wait",
             ..packets::ACTION
@@ -200,14 +179,15 @@ impl Tool for Tcfilter {
             run.duration = run.duration.or(self.lasting);
         }
         let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
-        let by_cgroup = self.by == Some(By::Cgroup);
-        let session = session.keeping(if by_cgroup { &[Need::Cgroups] } else { &[] });
+        let mut owners = TaskKeys::by(self.owner_fields());
+        let session = session.keeping(owners.needs());
         let interface = Interface::named(&self.interface, &host.messages)?;
         let index = interface.index();
         let root = self.root()?;
         let hooks = Hooks::new(&self, index, root.as_ref().map(AsFd::as_fd));
         let (tcx, of_sockets) = (hooks.tcx(), hooks.of_sockets());
-        let packets = self.rules().settings(self.by.into());
+        let by = packets::bits(self.by.iter().filter_map(|by| by.field().ok()));
+        let packets = self.rules().settings(by);
         let options = LoadOptions { packets, ..LoadOptions::default() };
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<TcfilterSkelBuilder>(
@@ -217,15 +197,18 @@ impl Tool for Tcfilter {
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     self.configure(constants);
+                    constants.owners_by = owners.bits();
                 }
             },
         )?;
         let mut tables = Packets::of(skel.object(), "packet_table")?;
-        let mut cgroups = if by_cgroup { Cgroups::find() } else { Cgroups::default() };
         // Faults last from now on.
         let before = look(skel.object(), index, true)?;
         let done = session.run_summary(skel.object(), attached, columns, |rows, _| {
-            tables.turn(|key, value| rows.row(row(&key, self.by, &mut cgroups)).add(&value))
+            tables.turn(|key, value| {
+                let owner = owners.key(&key.task);
+                rows.row(Row::new(&key.packet, by, action(&key.packet)).of(owner)).add(&value);
+            })
         });
         if self.lets_wait() {
             // It may be gone.
@@ -241,6 +224,7 @@ type Packets<'o> = Tables<'o, owned_key, packet_value>;
 impl Tcfilter {
     /// What clap does not know of options that need others.
     fn check(&self, tool: &'static str) -> Result<()> {
+        options::distinct(&self.by)?;
         let has_faults = self.lose.is_some() || self.lets_wait();
         if self.lasting.is_some() && !has_faults {
             return Err(Error::usage(tool, "--for says how long packets are lost or late")
@@ -261,7 +245,12 @@ impl Tcfilter {
     }
 
     fn knows_owners(&self) -> bool {
-        self.is_for_some() || matches!(self.by, Some(By::Pid | By::Cgroup))
+        self.is_for_some() || self.owner_fields().next().is_some()
+    }
+
+    /// What of their owners packets are counted by.
+    fn owner_fields(&self) -> impl Iterator<Item = TaskField> {
+        self.by.iter().filter_map(|by| by.field().err())
     }
 
     /// Do packets wait in the queues of the interface?
@@ -309,22 +298,14 @@ impl Tcfilter {
 /// The port that is spared unless a rule names it.
 const SSH: u16 = 22;
 
-fn row(key: &owned_key, by: Option<By>, cgroups: &mut Cgroups) -> Row {
-    let action = match types::action(key.packet.action.into()) {
+fn action(key: &packet_key) -> &'static str {
+    match types::action(key.action.into()) {
         types::action::ACTION_DROP => "drop",
         types::action::ACTION_LOSE => "lose",
         types::action::ACTION_DELAY => "delay",
         types::action::ACTION_OVERRUN => "overrun",
         _ => "pass",
-    };
-    let path = match key.cgroup_id {
-        0 => Vec::new(),
-        cgroup => cgroups.path(cgroup).to_vec(),
-    };
-    let owner = Owner { pid: key.pid, comm: key.comm, cgroup: key.cgroup_id, path };
-    let mut row = Row::new(&key.packet, by.into(), action);
-    row.owner = owner;
-    row
+    }
 }
 
 #[cfg(test)]

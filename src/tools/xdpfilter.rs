@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use libbpf_rs::Object;
 
-use super::packets::{self, Row};
+use super::packets::{self, PacketField, Row};
 use super::prelude::*;
 use crate::attach::interface::{Interface, XdpMode};
 use crate::attach::plan::{Attachment, Role};
 use crate::bpf::programs::Program;
 use crate::bpf::programs::xdpfilter::ON_PACKET;
-use crate::bpf::shared::types::{packet_key, packet_value, packets_by};
+use crate::bpf::shared::types::{packet_key, packet_value};
 use crate::bpf::xdpfilter::XdpfilterSkelBuilder;
 use crate::filter::packets::{PacketRules, Rule};
 use crate::run::options::{self, RunOptions};
@@ -25,9 +25,9 @@ pub(crate) struct Xdpfilter {
     #[arg(value_name = "INTERFACE")]
     interface: String,
 
-    /// Count by this in addition to the protocol
-    #[arg(long, value_name = "FIELD")]
-    by: Option<By>,
+    /// Count by this in addition to the protocol, or by several fields, like src,port
+    #[arg(long, value_name = "FIELD", value_delimiter = ',')]
+    by: Vec<PacketField>,
 
     /// Drop what matches: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol
     /// like icmp, icmp-echo, udp, arp; may be repeated
@@ -44,28 +44,6 @@ pub(crate) struct Xdpfilter {
 
     #[command(flatten)]
     run: RunOptions,
-}
-
-/// What packets are counted by.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum By {
-    /// The source address
-    Src,
-    /// The destination address
-    Dst,
-    /// The destination port
-    Port,
-}
-
-impl From<Option<By>> for packets_by {
-    fn from(by: Option<By>) -> Self {
-        match by {
-            None => Self::PACKETS_BY_PROTOCOL,
-            Some(By::Src) => Self::PACKETS_BY_SRC,
-            Some(By::Dst) => Self::PACKETS_BY_DST,
-            Some(By::Port) => Self::PACKETS_BY_PORT,
-        }
-    }
 }
 
 /// Where the program runs.
@@ -104,20 +82,18 @@ impl Tool for Xdpfilter {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        options::distinct(&self.by)?;
+        let by = packets::bits(self.by.iter().copied());
         let session = Session::start_of_no_process(host, &self.run, self.interval)?;
         let interface = Interface::named(&self.interface, &host.messages)?;
         let filter = Filter { tool: &self, interface };
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<XdpfilterSkelBuilder>(
             &mut storage,
-            LoadOptions {
-                packets: self.rules().settings(self.by.into()),
-                ..LoadOptions::default()
-            },
+            LoadOptions { packets: self.rules().settings(by), ..LoadOptions::default() },
             Plan::new(&[&PACKETS]).and(filter),
             |_| {},
         )?;
-        let by = self.by.into();
         let mut tables = Packets::of(skel.object(), "packet_table")?;
         session.run_summary(skel.object(), attached, columns, |rows, _| {
             tables.turn(|key, value| {

@@ -271,11 +271,11 @@ static __always_inline void fill_packet_key(struct packet_key *key, const struct
 	key->protocol = p->protocol;
 	key->echo = p->echo;
 	key->cpu = bpf_get_smp_processor_id();
-	if (packets.by == PACKETS_BY_SRC)
-		__builtin_memcpy(key->address, p->src, 16);
-	else if (packets.by == PACKETS_BY_DST)
-		__builtin_memcpy(key->address, p->dst, 16);
-	else if (packets.by == PACKETS_BY_PORT)
+	if (packets.by & PACKETS_BY_SRC)
+		__builtin_memcpy(key->src, p->src, 16);
+	if (packets.by & PACKETS_BY_DST)
+		__builtin_memcpy(key->dst, p->dst, 16);
+	if (packets.by & PACKETS_BY_PORT)
 		key->port = p->dst_port;
 }
 

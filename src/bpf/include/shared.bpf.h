@@ -138,14 +138,11 @@ struct count_key {
 	__u32 reserved;
 };
 
-/* What packets are counted by besides their protocol. */
+/* What packets are counted by besides their protocol: bits. */
 enum packets_by {
-	PACKETS_BY_PROTOCOL,
-	PACKETS_BY_SRC,
-	PACKETS_BY_DST,
-	PACKETS_BY_PORT,
-	PACKETS_BY_PID,
-	PACKETS_BY_CGROUP,
+	PACKETS_BY_SRC = 1 << 0,
+	PACKETS_BY_DST = 1 << 1,
+	PACKETS_BY_PORT = 1 << 2,
 };
 
 enum ip_protocol {
@@ -186,12 +183,13 @@ struct packet_settings {
 	__u8 with_dst;
 	__u8 with_ports;
 	__u8 with_only;
-	__u8 by; /* enum packets_by */
+	__u8 by; /* bits of enum packets_by */
 };
 
 /* What packets are counted by. */
 struct packet_key {
-	__u8 address[16]; /* an IPv4 address is in the first four */
+	__u8 src[16]; /* an IPv4 address is in the first four */
+	__u8 dst[16];
 	__u16 ethertype; /* host order; 0: shorter than an Ethernet header */
 	__u16 port;
 	__u8 protocol; /* of IP */
@@ -204,9 +202,8 @@ struct packet_key {
 /* The same, and whose. */
 struct owned_key {
 	struct packet_key packet;
-	__u32 pid;
-	__u64 cgroup_id;
-	__u8 comm[COMM_LEN];
+	__u32 reserved;
+	struct task_key task;
 };
 
 struct packet_value {

@@ -89,6 +89,16 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "tcfilter_by_several_fields",
+        within: IN_TWO_NETWORKS,
+        args: &["tcfilter", "va", "--by", "dst,port,comm,uid,cgroup", "--json", "-i", "90"],
+        command: DATAGRAMS,
+        needs: &[Need::Veth],
+        shows: &[r#"{"protocol": "udp", "comm": "calls", "uid": 0, "dst": "10.9.8.2", "port": 9000, "pid": null, "count": 100}"#],
+        also: all_have_come,
+        ..CASE
+    },
+    Case {
         name: "tcfilter_drops_by_rule",
         within: IN_TWO_NETWORKS,
         args: &["tcfilter", "va", "--by", "dst", "--drop", "dst:10.9.0.0/16", "--only", "udp", "--json", "-i", "90"],

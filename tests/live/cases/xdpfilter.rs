@@ -43,6 +43,18 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "xdp_by_several_fields",
+        within: IN_NETWORK,
+        args: &["xdpfilter", "lo", "--by", "src,dst,port", "--json"],
+        command: &["$CALLS", "frames", "lo"],
+        shows: &[
+            r#"{"protocol": "icmp-echo-request", "src": "10.0.0.1", "dst": "10.0.0.2", "port": null, "count": 1}"#,
+            r#"{"protocol": "tcp", "src": "fe80::1", "dst": "fe80::2", "count": 1}"#,
+        ],
+        events: Some(11),
+        ..CASE
+    },
+    Case {
         name: "xdp_drops_by_each_rule",
         within: IN_NETWORK,
         args: &["xdpfilter", "lo", "--by", "dst", "--drop", "port:53", "--drop", "icmp-echo", "--drop", "dst:fe80::2",
