@@ -29,7 +29,7 @@ impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of::<owned_key, _>(bytes);
         let owner = TaskKeys::by([TaskField::Pid, TaskField::Uid]).key(&key.task);
-        for by in 0..8 {
+        for by in [0, 7] {
             let mut row = Self::new(&key.packet, by, "pass").of(owner.clone());
             row.add(&value);
             show(&Record::of(&Header::default(), &row));
