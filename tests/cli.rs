@@ -138,6 +138,7 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "--count=weather"], "there is no field 'weather'"),
         (&["execsnoop", "--count=comm,weather"], "there is no field 'weather'"),
         (&["opensnoop", "--count=path,path"], "'path' is named twice"),
+        (&["opensnoop", "--count=pid,comm,pid"], "'pid' is named twice"),
         (&["gethostlatency", "--count=latency_ns"], "is another one for each event"),
         (&["syscount", "--by", "comm,comm"], "'comm' is named twice"),
         (&["funclatency", "c:malloc", "--by", "pid,weather"], "possible values: function, pid"),

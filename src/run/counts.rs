@@ -104,8 +104,13 @@ pub(crate) struct InKernel {
 }
 
 impl InKernel {
-    /// In total where there are no fields. `None` where the kernel side does not know one of them.
+    /// In total where there are no fields. `None` where the kernel side does not know one of them, or one
+    /// is named twice.
     pub(crate) fn by(fields: &[String]) -> Option<Self> {
+        let is_new = |(number, field)| !fields[..number].contains(field);
+        if !fields.iter().enumerate().all(is_new) {
+            return None;
+        }
         let find = |field: &String| IN_KERNEL.iter().find(|(column, _)| column.key == field);
         let known = fields.iter().map(find).collect::<Option<Vec<_>>>()?;
         let bits = known.iter().fold(count_by::COUNT_ON.0, |bits, (_, of)| bits | of.0);
