@@ -127,6 +127,10 @@ impl Tool for Opensnoop {
         Col::int("FD", "fd", 4, "the file descriptor; -1 for a failed attempt", |r| {
             Value::Int(r.event.ret.max(-1).into())
         }),
+        Col::ret("RET", "ret", 6, "the file descriptor, or for a failed attempt -errno", |r| {
+            Value::Ret(r.event.ret.into())
+        })
+        .json_only(),
         Col::errno("ERR", "errno", 7, "the name of the error", |r| {
             Value::Errno(r.event.ret.min(0).into())
         }),

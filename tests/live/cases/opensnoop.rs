@@ -3,16 +3,16 @@
 use super::BASH;
 use crate::case::{CASE, Case, Need};
 
-const OPEN_FIELDS: &str = "comm,fd,errno,flags,path,full_path";
+const OPEN_FIELDS: &str = "comm,fd,ret,errno,flags,path,full_path";
 
 const OPENS: Case = Case {
     command: &["sh", "-c", "cd $DIR; : >f; exec $CALLS opens $DIR f"],
     shows: &[
-        r#"{"comm": "calls", "fd": 4, "errno": null, "flags": ["O_WRONLY", "O_APPEND"], "path": "f", "full_path": "$DIR/f"}"#,
+        r#"{"comm": "calls", "fd": 4, "ret": 4, "errno": null, "flags": ["O_WRONLY", "O_APPEND"], "path": "f", "full_path": "$DIR/f"}"#,
         r#"{"comm": "calls", "fd": 5, "flags": ["O_RDWR", "O_CLOEXEC"], "path": "f", "full_path": "$DIR/f"}"#,
         r#"{"comm": "calls", "fd": 6, "flags": ["O_RDONLY", "O_NONBLOCK"], "path": "f", "full_path": "$DIR/f"}"#,
         r#"{"comm": "calls", "fd": 7, "flags": ["O_WRONLY", "O_CREAT", "O_TRUNC"], "path": "f"}"#,
-        r#"{"comm": "calls", "fd": -1, "errno": "ENOENT", "path": "no such file", "full_path": "$DIR/no such file"}"#,
+        r#"{"comm": "calls", "fd": -1, "ret": -2, "errno": "ENOENT", "path": "no such file", "full_path": "$DIR/no such file"}"#,
         r#"{"comm": "calls", "fd": -1, "errno": "ENOENT", "path": "", "full_path": ""}"#,
         r#"{"comm": "calls", "fd": -1, "errno": "EFAULT", "path": null, "full_path": null}"#,
     ],
