@@ -27,6 +27,8 @@ pub(crate) enum Role {
     ClearsUp,
     /// It sees whose something is: that of one is not known.
     Owners,
+    /// It sees what else is told of an event: of one it is not known.
+    Details,
     /// The tracer itself runs it, or it sees what the tracer does on purpose: none.
     Tracer,
 }

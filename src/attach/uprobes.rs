@@ -2,7 +2,7 @@
 //! processes come and go, and may be hostile: each file is opened once, and what is attached is put
 //! into the very file that was read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::fd::AsFd as _;
@@ -393,7 +393,8 @@ impl Files {
         for set in self.sets {
             let (own, rest) = offsets.split_at(set.len());
             offsets = rest;
-            if own.iter().all(Option::is_none) {
+            let mut found = set.iter().zip(own).filter(|(_, offset)| offset.is_some());
+            if found.all(|(probe, _)| probe.role == Role::Details) {
                 continue;
             }
             match self.attach_set(object, set, file, own) {
@@ -426,6 +427,9 @@ impl Files {
             };
             links.join(at.attach(object, program, &AtomicUsize::default())?);
             self.note(&format!("hook in use: {at} ({})", names.join(", ")));
+        }
+        for names in missing_details(set, offsets) {
+            self.note(&format!("{file} has no {names}: what that tells of events is not known"));
         }
         Ok(links)
     }
@@ -541,6 +545,19 @@ impl Files {
             self.note("hook let go: no process uses its file any more");
         }
     }
+}
+
+/// The functions of programs for details that have none of theirs in a file.
+fn missing_details(set: ProbeSet, offsets: &[Option<u64>]) -> Vec<String> {
+    let mut places = BTreeMap::<&str, (Vec<&str>, bool)>::new();
+    for (probe, offset) in set.iter().zip(offsets).filter(|(probe, _)| probe.role == Role::Details)
+    {
+        let (names, is_there) = places.entry(probe.program.name()).or_default();
+        names.push(probe.name);
+        *is_there |= offset.is_some();
+    }
+    let missing = places.into_values().filter(|(_, is_there)| !is_there);
+    missing.map(|(names, _)| names.join(", ")).collect()
 }
 
 /// What opens a process's executable itself, wherever it is.

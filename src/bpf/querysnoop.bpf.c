@@ -5,7 +5,13 @@
 #include <bpf/usdt.bpf.h>
 
 /* The longest query that is shown whole, with a NUL. */
-#define TAIL_MAX 65536
+#define QUERY_MAX 65536
+/* The most that is read of a database's name, and of what is said of a failure. */
+enum part {
+	PART_MAX = 256,
+};
+#define PARTS_MAX (2 * PART_MAX)
+#define TAIL_MAX (QUERY_MAX + PARTS_MAX)
 /* What is kept of each query that waits; a power of two. */
 #define KEPT_MAX 512
 /* Those that are longer need a slot of calls.bpf.h, or are cut. */
@@ -33,7 +39,17 @@ enum text {
 	TEXT_UNREADABLE, /* nothing; of COM_STMT_EXECUTE the number is not known */
 };
 
-/* Tail: the query. The header's time is that of the query's beginning. */
+/* How a query ended, as far as the client was told. */
+enum outcome {
+	SUCCEEDED,
+	FAILED,
+	ENDED, /* with its process or thread, which failed or was killed */
+};
+
+/*
+ * Tail: the query, the database's name, and what was said of a failure: by MySQL a message, by PostgreSQL
+ * the body of its ErrorResponse. The header's time is that of the query's beginning.
+ */
 struct event {
 	struct event_header header;
 	__u64 latency_ns;
@@ -42,6 +58,11 @@ struct event {
 	__u32 command; /* enum command */
 	__u32 query_len;
 	__u32 text; /* enum text */
+	__u32 database_len;
+	__u32 said_len;
+	__u32 outcome; /* enum outcome */
+	__u8 error[4]; /* MySQL's number; 0 where it is not known */
+	__u8 sqlstate[8]; /* MySQL's */
 	__u8 user[USER_MAX]; /* of PostgreSQL the process's title, which has it; else the user */
 };
 
@@ -51,16 +72,19 @@ struct event {
 enum server *export_server;
 enum command *export_command;
 enum text *export_text;
+enum outcome *export_outcome;
+enum part *export_part;
 
-/* Queries that take less are not wanted. */
+/* Queries that take less are not wanted, or those that succeed. */
 const volatile __u64 slower_ns = 0;
+const volatile __u8 only_failed = 0;
 
 /* A query that has begun and not ended. */
 struct call {
 	__u32 slot; /* one more than that of the whole query; 0 where .kept has it */
 	__u32 reserved;
 	struct event event;
-	__u8 kept[KEPT_MAX]; /* its tail */
+	__u8 kept[KEPT_MAX + PARTS_MAX]; /* its tail */
 };
 
 IN_FLIGHT(calls, struct call, 16384);
@@ -122,7 +146,7 @@ static __always_inline struct call *call_start(void)
 static __always_inline void call_output(struct call *call)
 {
 	struct record *record = slot_of(call);
-	__u64 len = call->event.query_len;
+	__u64 len = call->event.query_len + call->event.database_len + call->event.said_len;
 
 	if (record) {
 		if (len > TAIL_MAX)
@@ -130,8 +154,8 @@ static __always_inline void call_output(struct call *call)
 		record->event = call->event;
 		event_output(&record->event, len);
 	} else {
-		if (len > KEPT_MAX)
-			len = KEPT_MAX;
+		if (len > sizeof(call->kept))
+			len = sizeof(call->kept);
 		event_output(&call->event, len);
 	}
 }
@@ -139,7 +163,8 @@ static __always_inline void call_output(struct call *call)
 static __always_inline int finish(struct call *call)
 {
 	call->event.latency_ns = bpf_ktime_get_boot_ns() - call->event.header.time_ns;
-	if (call->event.latency_ns >= slower_ns && !count_only())
+	if (call->event.latency_ns >= slower_ns && (call->event.outcome || !only_failed) &&
+	    !count_only())
 		call_output(call);
 	call_end(call);
 	return 0;
@@ -166,7 +191,54 @@ static __always_inline struct call *begin(__u32 server, __u32 command)
 	call->event.statement = 0;
 	call->event.query_len = 0;
 	call->event.text = TEXT_WHOLE;
+	call->event.database_len = 0;
+	call->event.said_len = 0;
+	call->event.outcome = SUCCEEDED;
+	__builtin_memset(call->event.error, 0, sizeof(call->event.error));
+	__builtin_memset(call->event.sqlstate, 0, sizeof(call->event.sqlstate));
 	__builtin_memset(call->event.user, 0, USER_MAX);
+	return call;
+}
+
+static __always_inline long read_part(__u8 *to, __u32 len, bool is_string, const void *from)
+{
+	long failed;
+
+	if (is_string)
+		return bpf_probe_read_user_str(to, PART_MAX, from);
+	failed = bpf_probe_read_user(to, len > PART_MAX ? PART_MAX : len, from);
+	return failed ?: len;
+}
+
+/* So many bytes, or a string with its NUL, to the end of the tail: how many there are; 0 for none. */
+static __always_inline __u32 append(struct call *call, const void *from, __u32 len, bool is_string)
+{
+	struct record *record = slot_of(call);
+	__u64 at = call->event.query_len + call->event.database_len;
+	long done;
+
+	if (len > PART_MAX)
+		len = PART_MAX;
+	/* Or the compiler checks another register than it uses. */
+	barrier_var(at);
+	if (record)
+		done = at > QUERY_MAX + PART_MAX
+			       ? 0
+			       : read_part(record->tail + at, len, is_string, from);
+	else
+		done = at > KEPT_MAX + PART_MAX ? 0
+						: read_part(call->kept + at, len, is_string, from);
+	return done > 0 && done <= PART_MAX ? done : 0;
+}
+
+/* The thread's query, which has failed; NULL where there is none, or that is known. */
+static __always_inline struct call *failed(void)
+{
+	struct call *call = own_call();
+
+	if (!call || call->event.outcome)
+		return NULL;
+	call->event.outcome = FAILED;
 	return call;
 }
 
@@ -192,13 +264,14 @@ static __always_inline void read_string(struct call *call, const char *query)
 		return;
 	record = whole_claim(call);
 	if (record)
-		read_so_far(call, bpf_probe_read_user_str(record->tail, TAIL_MAX, query), TAIL_MAX);
+		read_so_far(call, bpf_probe_read_user_str(record->tail, QUERY_MAX, query),
+			    QUERY_MAX);
 }
 
 static __always_inline void read_bytes(struct call *call, const char *query, __u64 len)
 {
 	struct record *record = len > KEPT_MAX ? whole_claim(call) : NULL;
-	__u64 max = record ? TAIL_MAX : KEPT_MAX;
+	__u64 max = record ? QUERY_MAX : KEPT_MAX;
 	long failed;
 
 	if (len > max) {
@@ -206,7 +279,8 @@ static __always_inline void read_bytes(struct call *call, const char *query, __u
 		len = max;
 	}
 	if (record)
-		failed = bpf_probe_read_user(record->tail, len > TAIL_MAX ? TAIL_MAX : len, query);
+		failed =
+			bpf_probe_read_user(record->tail, len > QUERY_MAX ? QUERY_MAX : len, query);
 	else
 		failed = bpf_probe_read_user(call->kept, len > KEPT_MAX ? KEPT_MAX : len, query);
 	if (failed)
@@ -262,7 +336,7 @@ static __always_inline bool is_same(struct call *call, const char *query)
 	struct record *record = slot_of(call);
 
 	if (record)
-		return is_same_in(call, record->tail, TAIL_MAX, query);
+		return is_same_in(call, record->tail, QUERY_MAX, query);
 	return is_same_in(call, call->kept, KEPT_MAX, query);
 }
 
@@ -328,6 +402,31 @@ int BPF_KPROBE(on_report_activity, int state, const char *query)
 	return status(query);
 }
 
+/* StringInfoData: a message of the protocol, whose type is in .cursor until it is sent. */
+struct message {
+	const char *data;
+	__u32 len;
+	__u32 maxlen;
+	__u32 cursor;
+	__u32 padding;
+};
+
+/* pq_endmessage: what was caught is not sent. Rows are sent by another function. */
+SEC("uprobe")
+int BPF_KPROBE(on_message, const void *from)
+{
+	struct message message;
+	struct call *call;
+
+	ON_OWN_STACK(ctx);
+	if (bpf_probe_read_user(&message, sizeof(message), from) || message.cursor != 'E')
+		return 0;
+	call = failed();
+	if (call)
+		call->event.said_len = append(call, message.data, message.len, false);
+	return 0;
+}
+
 /* --- MySQL and MariaDB ----------------------------------------------------------------------- */
 
 SEC("usdt")
@@ -340,14 +439,88 @@ int BPF_USDT(on_query_start, const char *query, void *connection, void *database
 		return 0;
 	read_string(call, query);
 	bpf_probe_read_user_str(call->event.user, USER_MAX, user);
+	call->event.database_len = append(call, database, 0, true);
 	return 0;
 }
 
 SEC("usdt")
-int BPF_USDT(on_query_done)
+int BPF_USDT(on_query_done, int is_error)
 {
 	ON_OWN_STACK(ctx);
+	if (is_error)
+		failed();
 	return finish_own();
+}
+
+/* The client is told of an error. */
+static __always_inline int told(__u32 error, const char *message, const char *sqlstate)
+{
+	struct call *call = failed();
+
+	if (!call)
+		return 0;
+	__builtin_memcpy(call->event.error, &error, sizeof(call->event.error));
+	bpf_probe_read_user_str(call->event.sqlstate, sizeof(call->event.sqlstate), sqlstate);
+	call->event.said_len = append(call, message, 0, true);
+	return 0;
+}
+
+/* Protocol_classic::send_error of MySQL; net_send_error of old servers, whose first argument is another. */
+SEC("uprobe")
+int BPF_KPROBE(on_send_error, void *protocol, __u32 error, const char *message,
+	       const char *sqlstate)
+{
+	ON_OWN_STACK(ctx);
+	return told(error, message, sqlstate);
+}
+
+/* Protocol::net_send_error_packet of MariaDB. */
+SEC("uprobe")
+int BPF_KPROBE(on_send_error_packet, void *protocol, void *thd, __u32 error, const char *message,
+	       const char *sqlstate)
+{
+	ON_OWN_STACK(ctx);
+	return told(error, message, sqlstate);
+}
+
+/* Where the name of a thread's database is, until its query begins. */
+struct database {
+	__u64 name;
+	__u64 len;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u64);
+	__type(value, struct database);
+	__uint(max_entries, 16384);
+} databases SEC(".maps");
+
+/* pfs_start_statement, before dispatch_command; and in it, of statements in procedures. */
+SEC("uprobe")
+int BPF_KPROBE(on_start_statement, void *locker, const char *name, __u32 len)
+{
+	struct database database = {.name = (__u64)name, .len = len};
+	__u64 key = thread_key();
+
+	ON_OWN_STACK(ctx);
+	if (!own_call() && task_wanted())
+		bpf_map_update_elem(&databases, &key, &database, BPF_ANY);
+	return 0;
+}
+
+/* Behind the query. */
+static __always_inline void read_database(struct call *call)
+{
+	__u64 key = thread_key();
+	struct database *database = bpf_map_lookup_elem(&databases, &key);
+
+	if (!database)
+		return;
+	if (database->len)
+		call->event.database_len =
+			append(call, (void *)database->name, database->len, false);
+	bpf_map_delete_elem(&databases, &key);
 }
 
 static __always_inline bool is_query(__u32 command)
@@ -399,6 +572,7 @@ int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 		call->event.text = TEXT_UNREADABLE;
 	else
 		read_bytes(call, com.query, com.len);
+	read_database(call);
 	return 0;
 }
 
@@ -409,9 +583,16 @@ int BPF_KRETPROBE(on_dispatch_return)
 	return finish_own();
 }
 
-/* A query whose server process, or thread, ended. */
+/* A query whose server process, or thread, ended: PostgreSQL's own workers do when they are done, with 0. */
 SEC("tracepoint/sched/sched_process_exit")
 int on_thread_end(void *ctx)
 {
-	return finish_own();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct call *call = own_call();
+
+	if (!call)
+		return 0;
+	if (!call->event.outcome && BPF_CORE_READ(task, exit_code))
+		call->event.outcome = ENDED;
+	return finish(call);
 }

@@ -50,6 +50,8 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("guard", "rule", "security_rule.name", "rule.name"),
     ("hello", "message", "", "message"),
     ("opensnoop", "full_path", "file.path", "file.path"),
+    ("querysnoop", "error", "error.type", "error.code"),
+    ("querysnoop", "error_message", "", "error.message"),
     ("querysnoop", "query", "db.query.text", ""),
     ("unlinksnoop", "path", "file.path", "file.path"),
     ("", "src", "source.address", "source.ip"),

@@ -1,6 +1,7 @@
 //! querysnoop: queries of databases, and how long they take.
 
 mod servers;
+mod told;
 
 use std::path::PathBuf;
 
@@ -9,9 +10,9 @@ use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
-use crate::record::{Record, c_str};
 use crate::run::options::milliseconds;
 use servers::Servers;
+use told::{is_unreadable, query, text_or_none};
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]
@@ -19,6 +20,10 @@ pub(crate) struct Querysnoop {
     /// Only queries of at least MS milliseconds, or a time like 2s
     #[arg(short, long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
+
+    /// Show only queries that failed
+    #[arg(short = 'x', long)]
+    failed: bool,
 
     /// Only servers that run this program
     #[arg(long, value_name = "PATH")]
@@ -30,34 +35,8 @@ pub(crate) struct Querysnoop {
 
 type Col = Column<types::event>;
 
-fn is_unreadable(record: &Record<'_, types::event>) -> bool {
-    record.event.text == types::text::TEXT_UNREADABLE.0
-}
-
-/// PostgreSQL's processes have it in their title:
-/// `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.
-fn user<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
-    let text = c_str(&record.event.user);
-    match types::server(record.event.server) {
-        types::server::POSTGRESQL => title(text).unwrap_or_default(),
-        _ => text,
-    }
-}
-
-/// The user in a title; none where the process serves no client.
-fn title(text: &[u8]) -> Option<&[u8]> {
-    let rest = text.strip_prefix(b"postgres: ")?;
-    let mut words = rest.split(|&byte| byte == b' ');
-    let mut first = words.next()?;
-    // The name of the cluster, if it has one.
-    if first.ends_with(b":") {
-        first = words.next()?;
-    }
-    // Server processes of its own are called by two words or more, and have no host.
-    let (_, host) = (words.next()?, words.next()?);
-    let is_host = host == b"[local]" || host.ends_with(b")");
-    is_host.then_some(first)
-}
+const ERROR_ABOUT: &str = "the server's code, if it failed: PostgreSQL's SQLSTATE, the number of MySQL and MariaDB; \
+     FAILED where there is none, ENDED with the process or thread";
 
 macro_rules! uprobes {
     ($($program:ident $role:ident $when:ident $name:literal),*) => {
@@ -72,24 +51,50 @@ macro_rules! uprobes {
 }
 
 macro_rules! dispatch {
-    ($program:ident $name:literal) => {
-        uprobes!(ON_DISPATCH_RETURN Returns Return $name, $program Events Entry $name)
+    ($program:ident $name:literal, $($details:ident $function:literal),*) => {
+        uprobes!(
+            ON_DISPATCH_RETURN Returns Return $name,
+            $program Events Entry $name,
+            $($details Details Entry $function),*
+        )
     };
 }
 
 /// The functions have C++ names, with the types of their arguments.
 const PROBE_SETS: &[ProbeSet] = &[
-    uprobes!(ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status"),
-    uprobes!(ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity"),
+    uprobes!(
+        ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status",
+        ON_MESSAGE Details Entry "pq_endmessage"
+    ),
+    uprobes!(
+        ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity",
+        ON_MESSAGE Details Entry "pq_endmessage"
+    ),
     uprobes!(
         ON_QUERY_DONE Returns Usdt "mysql:query__done",
-        ON_QUERY_START Events Usdt "mysql:query__start"
+        ON_QUERY_START Events Usdt "mysql:query__start",
+        ON_SEND_ERROR Details Entry "_Z14net_send_errorP3THDjPKcS2_"
     ),
     // MariaDB 10.6 and later, 10.2 and later, and before; MySQL 5.7 and later.
-    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjb"),
-    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjbb"),
-    dispatch!(ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcj"),
-    dispatch!(ON_DISPATCH_DATA "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command"),
+    dispatch!(
+        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjb",
+        ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
+    ),
+    dispatch!(
+        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjbb",
+        ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
+    ),
+    dispatch!(
+        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcj",
+        ON_SEND_ERROR "_Z14net_send_errorP3THDjPKcS2_"
+    ),
+    dispatch!(
+        ON_DISPATCH_DATA "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command",
+        ON_SEND_ERROR "_ZN16Protocol_classic10send_errorEjPKcS1_",
+        ON_START_STATEMENT "_Z22pfs_start_statement_vcP20PSI_statement_lockerPKcjS2_j",
+        ON_START_STATEMENT "_Z22pfs_start_statement_v2P20PSI_statement_lockerPKcjS2_j",
+        ON_START_STATEMENT "_Z22pfs_start_statement_v1P20PSI_statement_lockerPKcjS2_j"
+    ),
 ];
 
 const QUERIES: Hook =
@@ -100,6 +105,7 @@ impl Tool for Querysnoop {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "the queries of all servers that run"),
         ("--slower 100", "those that take a tenth of a second or more"),
+        ("-x --fields error_message,query", "those that fail, and why"),
         ("-p 1234 --json", "those of one connection, as JSON Lines"),
     ];
     const COLUMNS: &'static [Col] = &[
@@ -116,10 +122,7 @@ impl Tool for Querysnoop {
         Col::POD,
         Col::CONTAINER_NAME,
         Col::text("USER", "user", 12, "the database's user, where it can be had", |r| {
-            match user(r) {
-                b"" => Value::None,
-                user => Value::Text(user),
-            }
+            text_or_none(told::user(r))
         })
         .user(),
         Col::word("COMMAND", "command", 7, "query, prepare, or execute what was prepared", |r| {
@@ -142,6 +145,29 @@ impl Tool for Querysnoop {
         Col::duration("LATENCY", "latency_ns", 8, "how long it took", |r| {
             Value::Duration(r.event.latency_ns)
         }),
+        Col::text("ERROR", "error", 6, ERROR_ABOUT, told::error).user(),
+        Col::text("SQLSTATE", "sqlstate", 8, "of an error: its SQLSTATE", |r| {
+            text_or_none(told::sqlstate(r))
+        })
+        .user()
+        .json_only(),
+        Col::cut_text(
+            "MESSAGE",
+            "error_message",
+            0,
+            "of an error: what the client was told",
+            told::message,
+        )
+        .user()
+        .json_only(),
+        Col::text(
+            "DATABASE",
+            "database",
+            8,
+            "its database at the beginning, where the server tells",
+            |r| text_or_none(told::database(r)),
+        )
+        .user(),
         Col::cut_text(
             "QUERY",
             "query",
@@ -149,8 +175,7 @@ impl Tool for Querysnoop {
             "its text, 64 KiB at the most; - where it was not sent",
             |r| {
                 let is_query = r.event.command != types::command::COM_STMT_EXECUTE.0;
-                // Some clients send a NUL too.
-                match r.tail.strip_suffix(b"\0").unwrap_or(r.tail) {
+                match query(r) {
                     b"" if is_query && is_unreadable(r) => Value::Unreadable,
                     b"" => Value::None,
                     query if r.event.text == types::text::TEXT_CUT.0 => Value::CutText(query),
@@ -173,30 +198,10 @@ impl Tool for Querysnoop {
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.slower_ns = self.slower;
+                    constants.only_failed = self.failed.into();
                 }
             },
         )?;
         session.run(skel.object(), attached, columns, |_| true)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_users_in_titles() {
-        for (text, user) in [
-            ("postgres: alice shop [local] SELECT", Some("alice")),
-            ("postgres: 15/main: alice shop 10.0.0.7(4711) idle in transaction", Some("alice")),
-            ("postgres: alice shop ::1(4711) idle", Some("alice")),
-            ("postgres: checkpointer ", None),
-            ("postgres: 15/main: autovacuum worker shop", None),
-            ("postgres: 15/main: parallel worker for PID 12 ", None),
-            ("/usr/lib/postgresql/15/bin/postgres -D data", None),
-            ("", None),
-        ] {
-            assert_eq!(title(text.as_bytes()), user.map(str::as_bytes), "{text}");
-        }
     }
 }

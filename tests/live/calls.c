@@ -962,8 +962,10 @@ __asm__(".pushsection .note.stapsdt, \"?\", \"note\"\n"
  */
 #if defined(__x86_64__)
 #define ARGUMENTS "8@%%rdi 8@%%rsi 8@%%rdx 8@%%rcx"
+#define FIRST "rdi"
 #else
 #define ARGUMENTS "8@x0 8@x1 8@x2 8@x3"
+#define FIRST "x0"
 #endif
 #define USDT(name, arguments)                                                                      \
 	"9: nop\n .pushsection .note.stapsdt, \"\", \"note\"\n"                                    \
@@ -973,16 +975,19 @@ __asm__(".pushsection .note.stapsdt, \"?\", \"note\"\n"
 
 /* All threads have begun a query before one ends; so many, if any. */
 static pthread_barrier_t all_query;
-static int mysql_threads;
+static int mysql_threads, mysql_fails;
 
 __attribute__((noinline)) int mysql_query(const char *query, long connection, const char *database, const char *user)
 {
+	register long is_error __asm__(FIRST);
+
 	__asm__ volatile(USDT("query__start", ARGUMENTS) : : "r"(query), "r"(connection), "r"(database), "r"(user));
 	if (mysql_threads)
 		pthread_barrier_wait(&all_query);
 	else
 		usleep(10000);
-	__asm__ volatile(USDT("query__done", "") : :);
+	is_error = mysql_fails;
+	__asm__ volatile(USDT("query__done", ARGUMENTS) : : "r"(is_error));
 	return 0;
 }
 
@@ -1090,7 +1095,7 @@ static void *mysql_connection(void *query)
 	return NULL;
 }
 
-/* QUERY [THREADS]: newer servers name their threads. */
+/* QUERY [THREADS]: newer servers name their threads. "wrong": a query that fails. */
 static int do_mysql(char **argv)
 {
 	int i, many = argv[1] ? atoi(argv[1]) : 1;
@@ -1099,6 +1104,7 @@ static int do_mysql(char **argv)
 
 	if (!threads)
 		return fail("calloc");
+	mysql_fails = !strcmp(argv[0], "wrong");
 	if (argv[1])
 		mysql_threads = many;
 	pthread_attr_init(&attributes);

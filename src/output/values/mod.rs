@@ -27,6 +27,7 @@ mod histogram;
 mod id;
 mod indented;
 mod int;
+mod made;
 mod none;
 mod path;
 mod ret;
@@ -140,6 +141,8 @@ values! {
     text => Text(bytes: &'a [u8]);
     /// Text that was cut: shown with a mark.
     cut_text => CutText(bytes: &'a [u8]);
+    /// Text that is made of other bytes when it is shown.
+    made => Made(make: fn(&[u8]) -> Vec<u8>, bytes: &'a [u8]);
     /// The path of a file, of which a terminal shows the name.
     file => File(path: &'a [u8]);
     /// A number that is long, of which a terminal shows the beginning.
@@ -197,6 +200,7 @@ impl Value<'_> {
             self,
             Value::Text(_)
                 | Value::CutText(_)
+                | Value::Made(..)
                 | Value::File(_)
                 | Value::Id(_)
                 | Value::Path(_)
@@ -274,6 +278,11 @@ mod tests {
             (Value::File(b"/a/b"), "/a/b", r#""k":"/a/b""#),
             (Value::Id("0123456789abcdef"), "0123456789abcdef", r#""k":"0123456789abcdef""#),
             (Value::CutText(b"a"), "a[...]", r#""k":"a","k_truncated":true"#),
+            (
+                Value::Made(<[u8]>::to_ascii_uppercase, b"a\xff"),
+                r"A\xff",
+                "\"k\":\"A\u{fffd}\",\"k_base64\":\"Qf8=\"",
+            ),
             (Value::EndOfFile, "[end of file]", r#""k":null"#),
             (Value::Path(place(1)), "/a/b/c\"", r#""k":"/a/b/c\"""#),
             (Value::Path(place(0)), "[?]/c\"", r#""k":"c\"","k_known":"relative""#),

@@ -62,9 +62,91 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
-        name: "queries_by_the_probes_of_mysql",
-        shows: &[r#"{"comm": "calls", "user": "bob", "command": "query", "query": "select 'a stand-in'"}"#],
+        name: "queries_of_postgresql_that_fail",
+        args: &["querysnoop", "--server", "$POSTGRES", "--json", "-x"],
+        command: &[
+            "$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA",
+            "select 1", "selec 1", "select * from missing", "create table t(i int primary key)",
+            "insert into t values(1)", "insert into t values(1)", "extended: insert into t values(1);\n",
+            "do $$ begin perform 1/0; exception when others then null; end $$",
+            "do $$ begin raise notice 'none'; end $$",
+            "do $$ begin perform 1/0; end $$",
+            "set statement_timeout = 1; select pg_sleep(60)",
+            "select pg_terminate_backend(pg_backend_pid())",
+            // Longer than what is kept of a query: what is told of it stands behind the whole.
+            "select 'LONG'::int", "drop table t",
+        ],
+        needs: &[Need::Postgresql],
+        shows: &[
+            r#"{"type": "event", "user": "alice", "database": "postgres", "error": "42601", "sqlstate": "42601", "error_message": "syntax error at or near \"selec\"", "query": "selec 1"}"#,
+            r#"{"error": "42P01", "error_message": "relation \"missing\" does not exist", "query": "select * from missing"}"#,
+            r#"{"error": "23505", "query": "insert into t values(1)"}"#,
+            r#"{"error": "23505", "query": "insert into t values(1);"}"#,
+            r#"{"error": "22012", "error_message": "division by zero", "query": "do $$ begin perform 1/0; end $$"}"#,
+            r#"{"error": "57014", "query": "set statement_timeout = 1; select pg_sleep(60)"}"#,
+            r#"{"error": "57P01", "query": "select pg_terminate_backend(pg_backend_pid())"}"#,
+            r#"{"error": "22P02", "query_truncated": true, "error_message_truncated": true}"#,
+        ],
+        events: Some(8),
+        ..CASE
+    },
+    Case {
+        // It has its own process killed.
+        name: "queries_that_end_with_the_server",
+        args: &["querysnoop", "--server", "$POSTGRES", "--json", "-x"],
+        command: &[
+            "$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA",
+            "copy (select 1) to program 'kill -9 $PPID'",
+        ],
+        needs: &[Need::Postgresql],
+        shows: &[r#"{"user": "alice", "database": "postgres", "error": "ENDED", "sqlstate": null, "query": "copy (select 1) to program 'kill -9 $PPID'"}"#],
         events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "queries_of_mariadb_that_fail",
+        args: &["querysnoop", "--server", "$MARIADBD", "--json", "-x"],
+        command: &[
+            "$SELF", "helper", "serve", "mariadb", "$MARIADB_DATA",
+            "select 1", "selec 1", "select * from missing.t",
+            "create database shop; create table shop.t(i int primary key); insert into shop.t values(1)",
+            "insert into shop.t values(1)",
+            "prepare q from 'insert into shop.t values(?)'; set @i = 1; execute q using @i",
+            "delimiter //\nbegin not atomic declare continue handler for sqlexception begin end; select * from shop.missing; end//",
+            "set statement max_statement_time = 0.01 for select sleep(60)",
+            "select LONG",
+            "drop database shop",
+        ],
+        needs: &[Need::Mariadb],
+        shows: &[
+            r#"{"type": "event", "error": "1064", "sqlstate": "42000", "query": "selec 1"}"#,
+            r#"{"error": "1146", "sqlstate": "42S02", "error_message": "Table 'missing.t' doesn't exist", "query": "select * from missing.t"}"#,
+            r#"{"error": "1062", "sqlstate": "23000", "query": "insert into shop.t values(1)"}"#,
+            r#"{"error": "1062", "sqlstate": "23000", "query": "execute q using @i"}"#,
+            r#"{"error": "1969", "sqlstate": "70100", "query": "set statement max_statement_time = 0.01 for select sleep(60)"}"#,
+            r#"{"query_truncated": true, "database": null}"#,
+        ],
+        events: Some(6),
+        ..CASE
+    },
+    Case {
+        name: "queries_by_the_probes_of_mysql",
+        shows: &[r#"{"comm": "calls", "user": "bob", "database": "shop", "error": null, "command": "query", "query": "select 'a stand-in'"}"#],
+        events: Some(1),
+        ..STAND_IN
+    },
+    Case {
+        name: "queries_that_fail_by_the_probes_of_mysql",
+        args: &["querysnoop", "--server", "$CALLS", "-x", "--json"],
+        command: &["$CALLS", "mysql", "wrong"],
+        shows: &[r#"{"user": "bob", "database": "shop", "error": "FAILED", "sqlstate": null, "query": "wrong"}"#],
+        events: Some(1),
+        ..STAND_IN
+    },
+    Case {
+        name: "queries_that_do_not_fail",
+        args: &["querysnoop", "--server", "$CALLS", "--failed", "--json"],
+        shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
         ..STAND_IN
     },
     Case {

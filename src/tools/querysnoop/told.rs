@@ -1,0 +1,163 @@
+//! What a record tells: the user, the database, and how the query ended.
+
+use crate::bpf::querysnoop::types;
+use crate::output::Value;
+use crate::record::{Record, c_str};
+
+const SQLSTATE: u8 = b'C';
+const MESSAGE: u8 = b'M';
+
+pub(super) fn is_unreadable(record: &Record<'_, types::event>) -> bool {
+    record.event.text == types::text::TEXT_UNREADABLE.0
+}
+
+/// The query, the database's name, and what was said of a failure.
+fn parts<'a>(record: &Record<'a, types::event>) -> [&'a [u8]; 3] {
+    let rest = &mut record.tail.get(..).unwrap_or_default();
+    let event = record.event;
+    let mut piece = |len| Record::<types::event>::piece(rest, len);
+    [piece(event.query_len), piece(event.database_len), piece(event.said_len)]
+}
+
+pub(super) fn query<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    let [query, ..] = parts(record);
+    // Some clients send a NUL too.
+    query.strip_suffix(b"\0").unwrap_or(query)
+}
+
+fn is_postgresql(record: &Record<'_, types::event>) -> bool {
+    types::server(record.event.server) == types::server::POSTGRESQL
+}
+
+/// PostgreSQL's processes have it in their title:
+/// `postgres: 15/main: alice shop 10.0.0.7(4711) idle`.
+pub(super) fn user<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    let text = c_str(&record.event.user);
+    if is_postgresql(record) { title(text).unwrap_or_default().0 } else { text }
+}
+
+pub(super) fn database<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    if is_postgresql(record) {
+        title(c_str(&record.event.user)).unwrap_or_default().1
+    } else {
+        let [_, name, _] = parts(record);
+        c_str(name)
+    }
+}
+
+/// The user and the database in a title; none where the process serves no client.
+fn title(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = text.strip_prefix(b"postgres: ")?;
+    let mut words = rest.split(|&byte| byte == b' ');
+    let mut first = words.next()?;
+    // The name of the cluster, if it has one.
+    if first.ends_with(b":") {
+        first = words.next()?;
+    }
+    // Server processes of its own are called by two words or more, and have no host.
+    let (database, host) = (words.next()?, words.next()?);
+    let is_host = host == b"[local]" || host.ends_with(b")");
+    is_host.then_some((first, database))
+}
+
+pub(super) fn text_or_none(text: &[u8]) -> Value<'_> {
+    if text.is_empty() { Value::None } else { Value::Text(text) }
+}
+
+fn number(bytes: &[u8]) -> Vec<u8> {
+    let number = bytes.try_into().map_or(0, u32::from_ne_bytes);
+    number.to_string().into_bytes()
+}
+
+/// What the server calls the error.
+pub(super) fn error<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    let code = sqlstate(record);
+    match types::outcome(record.event.outcome) {
+        types::outcome::SUCCEEDED => Value::None,
+        types::outcome::ENDED => Value::Word("ENDED"),
+        _ if record.event.error != [0; 4] => Value::Made(number, &record.event.error),
+        _ if code.is_empty() => Value::Word("FAILED"),
+        _ => Value::Text(code),
+    }
+}
+
+pub(super) fn sqlstate<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    if is_postgresql(record) {
+        let [.., said] = parts(record);
+        field(said, SQLSTATE).unwrap_or_default().0
+    } else {
+        c_str(&record.event.sqlstate)
+    }
+}
+
+pub(super) fn message<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    let [.., said] = parts(record);
+    let part_max = types::part::PART_MAX.0 as usize;
+    let message = if is_postgresql(record) {
+        field(said, MESSAGE)
+    } else {
+        (!said.is_empty()).then(|| (c_str(said), said.len() < part_max))
+    };
+    match message {
+        None => Value::None,
+        Some((text, true)) => Value::Text(text),
+        Some((text, false)) => Value::CutText(text),
+    }
+}
+
+/// The text of a field of what PostgreSQL says of an error, and whether it is whole: fields are a letter
+/// and a text with a NUL each.
+fn field(mut said: &[u8], wanted: u8) -> Option<(&[u8], bool)> {
+    while let Some((&letter, rest)) = said.split_first() {
+        let end = rest.iter().position(|&byte| byte == 0);
+        let text = &rest[..end.unwrap_or(rest.len())];
+        if letter == wanted {
+            return Some((text, end.is_some()));
+        }
+        said = rest.get(text.len() + 1..).unwrap_or_default();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_titles() {
+        let alice = Some(("alice", "shop"));
+        for (text, user) in [
+            ("postgres: alice shop [local] SELECT", alice),
+            ("postgres: 15/main: alice shop 10.0.0.7(4711) idle in transaction", alice),
+            ("postgres: alice shop ::1(4711) idle", alice),
+            ("postgres: checkpointer ", None),
+            ("postgres: 15/main: autovacuum worker shop", None),
+            ("postgres: 15/main: parallel worker for PID 12 ", None),
+            ("/usr/lib/postgresql/15/bin/postgres -D data", None),
+            ("", None),
+        ] {
+            let user = user.map(|(user, database)| (user.as_bytes(), database.as_bytes()));
+            assert_eq!(title(text.as_bytes()), user, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_fields() {
+        let said = b"SFEHLER\0VERROR\0C42703\0Mno column\0P8\0\0";
+        assert_eq!(field(said, SQLSTATE), Some((&b"42703"[..], true)));
+        assert_eq!(field(said, MESSAGE), Some((&b"no column"[..], true)));
+        assert_eq!(field(&said[..26], MESSAGE), Some((&b"no "[..], false)));
+        assert_eq!(field(&said[..20], MESSAGE), None);
+        assert_eq!(field(said, b'H'), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_looked_through(said: Vec<u8>, wanted: u8) {
+            if let Some((text, _)) = field(&said, wanted) {
+                prop_assert!(!text.contains(&0));
+            }
+        }
+    }
+}
