@@ -1,5 +1,6 @@
 //! querysnoop: queries of databases, and how long they take.
 
+mod normal;
 mod servers;
 mod told;
 
@@ -12,7 +13,7 @@ use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
 use crate::run::options::milliseconds;
 use servers::Servers;
-use told::{is_unreadable, query, text_or_none};
+use told::{is_postgresql, is_unreadable, query, text_or_none};
 
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]
@@ -35,8 +36,11 @@ pub(crate) struct Querysnoop {
 
 type Col = Column<types::event>;
 
-const ERROR_ABOUT: &str = "the server's code, if it failed: PostgreSQL's SQLSTATE, the number of MySQL and MariaDB; \
-     FAILED where there is none, ENDED with the process or thread";
+const NORMALIZED_ABOUT: &str = "its text without values, comments and white space: the \
+     same for queries that differ in no more";
+
+const ERROR_ABOUT: &str = "the server's code, if it failed: PostgreSQL's SQLSTATE, the number of \
+     MySQL and MariaDB; FAILED where there is none, ENDED with the process or thread";
 
 macro_rules! uprobes {
     ($($program:ident $role:ident $when:ident $name:literal),*) => {
@@ -168,6 +172,15 @@ impl Tool for Querysnoop {
             |r| text_or_none(told::database(r)),
         )
         .user(),
+        Col::made("NORMALIZED", "normalized_query", 0, NORMALIZED_ABOUT, |r| {
+            let normal = if is_postgresql(r) { normal::of_postgresql } else { normal::of_mysql };
+            match query(r) {
+                b"" => Value::None,
+                query => Value::Made(normal, query),
+            }
+        })
+        .user()
+        .hidden(),
         Col::cut_text(
             "QUERY",
             "query",

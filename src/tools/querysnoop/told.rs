@@ -25,7 +25,7 @@ pub(super) fn query<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     query.strip_suffix(b"\0").unwrap_or(query)
 }
 
-fn is_postgresql(record: &Record<'_, types::event>) -> bool {
+pub(super) fn is_postgresql(record: &Record<'_, types::event>) -> bool {
     types::server(record.event.server) == types::server::POSTGRESQL
 }
 

@@ -144,6 +144,14 @@ pub(super) const CASES: &[Case] = &[
         ..STAND_IN
     },
     Case {
+        name: "queries_without_values",
+        args: &["querysnoop", "--server", "$CALLS", "--fields", "normalized_query", "--json"],
+        command: &["$CALLS", "mysql", "select \"a\", b from t -- why\nwhere c in (1, 2)"],
+        shows: &[r#"{"type": "event", "normalized_query": "select ?, b from t where c in (?+)", "query": null}"#],
+        events: Some(1),
+        ..STAND_IN
+    },
+    Case {
         name: "queries_that_do_not_fail",
         args: &["querysnoop", "--server", "$CALLS", "--failed", "--json"],
         shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
