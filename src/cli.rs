@@ -20,6 +20,7 @@ use crate::serve;
 use crate::system::stop::Stop;
 use crate::system::sys;
 use crate::tool::{self, Entry};
+use crate::tools::aliases::{self, ALIASES, Alias};
 use crate::tools::{self, TOOLS};
 
 mod mistakes;
@@ -27,24 +28,26 @@ mod mistakes;
 /// Runs the program: exit code 0 or the command's, 1 after a failure, 2 for wrong usage.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter().collect::<Vec<_>>();
-    let tool = tool::named_by(&tool::program_name(args.first()), TOOLS);
-    if let Some(tool) = tool {
-        args.insert(1, tool.name.into());
+    if let Some(name) = tool::named_by(&tool::program_name(args.first())) {
+        args.insert(1, name.into());
         args[0] = "ebtools".into();
     }
     ask_for_help(&mut args);
+    let alias = stand_for_tool(&mut args);
     if args.last().is_some_and(|arg| arg == "--") {
         let error = command().error(ErrorKind::MissingRequiredArgument, "no command after --");
         return usage(&error);
     }
-    let matches = match command_line_for(&args).try_get_matches_from(&args) {
+    let matches = match command_line_for(&args, alias).try_get_matches_from(&args) {
         Ok(matches) => matches,
-        Err(error) => return usage(&mistakes::explained(error, &command_line_for(&args), &args)),
+        Err(error) => {
+            let command = command_line_for(&args, alias);
+            return usage(&mistakes::explained(error, &command, &args, alias));
+        }
     };
     if matches.get_flag("list") {
-        let names = TOOLS.iter().map(|tool| format!("{}\n", tool.name)).collect::<String>();
         // A reader that has had enough is no failure.
-        let _ = io::stdout().write_all(names.as_bytes());
+        let _ = io::stdout().write_all(list().as_bytes());
         return ExitCode::SUCCESS;
     }
     match matches.subcommand() {
@@ -73,11 +76,32 @@ fn ask_for_help(args: &mut Vec<OsString>) {
     }
 }
 
+/// Puts what an alias stands for in its place.
+fn stand_for_tool(args: &mut Vec<OsString>) -> Option<&'static Alias> {
+    let alias = Alias::named(args.get(1)?.to_str()?)?;
+    let arguments = alias.arguments(&args[2..]);
+    args.splice(1.., arguments);
+    Some(alias)
+}
+
+/// The tools, and what aliases stand for.
+fn list() -> String {
+    let tools = TOOLS.iter().map(|tool| format!("{}\n", tool.name));
+    let aliases = ALIASES.iter().map(|alias| format!("{} = {}\n", alias.name, alias.meaning()));
+    tools.chain(aliases).collect()
+}
+
 /// What reads these arguments. A tool that is named needs no others: making their command lines takes time
 /// and memory.
-fn command_line_for(args: &[OsString]) -> Command {
+fn command_line_for(args: &[OsString], alias: Option<&Alias>) -> Command {
     let named = args.get(1).and_then(|name| tool_named(name.to_str()?));
-    let command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    let mut command_line = named.map_or_else(command, |tool| with_tools(&[tool]));
+    if let Some(alias) = alias {
+        let about = format!("{} stands for: ebtools {}", alias.name, alias.meaning());
+        // What the user gives takes the place of what the alias has.
+        let of_alias = |tool: Command| tool.before_help(about).args_override_self(true);
+        command_line = command_line.mut_subcommand(alias.tool, of_alias);
+    }
     let asks = |pair: &[OsString]| pair[0] == "--fields" && pair[1] == "help";
     if args.windows(2).any(asks) || args.iter().any(|arg| arg == "--fields=help") {
         return command_line.mut_subcommands(without_arguments);
@@ -108,7 +132,7 @@ fn with_tools(tools: &[Entry]) -> Command {
             Arg::new("list")
                 .long("list")
                 .action(ArgAction::SetTrue)
-                .help("Print the names of the tools, one per line"),
+                .help("Print the names of the tools, one per line, and what other names stand for"),
         )
         .subcommands(tools.iter().map(|tool| tool.command()))
 }
@@ -151,7 +175,11 @@ fn schema() -> Command {
         .subcommand_value_name("TOOL")
         .subcommand_help_heading("Tools")
         .disable_help_subcommand(true)
-        .subcommands(TOOLS.iter().map(|tool| Command::new(tool.name)))
+        .subcommands(
+            TOOLS
+                .iter()
+                .map(|tool| Command::new(tool.name).visible_aliases(aliases::of_tool(tool.name))),
+        )
 }
 
 /// The tool's command line, for a question that needs none of its arguments.
@@ -215,13 +243,13 @@ impl Beside {
         out: OwnedFd,
         err: OwnedFd,
     ) -> std::result::Result<Self, Box<dyn Error>> {
-        let matches = command().no_binary_name(true).try_get_matches_from(args)?;
-        let (name, matches) = matches.subcommand().ok_or("no tool is named")?;
-        let (tool, matches) = (tool_named(name).ok_or("no such tool")?, matches.clone());
+        let (name, args) = args.split_first().ok_or("no tool is named")?;
+        let tool = tool_named(name).ok_or("no such tool")?;
+        let matches = tool.command().no_binary_name(true).try_get_matches_from(args)?;
         let stop = Stop::default();
         let host =
             Host::new(Stream::new(out, stop.clone()), Stream::new(err, stop.clone()), stop.clone())
-                .given(&args[1..]);
+                .given(args);
         Ok(Self { thread: tool.run_beside(host, matches)?, stop })
     }
 

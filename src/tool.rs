@@ -14,6 +14,8 @@ use crate::record::Row;
 use crate::run::counts::{self, InKernel};
 use crate::run::host::Host;
 use crate::run::options::{EventOptions, OutputOptions, TopOptions};
+use crate::tools::TOOLS;
+use crate::tools::aliases::{self, ALIASES};
 
 /// What the table of tools knows of a tool.
 pub(crate) trait Named {
@@ -99,7 +101,8 @@ impl Entry {
 
     /// Its command line.
     pub(crate) fn command(self) -> Command {
-        (self.command)(Command::new(self.name))
+        let command = Command::new(self.name).visible_aliases(aliases::of_tool(self.name));
+        (self.command)(command)
     }
 
     /// What it prints as JSON, by type.
@@ -229,13 +232,17 @@ fn parts(option: &str) -> (String, Option<&str>) {
     (name.trim_start_matches('-').replace('-', "_"), value)
 }
 
-/// The tool that a program name stands for: `execsnoop`, `execsnoop-ebtools`, `ebtools-execsnoop`.
-pub(crate) fn named_by(program: &str, tools: &[Entry]) -> Option<Entry> {
-    let name = program
-        .strip_prefix("ebtools-")
-        .or_else(|| program.strip_suffix("-ebtools"))
-        .unwrap_or(program);
-    tools.iter().copied().find(|tool| tool.name == name)
+/// How links to the binary are called beside the bare name: ours, and as Debian calls what bcc and
+/// libbpf-tools have, and bpftrace itself.
+const SUFFIXES: [&str; 4] = ["-ebtools", "-bpfcc", "-libbpf", ".bt"];
+
+/// The tool or alias that a program's name stands for: `execsnoop`, `execsnoop-ebtools`,
+/// `ebtools-execsnoop`, `execsnoop-bpfcc`.
+pub(crate) fn named_by(program: &str) -> Option<&'static str> {
+    let without_suffix = || SUFFIXES.iter().find_map(|suffix| program.strip_suffix(suffix));
+    let name = program.strip_prefix("ebtools-").or_else(without_suffix).unwrap_or(program);
+    let aliases = ALIASES.iter().map(|alias| alias.name);
+    TOOLS.iter().map(|tool| tool.name).chain(aliases).find(|known| *known == name)
 }
 
 /// The last part of `argv[0]`.
@@ -250,14 +257,20 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::output::Asked;
-    use crate::tools::TOOLS;
 
     #[test]
     fn finds_tools_by_the_program_name() {
-        let found = |name| named_by(name, TOOLS).map(|tool| tool.name);
-        for name in ["execsnoop", "execsnoop-ebtools", "ebtools-execsnoop"] {
-            assert_eq!(found(name), Some("execsnoop"), "{name}");
+        for name in [
+            "execsnoop",
+            "execsnoop-ebtools",
+            "ebtools-execsnoop",
+            "execsnoop-bpfcc",
+            "execsnoop-libbpf",
+            "execsnoop.bt",
+        ] {
+            assert_eq!(named_by(name), Some("execsnoop"), "{name}");
         }
+        assert_eq!(named_by("bashreadline.bt"), Some("bashreadline"));
         for name in [
             "ebtools",
             "",
@@ -266,8 +279,11 @@ pub(crate) mod tests {
             "ebtools-",
             "-ebtools",
             "ebtools-ebtools-execsnoop",
+            "execsnoop-bpfcc-bpfcc",
+            "ebtools-execsnoop.bt",
+            "tcplife-bpfcc",
         ] {
-            assert_eq!(found(name), None, "{name}");
+            assert_eq!(named_by(name), None, "{name}");
         }
     }
 

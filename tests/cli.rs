@@ -39,7 +39,10 @@ const TOOLS: &[&str] = &[
 #[test]
 fn list_names_the_tools() {
     let output = ebtools(&["--list"]);
-    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), TOOLS);
+    let said = stdout(&output);
+    let (aliases, tools) = said.lines().partition::<Vec<_>, _>(|line| line.contains(" = "));
+    assert_eq!(tools, TOOLS);
+    assert_eq!(aliases.first(), Some(&"bashreadline = readline"));
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -234,6 +237,22 @@ fn usual_mistakes_are_answered() {
              tip: some similar subcommands exist: 'execsnoop', 'querysnoop'\n\nUsage: ",
         ),
         (
+            &["bashredline"],
+            "error: unrecognized subcommand 'bashredline'\n\n  \
+             tip: some similar subcommands exist: 'bashreadline', 'readline'\n\nUsage: ",
+        ),
+        (
+            &["pidpersec", "--fields", "pid"],
+            "cannot be used with '--fields <FIELD>'\n\n  \
+             tip: pidpersec is ebtools clonesnoop --count\n\nUsage: ",
+        ),
+        (
+            &["bashreadline", "ls"],
+            "error: unexpected argument 'ls' found\n\n  \
+             tip: to trace a command: ebtools readline -- ls\n  \
+             tip: bashreadline is ebtools readline\n\nUsage: ",
+        ),
+        (
             &["help", "nonsense"],
             "error: unrecognized subcommand 'nonsense'\n\n  \
              tip: ebtools --list names the tools\n\nUsage: ",
@@ -341,4 +360,77 @@ fn a_closed_pipe_is_no_failure() {
     command.args(["-c", "\"$0\" --help | true; \"$0\" --list | true"]);
     let output = command.arg(env!("CARGO_BIN_EXE_ebtools")).output().expect("sh can be run");
     assert_eq!(stderr(&output), "");
+}
+
+/// The rows of docs/names.md: a name, the collections that have it, and what it is here.
+fn names_of_others() -> Vec<(&'static str, &'static str, &'static str)> {
+    let page = include_str!("../docs/names.md");
+    let (_, rows) = page.split_once("|---|---|---|\n").expect("there is a table");
+    let rows = rows.lines().take_while(|line| line.starts_with('|'));
+    let row = |line: &'static str| {
+        let cells = line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
+        let [name, collections, here] = cells[..] else { panic!("{line}") };
+        (name.trim_matches('`'), collections, here)
+    };
+    rows.map(row).collect()
+}
+
+/// As many names as the packages have files: bpfcc-tools and libbpf-tools 0.37, bpftrace 0.27.
+#[test]
+fn every_name_of_others_is_answered() {
+    let rows = names_of_others();
+    assert!(rows.is_sorted_by(|a, b| a.0 < b.0), "the names are not in order, or twice there");
+    for (collection, many) in [("bcc", 139), ("libbpf-tools", 74), ("bpftrace", 39)] {
+        let of = rows.iter().filter(|row| row.1.split(", ").any(|one| one == collection));
+        assert_eq!(of.count(), many, "{collection}");
+    }
+    let list = stdout(&ebtools(&["--list"]));
+    let list = list.lines().collect::<Vec<_>>();
+    for (name, _, here) in &rows {
+        let is_right = match here.split_once(": ") {
+            None if *here == "tool" => list.contains(name),
+            None => list.contains(&format!("{name} {}", here.trim_matches('`')).as_str()),
+            Some(("planned", what)) => {
+                let what = what.split('`').nth(1).expect("it is named");
+                !list.contains(&what) && !list.contains(name)
+            }
+            Some((no, why)) => no == "no" && why.len() > 10 && !list.contains(name),
+        };
+        assert!(is_right, "{name}: {here}");
+    }
+    for alias in list.iter().filter_map(|line| line.split_once(" = ")) {
+        assert!(rows.iter().any(|row| row.0 == alias.0), "{} is not there", alias.0);
+        let page = format!("{}/docs/tools/{}.md", env!("CARGO_MANIFEST_DIR"), tool_of(alias.1));
+        let page = std::fs::read_to_string(page).expect("a tool has a page");
+        assert!(page.contains(&format!("`{}", alias.0)), "{} is not on its page", alias.0);
+    }
+}
+
+fn tool_of(meaning: &str) -> &str {
+    meaning.split(' ').next().unwrap_or_default()
+}
+
+/// As the first word, and as the name of a link.
+#[test]
+fn names_of_others_are_taken() {
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("names");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("it can be made");
+    let list = stdout(&ebtools(&["--list"]));
+    for (name, meaning) in list.lines().filter_map(|line| line.split_once(" = ")) {
+        let help = ebtools(&[name, "--help"]);
+        let begin = format!("{name} stands for: ebtools {meaning}\n");
+        assert!(stdout(&help).starts_with(&begin), "{}", stdout(&help));
+        assert_eq!(ebtools(&["help", name]), help);
+        assert_eq!(
+            ebtools(&["schema", name]).stdout,
+            ebtools(&["schema", tool_of(meaning)]).stdout
+        );
+        for link in ["", "-ebtools", "-bpfcc", "-libbpf", ".bt"].map(|end| format!("{name}{end}")) {
+            let link = dir.join(link);
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ebtools"), &link).expect("a new link");
+            let of_link = Command::new(&link).arg("--help").output().expect("it can be run");
+            assert_eq!(of_link, help, "{}", link.display());
+        }
+    }
 }

@@ -62,8 +62,10 @@ const VALUES: &[Values] = &[
 fn commands() -> Vec<(String, Command)> {
     // What `ebtools help` takes is what clap's own would.
     let all = ebtools::cli::command().disable_help_subcommand(false);
-    let of_all = tools(&all).cloned();
-    let of_all = of_all.map(|tool| (format!("{}-ebtools", tool.get_name()), tool));
+    let of_all = tools(&all).flat_map(|tool| {
+        let names = [tool.get_name()].into_iter().chain(tool.get_visible_aliases());
+        names.map(|name| (format!("{name}-ebtools"), tool.clone()))
+    });
     let whole = all.clone().mut_subcommands(|one| one.hide(false));
     of_all.chain([("ebtools".into(), whole)]).collect()
 }

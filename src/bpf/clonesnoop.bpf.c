@@ -7,6 +7,7 @@
 enum kind {
 	KIND_PROCESS,
 	KIND_THREAD,
+	KIND_ANY, /* for only_kind */
 };
 
 enum call {
@@ -30,6 +31,8 @@ struct event {
 
 enum kind *export_kind;
 enum call *export_call;
+
+const volatile __u8 only_kind = KIND_ANY;
 
 static __always_inline enum call call_of(struct task_struct *parent)
 {
@@ -59,6 +62,8 @@ int on_clone(__u64 *ctx)
 	__u32 kind = flags & CLONE_THREAD ? KIND_THREAD : KIND_PROCESS;
 	struct record *record;
 
+	if (only_kind != KIND_ANY && kind != only_kind)
+		return 0;
 	if (!task_wanted() || count_only_of(NULL, kind))
 		return 0;
 	record = record_begin();

@@ -8,17 +8,28 @@ use clap::{Command, Error};
 use crate::attach::libraries;
 use crate::escape;
 use crate::run::options;
+use crate::tools::aliases::Alias;
 
 /// What clap quotes of the command line.
 const QUOTED: [ContextKind; 3] =
     [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand];
 
-/// `error` with what helps; it is what `command` says of `args`.
-pub(super) fn explained(mut error: Error, command: &Command, args: &[OsString]) -> Error {
+/// `error` with what helps; it is what `command` says of `args`, in which `alias` was.
+pub(super) fn explained(
+    mut error: Error,
+    command: &Command,
+    args: &[OsString],
+    alias: Option<&Alias>,
+) -> Error {
     match error.kind() {
         ErrorKind::UnknownArgument => replace_tips(&mut error, command, args),
         ErrorKind::InvalidSubcommand => name_tools(&mut error, command),
         _ => {}
+    }
+    if let Some(alias) = alias.filter(|_| error.use_stderr()) {
+        let style = command.get_styles().get_valid();
+        let tip = format!("{} is {style}ebtools {}{style:#}", alias.name, alias.meaning());
+        suggest(&mut error, tip);
     }
     escape_quoted(&mut error);
     error
@@ -89,8 +100,14 @@ fn name_tools(error: &mut Error, command: &Command) {
     }
 }
 
+/// Adds a tip.
 fn suggest(error: &mut Error, tip: String) {
-    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    let mut tips = match error.remove(ContextKind::Suggested) {
+        Some(ContextValue::StyledStrs(tips)) => tips,
+        _ => Vec::new(),
+    };
+    tips.push(tip.into());
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
 }
 
 /// The command line may be put together from names that somebody else gave.

@@ -18,6 +18,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::run::options;
 use crate::tool::Entry;
 use crate::tools::TOOLS;
+use crate::tools::aliases::Alias;
 
 /// No configuration has more bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -192,7 +193,7 @@ impl Tool {
     /// Its entry, and what its options say.
     pub(super) fn matches(&self) -> std::result::Result<(Entry, ArgMatches), String> {
         let found = TOOLS.iter().find(|tool| tool.name == self.tool);
-        let entry = *found.ok_or("there is no such tool: ebtools --list")?;
+        let entry = *found.ok_or_else(|| no_such_tool(&self.tool))?;
         let options = self.options.iter().map(String::as_str);
         let is_json = options.clone().any(|one| one == "--json" || one.starts_with("--json="));
         let args = options.chain((!is_json).then_some("--json"));
@@ -252,6 +253,14 @@ impl Tool {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// An alias is for a command line: in files and metrics a tool has one name.
+fn no_such_tool(name: &str) -> String {
+    match Alias::named(name) {
+        Some(alias) => format!("it stands for {}: name that tool and its options", alias.meaning()),
+        None => "there is no such tool: ebtools --list".into(),
     }
 }
 
@@ -322,6 +331,7 @@ mod tests {
             ("tools = []", "no tool is named"),
             ("[[tools]]\ntool = \"execsnop\"", "tool execsnop: there is no such tool"),
             ("[[tools]]\ntool = \"doctor\"", "tool doctor: it does not trace"),
+            ("[[tools]]\ntool = \"pidpersec\"", "it stands for clonesnoop --count: name that tool"),
             (&format!("{tool}colour = 1"), "line 3: unknown field `colour`"),
             (&format!("{tool}options = [\"--nonsense\"]"), "unexpected argument '--nonsense'"),
             (&format!("{tool}options = [\"-d\", \"1\"]"), "--duration is for a terminal"),

@@ -1,5 +1,6 @@
 //! clonesnoop: new processes and threads.
 
+use clap::ValueEnum;
 use nix::libc;
 
 use super::prelude::*;
@@ -9,8 +10,19 @@ use crate::bpf::programs::clonesnoop::ON_CLONE;
 /// Show new processes and threads
 #[derive(Args, Debug)]
 pub(crate) struct Clonesnoop {
+    /// Show only new processes, or only new threads
+    #[arg(long, value_name = "KIND", conflicts_with = "count")]
+    kind: Option<OnlyKind>,
+
     #[command(flatten)]
     options: EventOptions,
+}
+
+/// What `--kind` lets through.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnlyKind {
+    Process,
+    Thread,
 }
 
 type Col = Column<types::event>;
@@ -72,7 +84,15 @@ impl Tool for Clonesnoop {
         let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
         let mut storage = Storage::new();
         let (skel, attached) =
-            session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |_| {})?;
+            session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.only_kind = match self.kind {
+                        None => types::kind::KIND_ANY.0 as u8,
+                        Some(OnlyKind::Process) => types::kind::KIND_PROCESS.0 as u8,
+                        Some(OnlyKind::Thread) => types::kind::KIND_THREAD.0 as u8,
+                    };
+                }
+            })?;
         session.run(skel.object(), attached, columns, |_| true)
     }
 }

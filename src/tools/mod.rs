@@ -5,6 +5,7 @@ use crate::output::{Clock, Column, Lines, Names, Screen, schema, sums};
 use crate::record::Row;
 use crate::tool::{self, Entry, Named, Rows, Tool};
 
+pub(crate) mod aliases;
 mod packets;
 mod prelude;
 

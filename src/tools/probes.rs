@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
+use std::num::NonZeroU32;
 use std::path::Path;
+
+use clap::ValueEnum;
 
 use super::prelude::*;
 use crate::attach::elf;
@@ -28,14 +31,50 @@ pub(crate) struct Probes {
     /// Only names that match, like 'vfs_*'
     pattern: Option<String>,
 
+    /// What this process has mapped has; then the first argument is the pattern
+    #[arg(short, long, conflicts_with_all = ["lib", "pattern"])]
+    pid: Option<NonZeroU32>,
+
+    /// What this library or program has; then the first argument is the pattern
+    #[arg(short, long, value_name = "FILE", conflicts_with = "pattern")]
+    lib: Option<String>,
+
+    /// Only probes of this kind; may be repeated
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    kind: Vec<ProbeKind>,
+
     #[command(flatten)]
     output: OutputOptions,
+}
+
+/// What can be traced.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum ProbeKind {
+    /// A function of the kernel
+    Kernel,
+    /// A tracepoint of the kernel
+    Tracepoint,
+    /// A function of a program or library
+    Function,
+    /// A USDT probe
+    Usdt,
+}
+
+impl ProbeKind {
+    fn name(self) -> &'static str {
+        match self {
+            ProbeKind::Kernel => "kernel",
+            ProbeKind::Tracepoint => "tracepoint",
+            ProbeKind::Function => "function",
+            ProbeKind::Usdt => "usdt",
+        }
+    }
 }
 
 /// Something that can be traced.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    kind: &'static str,
+    kind: ProbeKind,
     address: u64,
     /// What patterns are matched with.
     name: String,
@@ -47,7 +86,7 @@ impl Row for Found {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let name = String::from_utf8_lossy(bytes).into_owned();
         let spec = names::shown(&name);
-        let found = Self { kind: "function", address: bytes.len() as u64, name, spec };
+        let found = Self { kind: ProbeKind::Function, address: bytes.len() as u64, name, spec };
         show(&Record::of(&Header::default(), &found));
     }
 }
@@ -61,11 +100,11 @@ impl Tool for Probes {
         ("'vfs_*'", "functions and tracepoints of the kernel"),
         ("/bin/bash 'readline*'", "functions of a program"),
         ("c 'getaddr*'", "functions of a library"),
-        ("1234 'libc:*'", "USDT probes in what a process has mapped"),
+        ("--kind usdt -p 1234", "USDT probes in what a process has mapped"),
     ];
     const COLUMNS: &'static [Col] = &[
         Col::word("KIND", "kind", 10, "kernel function, tracepoint, function or usdt", |r| {
-            Value::Word(r.event.kind)
+            Value::Word(r.event.kind.name())
         }),
         Col::hex("ADDRESS", "address", 18, "where it is; a file's own address", |r| {
             match r.event.address {
@@ -86,7 +125,7 @@ impl Tool for Probes {
         capabilities::give_up(Self::NAME)?;
         let (of, pattern) = self.asked();
         let wanted = Wanted::new(pattern);
-        let (found, alike) = match of {
+        let (mut found, alike) = match of {
             Of::Kernel => of_kernel(host, &wanted)?,
             Of::Process(pid) => of_process(host, pid, &wanted)?,
             Of::File(name) => {
@@ -94,6 +133,9 @@ impl Tool for Probes {
                 of_file(&elf::open(&path)?, &path.to_string_lossy(), &wanted)?
             }
         };
+        if !self.kind.is_empty() {
+            found.retain(|found| self.kind.contains(&found.kind));
+        }
         if found.is_empty() {
             let error = alike.unknown(Self::NAME);
             return Err(match pattern.split_once(':') {
@@ -120,6 +162,10 @@ type Answer<'w> = (Vec<Found>, Alike<'w>);
 impl Probes {
     /// What is looked into, and the pattern that is wanted of it.
     fn asked(&self) -> (Of<'_>, &str) {
+        let pid = self.pid.map(|pid| Of::Process(pid.get()));
+        if let Some(of) = pid.or(self.lib.as_deref().map(Of::File)) {
+            return (of, self.of.as_deref().unwrap_or("*"));
+        }
         let of = self.of.as_deref().unwrap_or("*");
         let is_file = |path: &str| Path::new(path).exists();
         let (of, pattern) = match (&self.pattern, names::split(of, is_file)) {
@@ -141,7 +187,7 @@ impl Probes {
 
 fn of_kernel<'w>(host: &Host, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
     let functions = kernel::functions()?.into_iter().map(|function| Found {
-        kind: "kernel",
+        kind: ProbeKind::Kernel,
         address: function.address,
         spec: function.name.clone(),
         name: function.name,
@@ -149,7 +195,7 @@ fn of_kernel<'w>(host: &Host, wanted: &Wanted<'w>) -> Result<Answer<'w>> {
     let mut found = functions.collect::<Vec<_>>();
     match kernel::tracepoints() {
         Ok(names) => found.extend(names.into_iter().map(|name| Found {
-            kind: "tracepoint",
+            kind: ProbeKind::Tracepoint,
             address: 0,
             spec: format!("tracepoint:{name}"),
             name,
@@ -173,7 +219,7 @@ fn of_file<'w>(file: &ForeignFile, shown: &str, wanted: &Wanted<'w>) -> Result<A
         elf::consider(file, &mut alike)?;
     }
     let found = places.into_iter().map(|place| Found {
-        kind: if place.is_usdt { "usdt" } else { "function" },
+        kind: if place.is_usdt { ProbeKind::Usdt } else { ProbeKind::Function },
         address: place.address,
         spec: format!("{shown}:{}", names::shown(&place.name)),
         name: place.name,

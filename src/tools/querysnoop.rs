@@ -6,6 +6,8 @@ mod told;
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use super::prelude::*;
 use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
@@ -18,8 +20,12 @@ use told::{is_postgresql, is_unreadable, query, text_or_none};
 /// Show queries of PostgreSQL, MySQL and MariaDB, and how long they take
 #[derive(Args, Debug)]
 pub(crate) struct Querysnoop {
+    /// Only servers of this kind
+    #[arg(value_name = "KIND")]
+    servers: Option<ServerKind>,
+
     /// Only queries of at least MS milliseconds, or a time like 2s
-    #[arg(short, long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    #[arg(short, long, short_alias = 'm', alias = "threshold", value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
 
     /// Show only queries that failed
@@ -27,11 +33,21 @@ pub(crate) struct Querysnoop {
     failed: bool,
 
     /// Only servers that run this program
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, alias = "exe", value_name = "PATH")]
     server: Option<PathBuf>,
 
     #[command(flatten)]
     options: EventOptions,
+}
+
+/// Servers whose programs have different names.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ServerKind {
+    #[value(alias = "postgresql")]
+    Postgres,
+    /// MariaDB too
+    #[value(alias = "mariadb")]
+    Mysql,
 }
 
 type Col = Column<types::event>;
@@ -202,7 +218,12 @@ impl Tool for Querysnoop {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let session = Session::start(host, &self.options)?;
-        let servers = Servers::new(self.server, PROBE_SETS, &host.messages)?;
+        let programs: &[_] = match self.servers {
+            None => &["postgres", "mysqld", "mariadbd"],
+            Some(ServerKind::Postgres) => &["postgres"],
+            Some(ServerKind::Mysql) => &["mysqld", "mariadbd"],
+        };
+        let servers = Servers::new(self.server, programs, PROBE_SETS, &host.messages)?;
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<QuerysnoopSkelBuilder>(
             &mut storage,

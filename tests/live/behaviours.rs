@@ -533,16 +533,19 @@ fn bad_input_is_one_line() -> Result<(), String> {
 }
 
 fn probes_lists_what_there_is() -> Result<(), String> {
-    let probes = |args: &[&str]| {
-        let output = Command::new(ebtools()).arg("probes").args(args).watched().map_err(text)?;
+    let run = |tool: &str, args: &[&str]| {
+        let output = Command::new(ebtools()).arg(tool).args(args).watched().map_err(text)?;
         let said = [output.stdout, output.stderr].concat();
-        Ok::<_, String>((output.status.code(), String::from_utf8_lossy(&said).into_owned()))
+        Ok::<_, String>(String::from_utf8_lossy(&said).into_owned())
     };
     for (args, expected) in [
         (&["vfs_read", "--json"][..], r#""kind":"kernel","address":"0xffff"#),
         (&["sched:sched_process_exec"], "tracepoint:sched:sched_process_exec"),
         (&[calls(), "main"], "calls:main"),
         (&[calls(), "ebtools:*", "--json"], r#""kind":"usdt","address":"0x"#),
+        (&["-l", calls(), "ebtools:*", "--kind", "usdt"], ":ebtools:"),
+        (&["-l", calls(), "main", "--kind", "usdt,tracepoint"], "nothing matches 'main'"),
+        (&["-p", &std::process::id().to_string(), "no_such"], "nothing matches 'no_such'"),
         (&["/proc/self/exe", "--fields", "spec", "no_such"], "nothing matches 'no_such'"),
         (&["vfs_raed"], "hint: there are vfs_read, "),
         (&[&std::process::id().to_string(), "no_such"], "nothing matches 'no_such'"),
@@ -553,10 +556,15 @@ fn probes_lists_what_there_is() -> Result<(), String> {
         (&["bash:x"], "hint: functions of a file: ebtools probes bash 'x'"),
         (&["vfs_read", "x"], "there is no library libvfs_read.so and no program of that name"),
     ] {
-        let (_, said) = probes(args)?;
+        let said = run("probes", args)?;
         check(said.contains(expected), || format!("{args:?}: {said}"))?;
     }
-    Ok(())
+    let said = run("tplist", &["-l", calls()])?;
+    let is_usdt = said.lines().skip(1).all(|line| line.starts_with("usdt "));
+    check(is_usdt && said.contains(":ebtools:"), || format!("tplist: {said}"))?;
+    let said = run("tplist", &["sched:sched_process_ex*"])?;
+    let tracepoints = said.lines().filter(|line| line.starts_with("tracepoint ")).count();
+    check(tracepoints == 2, || format!("tplist: {said}"))
 }
 
 /// With what the other cases take for granted: that each tool works, if there is what it needs.

@@ -12,14 +12,13 @@ use crate::bpf::programs::Program;
 use crate::error::{Context as _, Error, Result};
 use crate::output::messages::Messages;
 
-/// How servers' programs are called.
-const PROGRAMS: [&str; 3] = ["postgres", "mysqld", "mariadbd"];
-
 /// The probes: once a file.
 #[derive(Debug)]
 pub(crate) struct Servers {
     /// Only this program.
     one: Option<PathBuf>,
+    /// How the programs of wanted servers are called.
+    programs: &'static [&'static str],
     files: Files,
     messages: Messages,
 }
@@ -30,6 +29,7 @@ impl Servers {
     /// When one program is named, and it is none that can be traced.
     pub(crate) fn new(
         one: Option<PathBuf>,
+        programs: &'static [&'static str],
         sets: &'static [ProbeSet],
         messages: &Messages,
     ) -> Result<Self> {
@@ -42,7 +42,7 @@ impl Servers {
                 return Err(Error::new(doing(), cause));
             }
         }
-        Ok(Self { one, files, messages: messages.clone() })
+        Ok(Self { one, programs, files, messages: messages.clone() })
     }
 }
 
@@ -71,8 +71,9 @@ impl Attachment for Servers {
         if self.one.is_some() {
             return Ok(());
         }
+        let programs = self.programs;
         self.files.attach_to_processes(object, &|pid, name| {
-            Ok(PROGRAMS.contains(&name).then(|| executable(pid)).into_iter().collect())
+            Ok(programs.contains(&name).then(|| executable(pid)).into_iter().collect())
         });
         Ok(())
     }

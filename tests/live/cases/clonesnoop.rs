@@ -23,6 +23,41 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "clone_of_threads_alone",
+        args: &["clonesnoop", "--kind", "thread", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[r#"{"comm": "calls", "kind": "thread"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "clone_of_processes_alone_for_an_alias",
+        // The user's own takes the place of the alias's.
+        args: &["threadsnoop", "--kind", "process", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        hides: &[r#"{"kind": "thread"}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "alias_pidpersec",
+        args: &["pidpersec", "-i", "90", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[
+            r#"{"type": "interval", "kind": "process", "count": 3}"#,
+            r#"{"type": "interval", "kind": "thread", "count": 1}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "alias_threadsnoop",
+        args: &["threadsnoop", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[r#"{"comm": "calls", "kind": "thread"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
         name: "clone_child_is_right",
         args: &["clonesnoop", "--json", "--fields", "pid,child,child_tid"],
         command: &["sh", "-c", "sh -c 'echo pid $$'; :"],

@@ -193,4 +193,38 @@ pub(super) const CASES: &[Case] = &[
         shows: &[r#"{"type": "interval", "comm": "calls", "count": 1}"#],
         ..STAND_IN
     },
+    Case {
+        name: "alias_dbslower",
+        args: &["dbslower", "mysql", "--exe", "$CALLS", "-m", "10", "-n", "calls", "--json"],
+        shows: &[r#"{"tool": "querysnoop", "query": "select 'a stand-in'"}"#],
+        events: Some(1),
+        ..STAND_IN
+    },
+    Case {
+        name: "alias_dbslower_has_a_threshold",
+        args: &["dbslower", "--threshold", "10000", "--exe", "$CALLS", "--json"],
+        events: Some(0),
+        ..STAND_IN
+    },
+    Case {
+        // One that is found while it waits.
+        name: "queries_of_servers_of_a_kind",
+        args: &["dbslower", "postgres", "--json"],
+        command: &[
+            "$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA", "select pg_sleep(4)", "select pg_sleep(0.1)",
+        ],
+        needs: &[Need::Postgresql],
+        shows: &[r#"{"comm": "postgres", "query": "select pg_sleep(0.1)"}"#],
+        ..CASE
+    },
+    Case {
+        name: "queries_of_servers_of_another_kind",
+        args: &["querysnoop", "mysql", "--json"],
+        command: &[
+            "$SELF", "helper", "serve", "postgresql", "$POSTGRES_DATA", "select pg_sleep(4)", "select pg_sleep(0.1)",
+        ],
+        needs: &[Need::Postgresql],
+        events: Some(0),
+        ..CASE
+    },
 ];

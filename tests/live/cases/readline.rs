@@ -20,6 +20,16 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "alias_bashreadline",
+        args: &["bashreadline", "-s", "/bin/bash", "--json"],
+        command: &["/bin/bash", "--norc", "-i"],
+        typed: "exit\n",
+        needs: &[BASH],
+        shows: &[r#"{"tool": "readline", "line": "exit"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
         name: "readline_of_a_named_file",
         args: &["readline", "-s", "/bin/bash", "--json"],
         command: &["/bin/bash", "--norc", "-i"],

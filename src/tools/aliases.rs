@@ -1,0 +1,99 @@
+//! Names that other collections have for the question that a tool answers. docs/names.md says of all
+//! their names what they are here.
+
+use std::ffi::OsString;
+
+/// A name that stands for a tool, and for options that come before the user's own.
+#[derive(Debug)]
+pub(crate) struct Alias {
+    pub(crate) name: &'static str,
+    pub(crate) tool: &'static str,
+    options: &'static [&'static str],
+    /// The options that the words right behind it stand for.
+    words: &'static [&'static str],
+}
+
+/// In the order of the alphabet.
+pub(crate) const ALIASES: &[Alias] = &[
+    // What is typed into bash.
+    Alias { name: "bashreadline", tool: "readline", options: &[], words: &[] },
+    // Queries of a millisecond or more; a word says of which server.
+    Alias { name: "dbslower", tool: "querysnoop", options: &["--slower", "1"], words: &[] },
+    // The same of one server of MySQL.
+    Alias {
+        name: "mysqld_qslower",
+        tool: "querysnoop",
+        options: &["mysql", "--slower", "1"],
+        words: &["--pid", "--slower"],
+    },
+    // How many processes and threads begin, each second.
+    Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
+    // Who starts threads.
+    Alias { name: "threadsnoop", tool: "clonesnoop", options: &["--kind", "thread"], words: &[] },
+    // Which tracepoints and USDT probes there are.
+    Alias { name: "tplist", tool: "probes", options: &["--kind", "tracepoint,usdt"], words: &[] },
+];
+
+impl Alias {
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        ALIASES.iter().find(|alias| alias.name == name)
+    }
+
+    /// What it stands for, with these arguments behind it.
+    pub(crate) fn arguments(&self, given: &[OsString]) -> Vec<OsString> {
+        let is_word = |arg: &&OsString| !arg.as_encoded_bytes().starts_with(b"-");
+        let words = given.iter().take_while(is_word).zip(self.words);
+        let words = words.map(|(word, option)| [option.into(), word.clone()]).collect::<Vec<_>>();
+        let rest = &given[words.len()..];
+        let tool = [self.tool].into_iter().chain(self.options.iter().copied());
+        let words = words.into_iter().flatten();
+        tool.map(OsString::from).chain(words).chain(rest.iter().cloned()).collect()
+    }
+
+    /// `clonesnoop --count`
+    pub(crate) fn meaning(&self) -> String {
+        [&[self.tool], self.options].concat().join(" ")
+    }
+}
+
+/// Other names of a tool.
+pub(crate) fn of_tool(tool: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES.iter().filter(move |alias| alias.tool == tool).map(|alias| alias.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+    use crate::tools::TOOLS;
+
+    #[test]
+    fn stands_before_what_is_given() {
+        for (name, given, expected) in [
+            ("bashreadline", "-U -- sh", "readline -U -- sh"),
+            ("pidpersec", "--count=uid", "clonesnoop --count --count=uid"),
+            ("mysqld_qslower", "", "querysnoop mysql --slower 1"),
+            ("mysqld_qslower", "7 -T", "querysnoop mysql --slower 1 --pid 7 -T"),
+            ("mysqld_qslower", "7 5 9", "querysnoop mysql --slower 1 --pid 7 --slower 5 9"),
+            ("mysqld_qslower", "-T 7 5", "querysnoop mysql --slower 1 -T 7 5"),
+        ] {
+            let given = given.split_whitespace().map(OsString::from).collect::<Vec<_>>();
+            let arguments = Alias::named(name).unwrap().arguments(&given);
+            assert_eq!(arguments.join(OsStr::new(" ")), *expected, "{name} {given:?}");
+        }
+    }
+
+    #[test]
+    fn each_stands_for_a_tool_and_its_options() {
+        assert!(ALIASES.is_sorted_by_key(|alias| alias.name));
+        for alias in ALIASES {
+            let tool = TOOLS.iter().find(|tool| tool.name == alias.tool);
+            let tool = tool.unwrap_or_else(|| panic!("{}", alias.tool));
+            let read = tool.command().no_binary_name(true).try_get_matches_from(alias.options);
+            assert!(read.is_ok(), "{}: {read:?}", alias.meaning());
+            assert!(TOOLS.iter().all(|tool| tool.name != alias.name), "{}", alias.name);
+        }
+    }
+}
