@@ -23,6 +23,7 @@ use crate::tool::{self, Entry};
 use crate::tools::aliases::{self, ALIASES, Alias};
 use crate::tools::{self, TOOLS};
 
+mod habits;
 mod mistakes;
 
 /// Runs the program: exit code 0 or the command's, 1 after a failure, 2 for wrong usage.
@@ -34,6 +35,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     ask_for_help(&mut args);
     let alias = stand_for_tool(&mut args);
+    habits::spell_out(&mut args);
     if args.last().is_some_and(|arg| arg == "--") {
         let error = command().error(ErrorKind::MissingRequiredArgument, "no command after --");
         return usage(&error);

@@ -5,7 +5,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, FromArgMatches as _};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches as _};
 
 use crate::error::{Context as _, Error, Result};
 use crate::output::schema::{Key, Records};
@@ -31,6 +31,10 @@ pub(crate) trait Tool: Named + clap::Args {
     type Row: Row + 'static;
     /// Two or three: arguments, and what they are for.
     const EXAMPLES: &'static [(&'static str, &'static str)];
+    /// Letters for options of all tools that it has alone: those of bcc's tool of its name.
+    const LETTERS: &'static [(&'static str, char)] = &[];
+    /// Options of bcc's tool of its name that ask for what it does anyway, and their letters.
+    const ANYWAY: &'static [(&'static str, char)] = &[];
     /// Its first columns, where it has those of a task.
     const TASK: &'static [Column<Self::Row>] = &[];
     /// Its own columns.
@@ -141,7 +145,13 @@ fn command<T: Tool>(command: Command) -> Command {
         .map(|(args, what)| format!("  ebtools {} {args:width$}  {what}\n", T::NAME));
     let examples = format!("Examples:\n{}", examples.collect::<String>());
     let page = format!("{examples}\n{}", page::plain(T::PAGE));
-    T::augment_args(command.after_help(examples).after_long_help(page))
+    let command = T::augment_args(command.after_help(examples).after_long_help(page));
+    let anyway = T::ANYWAY.iter().map(|(option, letter)| {
+        Arg::new(option).long(option).short(*letter).action(ArgAction::SetTrue).hide(true)
+    });
+    T::LETTERS.iter().fold(command.args(anyway), |command, (option, letter)| {
+        command.mut_arg(option, |option| option.short(*letter))
+    })
 }
 
 fn records<T: Tool>() -> Vec<Records> {

@@ -125,6 +125,77 @@ fn times_have_units() {
     }
 }
 
+/// docs/names.md has them all.
+#[test]
+fn options_of_others_are_taken() {
+    for line in [
+        "execsnoop --time --fails --quote --uid root --line x",
+        "execsnoop -q -l x",
+        "opensnoop --time -t 1 --tid 2 --uid 0",
+        "opensnoop --extended_fields --flag_filter O_WRONLY",
+        "syscount -t 1 -m -L --failures --syscall openat --uid 0",
+        "syscount --milliseconds -L --syscall 0",
+        "gethostlatency -l /lib/libc.so --uid 0",
+        "funclatency -m -T vfs_read",
+        "funclatency --milliseconds --timestamp -p 1 :main",
+        "profile 10",
+        "profile -adf 10",
+        "profile -df -F 99 500ms",
+        "profile -L 1,2 -C 0 -K",
+        "tplist -l c",
+        "tplist -p 1 x",
+        "dbslower postgres -m 5 -p 1,2",
+        "dbslower mysql --exe /bin/mysqld --threshold 5",
+        "mysqld_qslower 1 0.5",
+        "threadsnoop -T",
+        "bashreadline -s /bin/bash",
+    ] {
+        let output = ebtools(&line.split(' ').chain(["--fields=help"]).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
+        assert!(stdout(&output).starts_with("FIELD "), "{line}");
+    }
+    let list = stdout(&ebtools(&["syscount", "--list"]));
+    assert_eq!(list, stdout(&ebtools(&["syscount", "-l"])));
+    assert!(list.contains("\nopenat\n") && list.lines().is_sorted(), "{list}");
+}
+
+/// Those that mean something else here, or that there are not.
+#[test]
+fn options_of_others_are_answered() {
+    for (line, tip) in [
+        ("profile -d -f 10", "-d is for how long; --delimited sets programs and kernel apart"),
+        ("profile -d f", "-d is for how long"),
+        ("profile -c 1000", "samples are taken by time: -F HERTZ"),
+        ("profile --stack-storage-size 9", "the kernel keeps no stacks"),
+        ("funclatency -u vfs_read", "-u is for a user; times are shown with their unit"),
+        ("funclatency --microseconds vfs_read", "times are shown with their unit"),
+        ("funclatency -F vfs_*", "name one function"),
+        ("funclatency -r ^vfs_.*", "patterns are like 'vfs_*'"),
+        ("funclatency -l 2 vfs_read", "calls within calls are each measured"),
+        ("funclatency -k vfs_read", "--hook kprobe"),
+        ("funclatency -c /x vfs_read", "--cgroup PATH"),
+        ("execsnoop -t", "-T shows the time of day"),
+        ("execsnoop -xt", "-T shows the time of day"),
+        ("execsnoop -P 1", "-p PID --follow"),
+        ("execsnoop --print-pcomm", "--fields comm,pid,parent_comm"),
+        ("execsnoop --max-args=3", "all arguments are shown; --max-args-bytes SIZE"),
+        ("execsnoop --cgroupmap x", "--cgroup PATH takes a cgroup itself"),
+        ("execsnoop --mntnsmap x", "--container ID takes a container itself"),
+        ("opensnoop --exec ls", "to trace a command, put it behind --"),
+        ("opensnoop -b 64", "--buffer SIZE, like 8M"),
+        ("opensnoop -V", "ebtools --version"),
+        ("syscount -c 1", "-p PID --follow: a process and its descendants; --cgroup PATH"),
+        ("tplist -v", "has the arguments of a tracepoint"),
+        ("dbslower mysql -x /bin/mysqld", "--server PATH names the server's program"),
+    ] {
+        let output = ebtools(&line.split(' ').collect::<Vec<_>>());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{line}: {said}");
+        assert!(said.contains("tip: ") && said.contains(tip), "{line}: {said}");
+        assert!(!said.contains("a similar argument"), "{line}: {said}");
+    }
+}
+
 #[test]
 fn wrong_usage_is_exit_code_2() {
     for (args, said) in [
@@ -168,6 +239,14 @@ fn wrong_usage_is_exit_code_2() {
         (&["profile", "--annotations"], "--folded"),
         (&["profile", "-F", "0"], "invalid value '0'"),
         (&["querysnoop", "--slower", "soon"], "a time is needed"),
+        (&["profile", "5", "-d", "5"], "cannot be used with"),
+        (&["execsnoop", "--tid", "0"], "0 is not in 1.."),
+        (&["clonesnoop", "--kind", "thread", "--count"], "cannot be used with"),
+        (&["syscount", "--syscall", "opennat"], "there is no such system call; --list"),
+        (&["syscount", "-l", "-L"], "cannot be used with"),
+        (&["guard", "--enforce", "--deny", "connect:::1", "--tid", "1"], "another thread of"),
+        (&["funclatency", ":main"], "whose function is that?"),
+        (&["profile", "-C", "4000", "-d", "1"], "there is no CPU 4000"),
         (&["profile", "-i", "1", "--svg", "x"], "cannot be used with"),
         (&["profile", "-i", "1", "--pprof", "x"], "cannot be used with"),
         (&["profile", "-i", "1", "--speedscope", "x"], "cannot be used with"),
@@ -224,9 +303,15 @@ fn usual_mistakes_are_answered() {
             "tip: to run a command: ebtools xdpfilter lo -- ls\n\nUsage: ",
         ),
         (
-            &["profile", "5"],
-            "error: unexpected argument '5' found\n\n  tip: to stop after that time: -d 5\n\nUsage: ",
+            &["profile", "ls"],
+            "a time is needed, like 10, 500ms, 1.5s, 2m, 1h\n\n  \
+             tip: to trace a command: ebtools profile -- ls\n\nFor",
         ),
+        (
+            &["profile", "-n", "ls", "ls", "/"],
+            "tip: to trace a command: ebtools profile -n ls -- ls /\n\nUsage: ",
+        ),
+        (&["opensnoop", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
         (&["execsnoop", "-p", "12", "34"], "tip: for several processes: -p 12,34\n\nUsage: "),
         (&["syscount", "10s"], "tip: to stop after that time: -d 10s\n\nUsage: "),
         (&["funclatency", "vfs_read", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
@@ -369,8 +454,8 @@ fn names_of_others() -> Vec<(&'static str, &'static str, &'static str)> {
     let rows = rows.lines().take_while(|line| line.starts_with('|'));
     let row = |line: &'static str| {
         let cells = line.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>();
-        let [name, collections, here] = cells[..] else { panic!("{line}") };
-        (name.trim_matches('`'), collections, here)
+        assert_eq!(cells.len(), 3, "{line}");
+        (cells[0].trim_matches('`'), cells[1], cells[2])
     };
     rows.map(row).collect()
 }

@@ -55,6 +55,8 @@ pub(crate) struct Samplers {
     sampling: Sampling,
     /// The first one that works is used, and is then the only one.
     counters: Vec<Counter>,
+    /// The only CPU that is sampled, if not all are.
+    only: Option<u32>,
     cpus: BTreeMap<u32, Sampler>,
     /// Those that could not be attached to the last time.
     refused: BTreeSet<u32>,
@@ -77,9 +79,14 @@ pub(crate) struct Event {
 }
 
 impl Sampling {
-    fn all(&self, object: &Object, of: Counter) -> Result<BTreeMap<u32, Sampler>> {
+    fn all(
+        &self,
+        object: &Object,
+        of: Counter,
+        wanted: Vec<u32>,
+    ) -> Result<BTreeMap<u32, Sampler>> {
         let mut cpus = BTreeMap::new();
-        for cpu in kernel::online_cpus()? {
+        for cpu in wanted {
             match self.one(object, of, cpu) {
                 Ok(sampler) => drop(cpus.insert(cpu, sampler)),
                 // It has just gone.
@@ -130,10 +137,16 @@ fn open(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
 }
 
 impl Samplers {
-    /// By the first of these counters that works.
-    pub(crate) fn new(sampling: Sampling, counters: Vec<Counter>) -> Self {
+    /// By the first of these counters that works; of `only` this CPU, if there is one.
+    pub(crate) fn new(sampling: Sampling, counters: Vec<Counter>, only: Option<u32>) -> Self {
         let (cpus, refused, missed) = Default::default();
-        Self { sampling, counters, cpus, refused, missed }
+        Self { sampling, counters, only, cpus, refused, missed }
+    }
+
+    /// Those that are to be sampled.
+    fn online(&self) -> Result<Vec<u32>> {
+        let is_wanted = |cpu: &u32| self.only.is_none_or(|only| *cpu == only);
+        Ok(kernel::online_cpus()?.into_iter().filter(is_wanted).collect())
     }
 
     /// How many CPUs were online and could not be sampled at some time: it goes up while it runs.
@@ -191,7 +204,7 @@ impl Attachment for Samplers {
     fn attach(&mut self, object: &Object) -> Result<()> {
         let mut refusals = Vec::new();
         for &of in &self.counters {
-            match self.sampling.all(object, of) {
+            match self.sampling.all(object, of, self.online()?) {
                 Ok(cpus) => {
                     self.sampling.messages.hook_in_use(of);
                     (self.cpus, self.counters) = (cpus, vec![of]);
@@ -208,7 +221,7 @@ impl Attachment for Samplers {
     }
 
     fn refresh(&mut self, object: &Object) -> Result<()> {
-        let online = kernel::online_cpus()?;
+        let online = self.online()?;
         let messages = &self.sampling.messages;
         self.cpus.retain(|cpu, sampler| {
             let stays = online.contains(cpu) && sampler.event.is_alive();

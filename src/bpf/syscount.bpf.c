@@ -15,6 +15,12 @@ enum calls {
 	CALLS_MAX,
 };
 
+/* Instead of a number. */
+enum no_call {
+	CALL_ANY = -2,
+	CALL_NONE = -3,
+};
+
 /* What is counted by beside the task: bits that enum count_by has not. */
 enum by {
 	BY_CALL = 1 << 8,
@@ -89,6 +95,7 @@ struct call_value *export_call_value;
 struct call_count *export_call_count;
 enum by *export_by;
 enum calls *export_calls;
+enum no_call *export_no_call;
 
 /* enum by, enum count_by */
 const volatile __u32 count_by = BY_CALL;
@@ -99,6 +106,10 @@ const volatile __u8 only_failed = 0;
 const volatile __u16 only_errno = 0;
 /* With -L: those that take less are not wanted. */
 const volatile __u64 slower_ns = 0;
+
+/* --syscall: only those of this number, of a 32-bit caller the second one; CALL_NONE: none of its. */
+const volatile __s32 only_call = CALL_ANY;
+const volatile __s32 only_call_32 = CALL_ANY;
 
 /* Not what else the kernel has for itself. */
 #define IS_ERROR(ret) ((ret) < 0 && (ret) > -ERESTARTSYS)
@@ -201,6 +212,13 @@ static __noinline int count_by_key(__u32 slot, __u32 errno)
 	return 0;
 }
 
+static __always_inline bool call_wanted(long number, bool compat)
+{
+	long only = compat ? only_call_32 : only_call;
+
+	return only == CALL_ANY || only == number;
+}
+
 SEC("tracepoint/raw_syscalls/sys_exit")
 int on_exit(__u64 *ctx)
 {
@@ -221,6 +239,8 @@ int on_exit(__u64 *ctx)
 	if (number < 0 || number > CALLS_UNKNOWN)
 		number = CALLS_UNKNOWN;
 	compat = is_compat_call();
+	if (!call_wanted(number, compat))
+		return 0;
 	if (is_return_in_child(number, compat, ret))
 		return 0;
 	slot = compat ? number + CALLS_MAX : number;

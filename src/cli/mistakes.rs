@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
+use super::habits;
 use crate::attach::libraries;
 use crate::escape;
 use crate::run::options;
@@ -24,6 +25,11 @@ pub(super) fn explained(
     match error.kind() {
         ErrorKind::UnknownArgument => replace_tips(&mut error, command, args),
         ErrorKind::InvalidSubcommand => name_tools(&mut error, command),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            if let Some(tip) = tip_for_value(&error, command, args) {
+                suggest(&mut error, tip);
+            }
+        }
         _ => {}
     }
     if let Some(alias) = alias.filter(|_| error.use_stderr()) {
@@ -35,28 +41,59 @@ pub(super) fn explained(
     error
 }
 
+/// What may be meant by a value that cannot be read.
+fn tip_for_value(error: &Error, command: &Command, args: &[OsString]) -> Option<String> {
+    let tool = command.find_subcommand(args.get(1)?)?;
+    let option = invalid_arg(error)?;
+    if let Some(tip) = habits::tip_for_value(tool.get_name(), option) {
+        return Some(tip.into());
+    }
+    if option == "[SECONDS]" { tip_for_no_time(tool, command, args) } else { None }
+}
+
+/// Where a tool takes a time there may be a program, and its arguments behind it.
+fn tip_for_no_time(tool: &Command, command: &Command, args: &[OsString]) -> Option<String> {
+    tool.get_arguments().find(|arg| arg.get_id() == "seconds")?;
+    tip_to_run(tool, args, place_of(ErrorKind::ValueValidation, command, args)?)
+}
+
+fn invalid_arg(error: &Error) -> Option<&String> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(option) => Some(option),
+        _ => None,
+    }
+}
+
 /// clap tells to put what it does not know behind `--`, where it would be run, by root.
 fn replace_tips(error: &mut Error, command: &Command, args: &[OsString]) {
-    let Some(at) = place_of_unknown(command, args) else { return };
+    let Some(at) = place_of(ErrorKind::UnknownArgument, command, args) else { return };
     let tool = args[1..at].iter().find_map(|arg| command.find_subcommand(arg));
     let Some(tool) = tool else { return };
     error.remove(ContextKind::Suggested);
-    if let Some(tip) = tip(tool, args, at) {
+    let habit = invalid_arg(error).and_then(|option| habits::tip(tool.get_name(), option));
+    let of_program = || tip_for_no_time(tool, command, args);
+    let tip = habit.map(Into::into).or_else(of_program).or_else(|| tip(tool, args, at));
+    if let Some(tip) = tip {
+        error.remove(ContextKind::SuggestedArg);
         suggest(error, tip);
     }
 }
 
-/// Where the argument is that clap does not know: it says so of no shorter command line.
-fn place_of_unknown(command: &Command, args: &[OsString]) -> Option<usize> {
+/// Where the argument is that clap says this of: it says so of no shorter command line.
+fn place_of(kind: ErrorKind, command: &Command, args: &[OsString]) -> Option<usize> {
     (1..args.len()).find(|&at| {
         let read = command.clone().try_get_matches_from(&args[..=at]);
-        read.is_err_and(|error| error.kind() == ErrorKind::UnknownArgument)
+        read.is_err_and(|error| error.kind() == kind)
     })
 }
 
 /// What may be meant by the argument there.
 fn tip(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
     let word = args[at].to_str().filter(|word| !word.starts_with('-'))?;
+    if let Some(tip) = args[at - 1].to_str().and_then(|option| habits::tip(tool.get_name(), option))
+    {
+        return Some(tip.into());
+    }
     let has = |id: &str| tool.get_arguments().any(|arg| arg.get_id() == id);
     let style = tool.get_styles().get_valid();
     // A list of processes, as pgrep gives it.
@@ -68,6 +105,14 @@ fn tip(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
     if has("duration") && options::seconds(word).is_ok() {
         return Some(format!("to stop after that time: {style}-d {word}{style:#}"));
     }
+    tip_to_run(tool, args, at)
+}
+
+/// What is there may be a command.
+fn tip_to_run(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
+    let word = args[at].to_str()?;
+    let has = |id: &str| tool.get_arguments().any(|arg| arg.get_id() == id);
+    let style = tool.get_styles().get_valid();
     if !has("command") || args[at..].iter().any(|arg| arg == "--") || !is_program(word) {
         return None;
     }

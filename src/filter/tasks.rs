@@ -43,8 +43,12 @@ pub(crate) struct FilterOptions {
     #[arg(short, long, value_name = "PID", value_parser = PidParser, value_delimiter = ',')]
     pub(crate) pid: Vec<NonZeroU32>,
 
+    /// Only these threads, until their processes have ended; may be repeated
+    #[arg(long, value_name = "TID", value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',')]
+    pub(crate) tid: Vec<u32>,
+
     /// Only this user, by name or number; may be repeated
-    #[arg(short, long, value_name = "USER", value_parser = uid, value_delimiter = ',')]
+    #[arg(short, long, alias = "uid", value_name = "USER", value_parser = uid, value_delimiter = ',')]
     pub(crate) user: Vec<u32>,
 
     /// Only processes and threads whose name (COMM) contains NAME
@@ -67,15 +71,16 @@ pub(crate) struct FilterOptions {
 impl FilterOptions {
     /// Is nobody left out?
     pub(crate) fn is_for_all(&self) -> bool {
-        let Self { pid, user, name, cgroup, container, follow: _ } = self;
-        let lists = [pid.is_empty(), user.is_empty(), cgroup.is_empty(), container.is_empty()];
-        name.is_none() && lists.into_iter().all(|is_empty| is_empty)
+        let Self { pid, tid, user, name, cgroup, container, follow: _ } = self;
+        let of_tasks = pid.is_empty() && tid.is_empty() && user.is_empty() && name.is_none();
+        of_tasks && cgroup.is_empty() && container.is_empty()
     }
 }
 
 /// Everybody's.
 static EVERYBODY: FilterOptions = FilterOptions {
     pid: Vec::new(),
+    tid: Vec::new(),
     user: Vec::new(),
     name: None,
     follow: false,
@@ -89,7 +94,7 @@ pub(crate) struct TaskFilter<'a> {
     options: &'a FilterOptions,
     follow: types::follow,
     cgroups: Vec<cgroups::Wanted>,
-    /// Those of `-p`.
+    /// Those of `-p`, and those that the threads of `--tid` are in.
     processes: Vec<Process>,
 }
 
@@ -108,11 +113,12 @@ impl<'a> TaskFilter<'a> {
         options: &'a FilterOptions,
         has_command: bool,
     ) -> Result<Self> {
-        if !options.pid.is_empty() {
+        if !(options.pid.is_empty() && options.tid.is_empty()) {
             sys::open_more_files();
         }
         let processes = options.pid.iter().map(|pid| process(tool, *pid));
-        let processes = processes.collect::<Result<_>>()?;
+        let of_threads = options.tid.iter().map(|tid| process_of_thread(tool, *tid));
+        let processes = processes.chain(of_threads).collect::<Result<_>>()?;
         let cgroups = cgroups::wanted(&options.cgroup, &options.container)?;
         if cgroups.len() > CGROUPS_MAX {
             let cause = format!("{} cgroups are wanted, {CGROUPS_MAX} can be", cgroups.len());
@@ -142,13 +148,16 @@ impl<'a> TaskFilter<'a> {
 
     /// The programs that it needs.
     pub(crate) fn programs(&self) -> impl Iterator<Item = (Program, Role)> {
-        FOLLOWERS.into_iter().filter(|_| self.follows())
+        let has_threads = !self.options.tid.is_empty();
+        let is_needed = move |role| self.follows() || has_threads && role == Role::ClearsUp;
+        FOLLOWERS.into_iter().filter(move |(_, role)| is_needed(*role))
     }
 
     /// What the kernel side is told.
     pub(crate) fn configure(&self, settings: &mut types::settings) {
         let options = self.options;
         settings.by_pid = (!options.pid.is_empty()).into();
+        settings.by_tid = (!options.tid.is_empty()).into();
         settings.by_uid = (!options.user.is_empty()).into();
         settings.by_cgroup = u8::try_from(self.cgroups.len()).unwrap_or(u8::MAX);
         settings.follow = u8::try_from(self.follow.0).unwrap_or(0);
@@ -169,6 +178,7 @@ impl<'a> TaskFilter<'a> {
         let entries = match name {
             "wanted_pids" if self.options.follow => FOLLOWED_MAX,
             "wanted_pids" => at_least_one(self.options.pid.len()),
+            "wanted_tids" => at_least_one(self.options.tid.len()),
             "wanted_cgroups" => at_least_one(self.cgroups.len()),
             "wanted_uids" => at_least_one(self.options.user.len()),
             "followed" if self.follows() => FOLLOWED_MAX,
@@ -185,6 +195,7 @@ impl<'a> TaskFilter<'a> {
         }
         let links = self.attach(object, |role| role != Role::ClearsUp)?;
         fill(object, "wanted_pids", self.options.pid.iter().map(|pid| pid.get()))?;
+        fill(object, "wanted_tids", self.options.tid.iter().copied())?;
         fill(object, "wanted_uids", self.options.user.iter().copied())?;
         // Their children of now, whose numbers are those of our PID namespace too; those of later
         // are seen already.
@@ -222,11 +233,23 @@ impl<'a> TaskFilter<'a> {
 
 /// The one that has this number now.
 fn process(tool: &'static str, pid: NonZeroU32) -> Result<Process> {
-    if let Some(process) = processes::of_thread(pid) {
-        return Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
-            .hint(format!("-p {process} -n NAME chooses threads by name")));
+    match processes::of_thread(pid.get()) {
+        Some(process) if process != pid.get() => {
+            Err(Error::new(tool, format!("{pid} is a thread of process {process}"))
+                .hint(format!("--tid {pid} for the thread")))
+        }
+        _ => open(tool, pid.get()),
     }
-    let process = match Process::open(pid.get().min(i32::MAX as u32)) {
+}
+
+/// That of the thread that has this number now.
+fn process_of_thread(tool: &'static str, tid: u32) -> Result<Process> {
+    let process = processes::of_thread(tid);
+    open(tool, process.ok_or_else(|| Error::new(tool, format!("there is no thread {tid}")))?)
+}
+
+fn open(tool: &'static str, pid: u32) -> Result<Process> {
+    let process = match Process::open(pid.min(i32::MAX as u32)) {
         Err(Errno::ESRCH) => Err(Error::new(tool, format!("there is no process {pid}"))),
         opened => opened.doing(format!("opening process {pid}")),
     }?;

@@ -1,6 +1,7 @@
 //! A tool's run: check, open, configure, load, attach; then `stream` or `counts` does the work.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::attach::tracepoints;
 use crate::bpf::programs::{Program, common};
 use crate::bpf::shared::types::{packet_settings, settings};
 use crate::error::{Context as _, Error, Result};
+use crate::escape;
 use crate::filter::paths::PathFilter;
 use crate::filter::tasks::TaskFilter;
 use crate::output::{self, Column, Lines, Name, fields, names, sums};
@@ -100,6 +102,16 @@ impl LoadOptions {
     }
 }
 
+/// Others take a regular expression where a tool looks for a text.
+pub(crate) fn say_if_pattern(host: &Host, option: &str, text: &OsStr) {
+    let text = text.as_encoded_bytes();
+    let has = |part: &[u8]| text.windows(part.len()).any(|one| one == part);
+    if text.starts_with(b"^") || text.ends_with(b"$") || has(b".*") {
+        let word = escape::shell_word(text);
+        host.messages.say(format_args!("{option} {word} is looked for as it is: it is no pattern"));
+    }
+}
+
 impl<'a> Session<'a> {
     /// The session of a tool that shows events. Checks that this process may trace what is asked
     /// for.
@@ -142,6 +154,9 @@ impl<'a> Session<'a> {
     fn of_processes(host: &'a Host, options: &'a CommonOptions) -> Result<Self> {
         let CommonOptions { filter, run } = options;
         let session = Self::new(host, run)?;
+        if let Some(name) = &filter.name {
+            say_if_pattern(host, "-n", name);
+        }
         let filter = TaskFilter::new(host.tool, filter, !run.command.is_empty())?;
         Ok(Self { filter, ..session })
     }

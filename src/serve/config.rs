@@ -203,9 +203,10 @@ impl Tool {
         if matches.try_contains_id("duration").is_err() {
             return Err("it does not trace".into());
         }
-        for option in ["duration", "command"] {
-            if matches.value_source(option) == Some(ValueSource::CommandLine) {
+        for option in ["duration", "seconds", "command"] {
+            if matches.try_get_raw(option).is_ok_and(|given| given.is_some()) {
                 return Err(match option {
+                    "seconds" => "a time is for a terminal: it runs until it is told to end".into(),
                     "command" => "no command can be traced: -- is for a terminal".into(),
                     _ => format!("--{option} is for a terminal: it runs until it is told to end"),
                 });

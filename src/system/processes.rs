@@ -57,10 +57,10 @@ pub(crate) fn named(name: &[u8]) -> impl Iterator<Item = u32> {
     })
 }
 
-/// The process that `pid` is a thread of; `None` if it is its first one, and so means the process.
-pub(crate) fn of_thread(pid: NonZeroU32) -> Option<u32> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    procfs::status(&status, "Tgid")?.parse().ok().filter(|process| *process != pid.get())
+/// The process that `tid` is a thread of; its own number for the first one.
+pub(crate) fn of_thread(tid: u32) -> Option<u32> {
+    let status = fs::read(format!("/proc/{tid}/status")).ok()?;
+    procfs::status(&status, "Tgid")?.parse().ok()
 }
 
 /// What descends from `pids`, without these themselves.

@@ -3,6 +3,8 @@
 //! Its later versions, from 0.7.0 on, take a compiler that Debian 13 has not (`is_multiple_of`): what
 //! they know more is here.
 
+use std::collections::BTreeSet;
+
 /// Calls that have the same number for all architectures, since Linux 6.10.
 const NEWER: [&str; 8] = [
     "mseal",
@@ -44,6 +46,39 @@ pub(crate) fn name(number: u64, compat: bool) -> Option<&'static str> {
     None
 }
 
+/// No call has this number, nor one above it.
+const NUMBERS_END: u64 = 511;
+
+/// A call's numbers: for callers of this architecture, and for 32-bit ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Numbers {
+    pub(crate) own: Option<u64>,
+    pub(crate) compat: Option<u64>,
+}
+
+/// Those of the call that has this name, or this number here.
+///
+/// # Errors
+///
+/// When there is none.
+pub(crate) fn numbers(text: &str) -> Result<Numbers, String> {
+    let number = text.parse().ok().filter(|number| *number < NUMBERS_END);
+    let name_here = number.and_then(|number| name(number, false)).unwrap_or(text);
+    let of = |compat| (0..NUMBERS_END).find(|&number| name(number, compat) == Some(name_here));
+    let numbers = Numbers { own: of(false).or(number), compat: of(true) };
+    if numbers.own.or(numbers.compat).is_some() {
+        return Ok(numbers);
+    }
+    Err("there is no such system call; --list names them".into())
+}
+
+/// The names of all calls, a line each.
+pub(crate) fn list() -> String {
+    let names = (0..NUMBERS_END).flat_map(|number| [name(number, false), name(number, true)]);
+    let names = names.flatten().collect::<BTreeSet<_>>();
+    names.into_iter().map(|name| format!("{name}\n")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,5 +96,23 @@ mod tests {
                 [Some("lsm_list_modules"), Some("mseal"), Some("file_setattr"), None]
             );
         }
+    }
+
+    #[test]
+    fn finds_calls() {
+        for compat in [false, true] {
+            for number in 0..NUMBERS_END {
+                let Some(name) = name(number, compat) else { continue };
+                let found = numbers(name).unwrap();
+                assert_eq!(Some(number), if compat { found.compat } else { found.own }, "{name}");
+            }
+        }
+        let getpid = nix::libc::SYS_getpid as u64;
+        assert_eq!(numbers(&getpid.to_string()), numbers("getpid"));
+        assert_eq!(numbers("510"), Ok(Numbers { own: Some(510), compat: None }));
+        for text in ["", "getpidd", "511", "-1", "*"] {
+            assert!(numbers(text).is_err(), "{text}");
+        }
+        assert!(list().contains("\ngetpid\n"));
     }
 }

@@ -1,5 +1,7 @@
 //! execsnoop: programs that start.
 
+use std::ffi::OsString;
+
 use super::prelude::*;
 use crate::bpf::execsnoop::{ExecsnoopSkelBuilder, types};
 use crate::bpf::programs::execsnoop::{ON_EXEC, ON_EXEC_FAILED, ON_PREPARE_EXEC};
@@ -8,6 +10,7 @@ use crate::error::Error;
 use crate::output::values::{self, Ancestors, Place};
 use crate::record::{self, Record};
 use crate::run::options;
+use crate::run::session;
 use crate::run::stream::LEAST_TAIL;
 use crate::system::kernel;
 
@@ -15,8 +18,12 @@ use crate::system::kernel;
 #[derive(Args, Debug)]
 pub(crate) struct Execsnoop {
     /// Show failed attempts too, with the error
-    #[arg(short = 'x', long)]
+    #[arg(short = 'x', long, alias = "fails")]
     failed: bool,
+
+    /// Only programs with this text in their arguments, which are put together with blanks
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "count")]
+    line: Option<OsString>,
 
     /// Show the chain of ancestors
     #[arg(long)]
@@ -46,6 +53,7 @@ const PREPARED_MAP: &str = "interpreted";
 
 impl Tool for Execsnoop {
     type Row = types::event;
+    const ANYWAY: &'static [(&'static str, char)] = &[("quote", 'q')];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "failed attempts too, with the time"),
         ("-u www-data --ancestry", "what one user starts, and from where"),
@@ -135,6 +143,9 @@ impl Tool for Execsnoop {
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let max_tail = self.max_tail()?;
+        if let Some(text) = &self.line {
+            session::say_if_pattern(host, "-l", text);
+        }
         let session = Session::start(host, &self.options)?;
         let without = if kernel::preempts_tracepoints() { vec![] } else { vec![PREPARED_MAP] };
         let options = LoadOptions { max_tail, without, ..LoadOptions::from(columns) };
@@ -143,7 +154,7 @@ impl Tool for Execsnoop {
         let hook = Hook { name: self.hook_name(), probes: &probes };
         let (skel, attached) =
             session.attach::<ExecsnoopSkelBuilder>(&mut storage, options, &[&hook], |_| {})?;
-        session.run(skel.object(), attached, columns, |_| true)
+        session.run(skel.object(), attached, columns, |record| self.is_line_wanted(record))
     }
 }
 
@@ -159,6 +170,13 @@ impl Execsnoop {
         let prepared = kernel::preempts_tracepoints().then_some(PREPARED);
         let failures = self.failed.then_some(FAILURES);
         prepared.into_iter().chain([SUCCESSES]).chain(failures).collect()
+    }
+
+    fn is_line_wanted(&self, record: &Record<'_, types::event>) -> bool {
+        let Some(wanted) = &self.line else { return true };
+        let line = Tail::of(record).args.iter().map(|&byte| if byte == 0 { b' ' } else { byte });
+        let (line, wanted) = (line.collect::<Vec<_>>(), wanted.as_encoded_bytes());
+        wanted.is_empty() || line.windows(wanted.len()).any(|part| part == wanted)
     }
 
     /// A record must fit the buffer, and another one beside it.

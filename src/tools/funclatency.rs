@@ -1,7 +1,7 @@
 //! funclatency: how long functions take, of the kernel and of programs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use glob::Pattern;
@@ -30,7 +30,7 @@ use crate::system::names::{self, Wanted};
 #[derive(Args, Debug)]
 pub(crate) struct Funclatency {
     /// A function of the kernel, like vfs_read or 'vfs_*'; of a program, like ./app:func or
-    /// bash:readline; of a library, like c:getaddrinfo
+    /// bash:readline; of a library, like c:getaddrinfo; with -p, :func of what the process runs
     #[arg(value_name = "FUNCTION")]
     function: String,
 
@@ -273,6 +273,7 @@ const PROBE_OFFSET_MAX: u32 = 32;
 impl Tool for Funclatency {
     type Row = Row;
     const ROWS: Rows = Rows::Intervals;
+    const ANYWAY: &'static [(&'static str, char)] = &[("milliseconds", 'm'), ("timestamp", 'T')];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("vfs_read -d 10", "ten seconds of reads"),
         (
@@ -418,7 +419,10 @@ impl Funclatency {
         match names::split(&self.function, |path| Path::new(path).exists()) {
             None => Ok(Target::Kernel(kernel_functions(&self.function)?)),
             Some((file, function)) => {
-                let file = elf::open(&libraries::named(file)?)?;
+                let file = elf::open(&match file {
+                    "" => self.executable()?,
+                    file => libraries::named(file)?,
+                })?;
                 let functions = elf::functions_of(&file, &Wanted::new(function))?;
                 if let Some(why) = elf::why_not_returns(&file)?.filter(|_| !self.force) {
                     let cause = format!("tracing returns would end it: {why}");
@@ -430,6 +434,15 @@ impl Funclatency {
                 }
                 Ok(Target::User(Box::new(file), functions.into(), self.pids()))
             }
+        }
+    }
+
+    /// What the process of `-p` runs.
+    fn executable(&self) -> Result<PathBuf> {
+        match self.options.common.filter.pid[..] {
+            [pid] => Ok(format!("/proc/{pid}/exe").into()),
+            _ => Err(Error::usage("funclatency", "whose function is that?")
+                .hint(format!("-p PID '{0}', or PROGRAM{0}", self.function))),
         }
     }
 

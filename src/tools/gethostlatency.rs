@@ -3,6 +3,7 @@
 mod resolvers;
 
 use super::prelude::*;
+use crate::attach::libraries;
 use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::gethostlatency::{GethostlatencySkelBuilder, types};
@@ -20,6 +21,10 @@ pub(crate) struct Gethostlatency {
     /// Show the addresses found
     #[arg(short, long)]
     addresses: bool,
+
+    /// Only look-ups in this C library, by its path or, like c, its name
+    #[arg(short, long, value_name = "LIBRARY")]
+    libc: Option<String>,
 
     /// Show only look-ups that failed, or whose thread ended
     #[arg(short = 'x', long)]
@@ -172,7 +177,8 @@ impl Tool for Gethostlatency {
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         let with_addresses = columns.iter().any(|column| column.key == "addresses");
         let session = Session::start(host, &self.options)?.summing_up(&self.options, &self.top);
-        let resolvers = Resolvers::new(&[FUNCTIONS], &host.messages);
+        let libc = self.libc.as_deref().map(libraries::named).transpose()?;
+        let resolvers = Resolvers::new(libc, &[FUNCTIONS], &host.messages)?;
         let mut storage = Storage::new();
         // With uprobe.multi a file has two links and not ten.
         let multi = kernel::has_uprobe_multi();

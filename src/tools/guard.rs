@@ -152,6 +152,10 @@ impl Guard {
             return Err(Error::usage(Self::NAME, "whoever has a name can take another one")
                 .hint("--enforce is for a command, --cgroup, --container, -p or -u"));
         }
+        if self.enforce && !filter.tid.is_empty() {
+            return Err(Error::usage(Self::NAME, "another thread of the process can do the same")
+                .hint("--enforce is for whole processes: -p"));
+        }
         let is_given = !run.command.is_empty()
             || !filter.pid.is_empty()
             || !filter.cgroup.is_empty()

@@ -20,11 +20,11 @@ pub(crate) struct Opensnoop {
     failed: bool,
 
     /// Show the flags of the call too
-    #[arg(short, long)]
+    #[arg(short, long, alias = "extended_fields")]
     extended_fields: bool,
 
     /// Show only opens with this flag, like O_WRONLY or O_CREAT; may be repeated, then with any of them
-    #[arg(short, long, value_name = "FLAG", value_parser = flag, value_delimiter = ',')]
+    #[arg(short, long, alias = "flag_filter", value_name = "FLAG", value_parser = flag, value_delimiter = ',')]
     flag_filter: Vec<u32>,
 
     /// Show the path from the root, not the name as given
@@ -116,6 +116,7 @@ const SYS_EXIT: Hook = Hook {
 
 impl Tool for Opensnoop {
     type Row = types::event;
+    const LETTERS: &'static [(&'static str, char)] = &[("tid", 't')];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -n nginx", "what one program fails to open"),
         ("-f O_WRONLY -f O_RDWR --path '/etc/*'", "who opens files in /etc for writing"),

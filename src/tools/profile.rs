@@ -20,6 +20,7 @@ use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
 use crate::run::stream::Consumer;
 use crate::run::summary::{Sum, Summary};
+use crate::system::kernel;
 use crate::system::symbols::{Function, Space, Symbols};
 
 mod files;
@@ -34,12 +35,16 @@ mod title;
 mod tree;
 
 use files::{FileOptions, Files, Sampled};
-use folded::Folded;
+use folded::{Folded, Marks};
 use tree::{Tree, What};
 
 /// Show where the processors spend their time, by sampling stacks
 #[derive(Args, Debug)]
 pub(crate) struct Profile {
+    /// The same as -d SECONDS
+    #[arg(value_name = "SECONDS", value_parser = options::seconds, conflicts_with = "duration")]
+    seconds: Option<Duration>,
+
     /// Samples per second per CPU
     #[arg(short = 'F', long, value_name = "HERTZ", default_value = "99", value_parser = clap::value_parser!(u64).range(1..))]
     frequency: u64,
@@ -56,6 +61,10 @@ pub(crate) struct Profile {
     #[arg(short, long, requires = "folded")]
     annotations: bool,
 
+    /// In folded stacks, put a - between what the program calls and the kernel's functions
+    #[arg(long, requires = "folded")]
+    delimited: bool,
+
     #[command(flatten)]
     files: FileOptions,
 
@@ -66,6 +75,10 @@ pub(crate) struct Profile {
     /// Only stacks of the kernel, not of programs
     #[arg(short = 'K', long)]
     kernel_stacks_only: bool,
+
+    /// Only this CPU
+    #[arg(short = 'C', long, value_name = "CPU")]
+    cpu: Option<u32>,
 
     /// Include idle CPUs
     #[arg(short = 'I', long)]
@@ -231,6 +244,7 @@ impl Tool for Profile {
         ("broken_stacks", "how many of them end early"),
         ("missed_cpus", "how many CPUs were not sampled all the time"),
     ];
+    const LETTERS: &'static [(&'static str, char)] = &[("tid", 'L')];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-d 10", "the functions that took the most of ten seconds"),
         ("--tree -- make", "who called them in a build"),
@@ -243,10 +257,13 @@ impl Tool for Profile {
     const OTHERS: &'static [(&'static str, &'static [Col])] =
         &[("--folded", STACKS), ("--tree", TREE)];
 
-    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+    fn run(mut self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let duration = &mut self.options.common.run.duration;
+        *duration = duration.or(self.seconds);
         let run = &self.options.common.run;
         let session = Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
+        self.check_cpu()?;
         let files = self.files.create()?;
         // That takes a while, in which nothing is to be sampled yet.
         let symbols = host.messages.during("reading the kernel's symbols", |_| Symbols::new());
@@ -258,7 +275,7 @@ impl Tool for Profile {
         let counters = cycles.into_iter().chain([Counter::Clock]).collect();
         let (program, per_second) = (ON_SAMPLE, self.frequency);
         let sampling = Sampling { messages: host.messages.clone(), program, per_second };
-        let samplers = Samplers::new(sampling, counters);
+        let samplers = Samplers::new(sampling, counters, self.cpu);
         let missed_cpus = samplers.missed();
         let (skel, attached) = session.attach::<ProfileSkelBuilder>(
             &mut storage,
@@ -297,6 +314,19 @@ impl Profile {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_cpu(&self) -> Result<()> {
+        match self.cpu {
+            Some(cpu) if !kernel::online_cpus()?.contains(&cpu) => {
+                Err(Error::usage("profile", format!("there is no CPU {cpu}, or it is offline")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { kernel: self.annotations, between: self.delimited }
     }
 
     /// How many functions are shown.
@@ -506,7 +536,7 @@ impl<'a> Samples<'a> {
 
     fn show_stacks(&self, report: &mut Report) {
         if self.is_folded {
-            let folded = Folded::new(&self.stacks, &self.symbols, self.tool.annotations);
+            let folded = Folded::new(&self.stacks, &self.symbols, self.tool.marks());
             for (line, count) in folded.lines() {
                 report.text(count, |out| out.extend_from_slice((line + "\n").as_bytes()));
             }

@@ -1,5 +1,6 @@
 //! syscount: how many system calls, of which kind, by whom, how long.
 
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -45,8 +46,16 @@ pub(crate) struct Syscount {
     #[arg(long, value_name = "MS", default_value = "0", value_parser = options::milliseconds, requires = "latency")]
     slower: u64,
 
+    /// Only this system call, by name or number; --list names them
+    #[arg(long, value_name = "CALL", value_parser = syscalls::numbers)]
+    syscall: Option<syscalls::Numbers>,
+
+    /// Print the names of the system calls that are known, and do nothing else
+    #[arg(short, long, exclusive = true)]
+    list: bool,
+
     /// Only calls that failed
-    #[arg(short = 'x', long)]
+    #[arg(short = 'x', long, alias = "failures")]
     failed: bool,
 
     /// Only calls that failed with this error, like ENOENT or 2
@@ -216,6 +225,8 @@ const CALLS_AND_TIMES_IN_TABLE: Hook =
 impl Tool for Syscount {
     type Row = Row;
     const ROWS: Rows = Rows::Intervals;
+    const ANYWAY: &'static [(&'static str, char)] = &[("milliseconds", 'm')];
+    const LETTERS: &'static [(&'static str, char)] = &[("tid", 't')];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-T 10", "the ten most frequent calls, every second"),
         ("-P -i 5", "which processes make the most, every 5 seconds"),
@@ -287,6 +298,11 @@ impl Tool for Syscount {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        if self.list {
+            // A reader that has had enough is no failure.
+            let _ = io::stdout().write_all(syscalls::list().as_bytes());
+            return Ok(());
+        }
         let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
         options::distinct(&self.by)?;
         let mut commons = Commons::by(&self.by);
@@ -310,6 +326,10 @@ impl Tool for Syscount {
                     constants.only_failed = self.failed.into();
                     constants.slower_ns = self.slower;
                     constants.only_errno = self.errno.unwrap_or(0);
+                    if let Some(numbers) = self.syscall {
+                        constants.only_call = in_kernel(numbers.own);
+                        constants.only_call_32 = in_kernel(numbers.compat);
+                    }
                 }
             })?;
         let mut source = self.source(skel.object())?;
@@ -426,6 +446,11 @@ fn sum_of_cpus(map: &libbpf_rs::Map<'_>, slot: u32) -> Result<(u64, u64)> {
     let cpus = map.lookup_percpu(&key, MapFlags::ANY).doing("reading counts")?;
     let cpus = cpus.iter().flatten().map(|cpu| tables::typed::<types::call_count>(cpu));
     Ok(cpus.fold((0, 0), |sum, cpu| (sum.0 + cpu.count, sum.1 + cpu.errors)))
+}
+
+/// A call's number, or what stands for none.
+fn in_kernel(number: Option<u64>) -> i32 {
+    number.and_then(|number| number.try_into().ok()).unwrap_or(types::no_call::CALL_NONE.0)
 }
 
 fn errno(text: &str) -> std::result::Result<u16, String> {

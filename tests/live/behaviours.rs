@@ -6,13 +6,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
 use libbpf_rs::{MapCore as _, MapFlags, MapHandle, RingBufferBuilder};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, gettid};
 
 use crate::case::{Need, cgroup2, first_way};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
@@ -27,6 +29,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("huge_pages_are_the_commands_alone", huge_pages_are_the_commands_alone),
     ("command_has_the_limits_of_the_user", command_has_the_limits_of_the_user),
     ("filter_by_pid", filter_by_pid),
+    ("filter_by_tid", filter_by_tid),
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
     ("full_disk_is_said", full_disk_is_said),
@@ -125,6 +128,28 @@ fn duration_ends_it() -> Result<(), String> {
 
 fn filter_by_pid() -> Result<(), String> {
     trace_one_of_two_shells("exec /bin/true $line", &[])
+}
+
+/// A thread of this process opens a file while others do.
+fn filter_by_tid() -> Result<(), String> {
+    let (tell_tid, tid) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        let _ = tell_tid.send(gettid());
+        may_go.recv().is_ok() && File::open("/proc/self/stat").is_ok()
+    });
+    let tid = tid.recv().map_err(text)?.to_string();
+    let running = Running::start(&["opensnoop", "-t", &tid, "--json", "--fields", "tid,path"])?;
+    File::open("/proc/self/status").map_err(text)?;
+    go.send(()).map_err(text)?;
+    check(thread.join().is_ok_and(|has_opened| has_opened), || "it opened no file".into())?;
+    kill(running.pid(), Signal::SIGTERM).map_err(text)?;
+    let (code, stdout, stderr) = running.end().map_err(text)?;
+    let event = format!(r#""tid":{tid},"path":"/proc/self/stat"}}"#);
+    let events = stdout.lines().filter(|line| line.starts_with(r#"{"type":"event""#));
+    let events = events.collect::<Vec<_>>();
+    let is_alone = matches!(events[..], [only] if only.ends_with(&event));
+    check(code == Some(0) && is_alone, || format!("{code:?} {stdout} {stderr}"))
 }
 
 /// A shell waits, then starts another that starts a program; one that is not traced does the same.
@@ -528,6 +553,10 @@ fn bad_input_is_one_line() -> Result<(), String> {
     fails_with(
         run(&["execsnoop", "-p", "4194305"]),
         &["ebtools: execsnoop: there is no process 4194305"],
+    )?;
+    fails_with(
+        run(&["execsnoop", "--tid", "4194305"]),
+        &["ebtools: execsnoop: there is no thread 4194305"],
     )?;
     Ok(())
 }

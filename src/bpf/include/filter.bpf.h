@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Whose events are wanted: the kernel side of -p, -u, -n, --cgroup, --follow, -- COMMAND. Programs that
+ * Whose events are wanted: the kernel side of -p, --tid, -u, -n, --cgroup, --follow, -- COMMAND. Programs that
  * run in another task's context than that of their event, like those of the scheduler, ask
  * task_wanted_of(); the others task_wanted(), by helpers that know the current task alone and cost less.
  */
@@ -25,6 +25,13 @@ struct {
 	__type(value, __u8);
 	__uint(max_entries, 1);
 } wanted_uids SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1);
+} wanted_tids SEC(".maps");
 
 /* cgroup v2 directories: --cgroup and --container. */
 struct {
@@ -147,29 +154,35 @@ struct pidns_info {
 	__u32 tgid;
 };
 
-/* The current process's number in the tracer's PID namespace; 0 where it has none there. */
+/* The current thread's numbers in the tracer's PID namespace; 0 where it has none there. */
+static __always_inline struct pidns_info ids_for_tracer(void)
+{
+	__u64 ids = bpf_get_current_pid_tgid();
+	struct pidns_info there = {.pid = ids, .tgid = ids >> 32};
+
+	if (settings.pidns_ino &&
+	    bpf_get_ns_current_pid_tgid(settings.pidns_dev, settings.pidns_ino, (void *)&there,
+					sizeof(there)))
+		there = (struct pidns_info){};
+	return there;
+}
+
+/* That of its process. */
 static __always_inline __u32 pid_for_tracer(void)
 {
-	struct pidns_info pids;
-
-	if (!settings.pidns_ino)
-		return bpf_get_current_pid_tgid() >> 32;
-	if (bpf_get_ns_current_pid_tgid(settings.pidns_dev, settings.pidns_ino, (void *)&pids,
-					sizeof(pids)))
-		return 0;
-	return pids.tgid;
+	return ids_for_tracer().tgid;
 }
 
 /* PID namespaces within each other: MAX_PID_NS_LEVEL of the kernel. */
 #define PID_LEVELS_MAX 32
 
-static __noinline __u32 pid_for_tracer_of(struct task_struct *task)
+static __noinline __u32 tid_for_tracer_of(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	__u32 level = BPF_CORE_READ(pid, level), i;
 
 	if (!settings.pidns_ino)
-		return BPF_CORE_READ(task, tgid);
+		return BPF_CORE_READ(task, pid);
 	for (i = 0; i <= PID_LEVELS_MAX; i++) {
 		struct pid_namespace *namespace;
 
@@ -182,9 +195,19 @@ static __noinline __u32 pid_for_tracer_of(struct task_struct *task)
 	return 0;
 }
 
+static __always_inline __u32 pid_for_tracer_of(struct task_struct *task)
+{
+	return tid_for_tracer_of(BPF_CORE_READ(task, group_leader));
+}
+
 static __always_inline bool in_wanted_pids(__u32 pid_there)
 {
 	return bpf_map_lookup_elem(&wanted_pids, &pid_there);
+}
+
+static __always_inline bool in_wanted_tids(__u32 tid_there)
+{
+	return bpf_map_lookup_elem(&wanted_tids, &tid_there);
 }
 
 static __always_inline bool in_wanted_uids(__u32 uid)
@@ -213,6 +236,9 @@ static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
 		return false;
 	if (settings.by_pid && !(settings.follow == FOLLOW_PIDS && follows) &&
 	    !in_wanted_pids(task ? pid_for_tracer_of(task) : pid_for_tracer()))
+		return false;
+	if (settings.by_tid &&
+	    !in_wanted_tids(task ? tid_for_tracer_of(task) : ids_for_tracer().pid))
 		return false;
 	if (settings.by_uid && !in_wanted_uids(task ? uid_of(task) : bpf_get_current_uid_gid()))
 		return false;
@@ -275,13 +301,17 @@ int follow_exec(void *ctx)
 SEC("tracepoint/sched/sched_process_exit")
 int follow_exit(void *ctx)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32, pid_there = pid_for_tracer();
 	struct task_struct *task = (void *)bpf_get_current_task();
+	struct pidns_info there = ids_for_tracer();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	/* Another thread may get the number. */
+	bpf_map_delete_elem(&wanted_tids, &there.pid);
 
 	/* The last thread has just taken itself off the count of living ones. */
 	if (BPF_CORE_READ(task, signal, live.counter) == 0) {
 		bpf_map_delete_elem(&followed, &pid);
-		bpf_map_delete_elem(&wanted_pids, &pid_there);
+		bpf_map_delete_elem(&wanted_pids, &there.tgid);
 	}
 	return 0;
 }

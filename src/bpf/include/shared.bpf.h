@@ -72,7 +72,7 @@ struct settings {
 	__u8 follow; /* enum follow */
 	__u8 count_by; /* enum count_by */
 	__u8 perf_tracepoints; /* programs of tracepoints are perf's: tracepoint.bpf.h */
-	__u8 reserved[1];
+	__u8 by_tid; /* only those in wanted_tids */
 	__u32 collect; /* enum collect */
 	__u32 max_tail; /* the most of what has no limit of its own, like arguments */
 	/* A path that does not begin with this is not wanted: --path up to its first wildcard. */

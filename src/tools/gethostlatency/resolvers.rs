@@ -19,52 +19,73 @@ const LIBRARIES: [&str; 4] = ["libc.so.6", "libc-2.", "ld-musl-", "libc.musl-"];
 
 /// The probes: once a file.
 #[derive(Debug)]
-pub(crate) struct Resolvers(Files);
+pub(crate) struct Resolvers {
+    /// Only this library.
+    one: Option<PathBuf>,
+    files: Files,
+}
 
 impl Resolvers {
-    pub(crate) fn new(sets: &'static [ProbeSet], messages: &Messages) -> Self {
-        Self(Files::new(messages, sets, Some(LIBRARIES[0])))
+    /// # Errors
+    ///
+    /// When one library is named, and it is none that can be traced.
+    pub(crate) fn new(
+        one: Option<PathBuf>,
+        sets: &'static [ProbeSet],
+        messages: &Messages,
+    ) -> Result<Self> {
+        let files = Files::new(messages, sets, Some(LIBRARIES[0]));
+        if let Some(path) = &one {
+            files.check(path)?;
+        }
+        Ok(Self { one, files })
     }
 }
 
 impl Attachment for Resolvers {
     fn programs(&self) -> Vec<(Program, Role)> {
-        self.0.programs()
+        self.files.programs()
     }
 
     /// # Errors
     ///
     /// When there is no C library at all.
     fn attach(&mut self, object: &Object) -> Result<()> {
-        self.0.watch(&LIBRARIES);
+        if let Some(path) = &self.one {
+            return self.files.attach(object, path);
+        }
+        self.files.watch(&LIBRARIES);
         let mut failure = None;
         for file in installed() {
-            failure = self.0.attach(object, &file).err().or(failure);
+            failure = self.files.attach(object, &file).err().or(failure);
         }
         self.refresh(object)?;
         match failure {
-            _ if !self.0.is_empty() => Ok(()),
+            _ if !self.files.is_empty() => Ok(()),
             Some(error) => Err(error),
             None => Err(Error::new("gethostlatency", "there is no C library in the usual places")),
         }
     }
 
     fn refresh(&mut self, object: &Object) -> Result<()> {
-        self.0.attach_to_processes(object, &|pid, _| mapped_libraries(pid, &LIBRARIES));
+        if self.one.is_some() {
+            return Ok(());
+        }
+        self.files.attach_to_processes(object, &|pid, _| mapped_libraries(pid, &LIBRARIES));
         for file in installed() {
-            if let Err(error) = self.0.attach(object, &file) {
-                self.0.note(&error.line());
+            if let Err(error) = self.files.attach(object, &file) {
+                self.files.note(&error.line());
             }
         }
         Ok(())
     }
 
     fn unattached(&self) -> u64 {
-        self.0.unattached()
+        self.files.unattached()
     }
 
     fn take_links(&mut self) -> Links {
-        self.0.take_links()
+        self.files.take_links()
     }
 }
 

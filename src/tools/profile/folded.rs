@@ -13,9 +13,17 @@ pub(super) struct Folded {
     lines: Vec<(Vec<u32>, u64)>,
 }
 
+/// What is marked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marks {
+    /// The kernel's functions.
+    pub(super) kernel: bool,
+    /// Where they begin, after those of a program.
+    pub(super) between: bool,
+}
+
 impl Folded {
-    /// With `mark`, the kernel's functions are marked.
-    pub(super) fn new(stacks: &HashMap<Stack, u64>, symbols: &Symbols, mark: bool) -> Self {
+    pub(super) fn new(stacks: &HashMap<Stack, u64>, symbols: &Symbols, marks: Marks) -> Self {
         let mut numbers = HashMap::<String, u32>::new();
         let mut number = |text: String| {
             let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
@@ -23,15 +31,19 @@ impl Folded {
         };
         let mut of_function = HashMap::<u32, u32>::new();
         let mut lines = HashMap::<Vec<u32>, u64>::new();
+        let is_kernel = |function: &u32| symbols.function(*function).is_kernel;
         for ((comm, functions), count) in stacks {
             let mut line = vec![number(frame(comm))];
-            line.extend(functions.iter().map(|&function| {
-                *of_function.entry(function).or_insert_with(|| {
-                    let function = symbols.function(function);
-                    let mark = if mark && function.is_kernel { "_[k]" } else { "" };
-                    number(frame(&function.name) + mark)
-                })
-            }));
+            let of_program = functions.iter().take_while(|function| !is_kernel(function)).count();
+            for (at, &function) in functions.iter().enumerate() {
+                if marks.between && at == of_program && at > 0 {
+                    line.push(number("-".into()));
+                }
+                line.push(*of_function.entry(function).or_insert_with(|| {
+                    let mark = if marks.kernel && is_kernel(&function) { "_[k]" } else { "" };
+                    number(frame(&symbols.function(function).name) + mark)
+                }));
+            }
             *lines.entry(line).or_default() += count;
         }
         let mut texts = vec![String::new(); numbers.len()];

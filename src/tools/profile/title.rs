@@ -11,7 +11,7 @@ const TEXT_MAX: usize = 80;
 
 /// Whose stacks were sampled: the command's, or those that the filters let through.
 pub(super) fn whose(options: &CommonOptions) -> String {
-    let FilterOptions { pid, user, name, follow, cgroup, container } = &options.filter;
+    let FilterOptions { pid, tid, user, name, follow, cgroup, container } = &options.filter;
     let below = if *follow { " and below" } else { "" };
     let mut parts = Vec::new();
     if !options.run.command.is_empty() {
@@ -19,6 +19,7 @@ pub(super) fn whose(options: &CommonOptions) -> String {
         parts.push(words.collect::<Vec<_>>().join(" "));
     }
     parts.extend(pid.iter().map(|pid| format!("pid {pid}{below}")));
+    parts.extend(tid.iter().map(|tid| format!("thread {tid}")));
     parts.extend(name.iter().map(|name| format!("name {}", word(name))));
     parts.extend(user.iter().map(|user| format!("user {user}")));
     parts.extend(cgroup.iter().map(|path| format!("cgroup {}", word(path.as_os_str()))));

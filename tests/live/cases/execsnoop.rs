@@ -27,6 +27,24 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "exec_by_a_text_in_arguments",
+        args: &["execsnoop", "-q", "-l", "b c", "--json"],
+        command: &["sh", "-c", "exec busybox true a b c; :", "b", "c"],
+        shows: &[r#"{"args": ["busybox", "true", "a", "b", "c"]}"#],
+        ..CASE
+    },
+    Case {
+        name: "exec_by_a_text_that_is_no_pattern",
+        args: &["execsnoop", "-l", "^busybox$", "--json"],
+        command: &["sh", "-c", "busybox true; :"],
+        events: Some(0),
+        also: |run| {
+            let said = "execsnoop: -l '^busybox$' is looked for as it is: it is no pattern";
+            if run.stderr.contains(said) { Ok(()) } else { Err("it is not said".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "exec_failures",
         args: &["execsnoop", "-x", "--json", "--fields", "comm,ret,errno,path,args"],
         command: &["/bin/bash", "-c", "/no/such/program a 'b c'; /etc/passwd; /bin/true"],

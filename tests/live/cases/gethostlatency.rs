@@ -154,4 +154,19 @@ pub(super) const CASES: &[Case] = &[
         },
         ..CASE
     },
+    Case {
+        name: "lookups_in_one_library",
+        args: &["gethostlatency", "-l", "c", "--json", "-n", "lookups"],
+        command: &["$LOOKUPS"],
+        shows: &[r#"{"type": "event", "comm": "lookups"}"#],
+        ..CASE
+    },
+    Case {
+        name: "lookups_in_another_library",
+        args: &["gethostlatency", "-l", "c", "--json", "-n", "lookups"],
+        command: &["$MUSL_LOOKUPS"],
+        needs: &[Need::Musl],
+        events: Some(0),
+        ..CASE
+    },
 ];

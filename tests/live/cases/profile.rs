@@ -66,6 +66,27 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "profile_folded_as_with_bcc",
+        args: &["profile", "-adf"],
+        command: &["busybox", "timeout", "0.5", "$CALLS", "getppids", "2000000000"],
+        code: 128 + 15,
+        also: |run| {
+            let is_both = |line: &str| line.starts_with("calls;") && line.contains(";-;") && line.contains("_[k]");
+            let is_one = |line: &str| line.contains("_[k]") == line.contains(";-;");
+            let mut lines = run.stdout.lines().filter(|line| line.starts_with("calls;"));
+            let good = lines.clone().any(is_both) && lines.all(|line| is_one(line) || line.starts_with("calls;["));
+            if good { Ok(()) } else { Err("programs and kernel are not set apart".into()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_of_one_cpu",
+        args: &["profile", "-C", "0", "--json"],
+        command: &["busybox", "taskset", "1", "$CALLS", "busy", "500"],
+        shows: &[r#"{"function": "spin"}"#],
+        ..CASE
+    },
+    Case {
         name: "profile_stacks_of_the_kernel",
         args: &["profile", "-f", "-K", "--json"],
         // A CPU that makes system calls for half a second.

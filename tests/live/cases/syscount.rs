@@ -17,6 +17,22 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "syscount_of_one_call",
+        args: &["syscount", "--syscall", "getpgid", "--failures", "-m", "-i", "90", "--json"],
+        command: GETPPIDS,
+        shows: &[r#"{"syscall": "getpgid", "count": 500, "errors": 500}"#],
+        events: Some(500),
+        ..CASE
+    },
+    Case {
+        name: "syscount_latency_of_one_call",
+        args: &["syscount", "--syscall", "getppid", "-L", "--by", "uid", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Calls32],
+        shows: &[r#"{"uid": 0, "count": 1001, "errors": 0}"#],
+        ..CASE
+    },
+    Case {
         name: "syscount_of_32_bit_calls",
         args: &["syscount", "-i", "90", "--json"],
         command: GETPPIDS,
