@@ -19,7 +19,9 @@ pub(crate) const ALIASES: &[Alias] = &[
     Alias { name: "bashreadline", tool: "readline", options: &[], words: &[] },
     // Queries of a millisecond or more; a word says of which server.
     Alias { name: "dbslower", tool: "querysnoop", options: &["--slower", "1"], words: &[] },
-    // The same of one server of MySQL.
+    // How often functions are called.
+    Alias { name: "funccount", tool: "funclatency", options: &["--by", "function"], words: &[] },
+    // Queries of one server of MySQL.
     Alias {
         name: "mysqld_qslower",
         tool: "querysnoop",

@@ -13,7 +13,8 @@ use crate::attach::plan::Role;
 use crate::attach::uprobes::{ProbeSet, Uprobe, When};
 use crate::bpf::programs::querysnoop as programs;
 use crate::bpf::querysnoop::{QuerysnoopSkelBuilder, types};
-use crate::run::options::milliseconds;
+use crate::run::groups::Outcome;
+use crate::run::options::{TopOptions, milliseconds};
 use servers::Servers;
 use told::{is_postgresql, is_unreadable, query, text_or_none};
 
@@ -35,6 +36,9 @@ pub(crate) struct Querysnoop {
     /// Only servers that run this program
     #[arg(long, alias = "exe", value_name = "PATH")]
     server: Option<PathBuf>,
+
+    #[command(flatten)]
+    top: TopOptions,
 
     #[command(flatten)]
     options: EventOptions,
@@ -122,6 +126,7 @@ const QUERIES: Hook =
 
 impl Tool for Querysnoop {
     type Row = types::event;
+    const TOP: &'static [&'static str] = &["normalized_query"];
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("", "the queries of all servers that run"),
         ("--slower 100", "those that take a tenth of a second or more"),
@@ -217,7 +222,7 @@ impl Tool for Querysnoop {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        let session = Session::start(host, &self.options)?;
+        let session = Session::start(host, &self.options)?.summing_up(&self.options, &self.top);
         let programs: &[_] = match self.servers {
             None => &["postgres", "mysqld", "mariadbd"],
             Some(ServerKind::Postgres) => &["postgres"],
@@ -236,6 +241,9 @@ impl Tool for Querysnoop {
                 }
             },
         )?;
-        session.run(skel.object(), attached, columns, |_| true)
+        session.run_outcomes(skel.object(), attached, columns, |record| Outcome {
+            latency_ns: record.event.latency_ns,
+            has_failed: record.event.outcome != types::outcome::SUCCEEDED.0,
+        })
     }
 }

@@ -152,6 +152,28 @@ pub(super) const CASES: &[Case] = &[
         ..STAND_IN
     },
     Case {
+        name: "queries_summed_up_without_values",
+        args: &["querysnoop", "--server", "$CALLS", "--top", "-i", "90", "--json"],
+        command: &["sh", "-c", "for i in 1 2 3; do $CALLS mysql \"select $i\"; done; $CALLS mysql wrong"],
+        shows: &[
+            r#"{"type": "interval", "normalized_query": "select ?", "count": 3, "errors": 0, "query": null}"#,
+            r#"{"type": "interval", "normalized_query": "wrong", "count": 1, "errors": 1}"#,
+        ],
+        events: Some(4),
+        ..STAND_IN
+    },
+    Case {
+        name: "queries_summed_up_by_fields",
+        args: &["querysnoop", "--server", "$CALLS", "--top=user,database,error", "-i", "90", "--json"],
+        command: &["sh", "-c", "for i in 1 2 3; do $CALLS mysql \"select $i\"; done; $CALLS mysql wrong"],
+        shows: &[
+            r#"{"type": "interval", "user": "bob", "database": "shop", "error": null, "count": 3}"#,
+            r#"{"type": "interval", "user": "bob", "database": "shop", "error": "FAILED", "count": 1}"#,
+        ],
+        events: Some(4),
+        ..STAND_IN
+    },
+    Case {
         name: "queries_that_do_not_fail",
         args: &["querysnoop", "--server", "$CALLS", "--failed", "--json"],
         shows: &[r#"{"type": "summary", "produced": 0, "delivered": 0, "lost": {}}"#],
