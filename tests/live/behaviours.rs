@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -16,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, gettid};
 
-use crate::case::{Need, cgroup2, first_way};
+use crate::case::{Need, cgroup2, first_way, has_filesystem, load_module};
 use crate::run::{Running, calls, ebtools, scratch_dir, this_program};
 use crate::watched::{self, Watched as _};
 
@@ -44,6 +46,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("bad_input_is_one_line", bad_input_is_one_line),
     ("probes_lists_what_there_is", probes_lists_what_there_is),
     ("doctor_agrees_with_what_is_found", doctor_agrees_with_what_is_found),
+    ("modules_of_the_matrix_load", modules_of_the_matrix_load),
     ("many_names", many_names),
     ("follow_pid", follow_pid),
     ("processes_end_it", processes_end_it),
@@ -594,6 +597,30 @@ fn probes_lists_what_there_is() -> Result<(), String> {
     let said = run("tplist", &["sched:sched_process_ex*"])?;
     let tracepoints = said.lines().filter(|line| line.starts_with("tracepoint ")).count();
     check(tracepoints == 2, || format!("tplist: {said}"))
+}
+
+/// What the cases need that tests/kernels/fetch has fetched for this kernel.
+fn modules_of_the_matrix_load() -> Result<(), String> {
+    let release = nix::sys::utsname::uname().map_err(text)?;
+    let list = Path::new("/lib/modules").join(release.release()).join("wanted");
+    let Ok(list) = std::fs::read_to_string(list) else {
+        return Err("skipped: no modules were fetched for this kernel".into());
+    };
+    for name in list.split_whitespace() {
+        check(load_module(name), || format!("{name} cannot be loaded"))?;
+    }
+    check(!load_module("no_such_module"), || "what is not there was loaded".into())?;
+    for name in ["overlay", "xfs", "btrfs", "nfs4", "nfsd"] {
+        check(has_filesystem(name), || format!("no file system {name}"))?;
+    }
+    for path in ["/dev/nullb0", "/dev/ram0"] {
+        let device = OpenOptions::new().write(true).open(path).map_err(text)?;
+        device.write_all_at(&[1; 4096], 0).and_then(|()| device.sync_all()).map_err(text)?;
+    }
+    for path in ["/dev/loop-control", "/dev/mapper/control"] {
+        check(Path::new(path).exists(), || format!("no {path}"))?;
+    }
+    Ok(())
 }
 
 /// With what the other cases take for granted: that each tool works, if there is what it needs.

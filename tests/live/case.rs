@@ -199,7 +199,14 @@ fn fq_works() -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn has_filesystem(name: &str) -> bool {
+/// Loads a module and what it depends on, if this kernel has it as one.
+pub(crate) fn load_module(name: &str) -> bool {
+    let status = Command::new("/sbin/modprobe").arg(name).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+pub(crate) fn has_filesystem(name: &str) -> bool {
+    load_module(name);
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     known.lines().any(|line| line.ends_with(&format!("\t{name}")))
 }

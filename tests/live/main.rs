@@ -56,6 +56,7 @@ impl Check {
 const EVERYWHERE: &[&str] = &[
     "doctor_agrees_with_what_is_found",
     "guard_says_that_it_is_not_asked",
+    "modules_of_the_matrix_load",
     "tcfilter_says_what_it_needs",
 ];
 
