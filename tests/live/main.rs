@@ -25,6 +25,7 @@ mod run;
 mod servers;
 mod serving;
 mod terminal;
+mod times;
 mod validator;
 mod watched;
 
@@ -143,20 +144,23 @@ fn main() -> ExitCode {
     default_signals();
     helper::mount_tracefs();
 
-    let (mut passed, mut failed, mut skipped, mut unsteady) = (0, 0, 0, 0);
     let cases = cases().map(|case| (case.name, Check::Case(case)));
     let behaviours = behaviours().map(|(name, run)| (*name, Check::Behaviour(*run)));
     let chosen = cases.chain(behaviours).filter(|(name, _)| chosen(name));
-    for (_, (name, check)) in
-        chosen.enumerate().filter(|(index, (name, check))| share.has(*index, name, check))
-    {
+    let shared = chosen.enumerate().filter(|(index, (name, check))| share.has(*index, name, check));
+    run_all(shared.map(|(_, check)| check))
+}
+
+/// One after the other; says what came of each, and of all.
+fn run_all(checks: impl Iterator<Item = (&'static str, Check)>) -> ExitCode {
+    let (mut passed, mut failed, mut skipped, mut unsteady) = (0, 0, 0, 0);
+    let mut times = Vec::new();
+    for (name, check) in checks {
         let began = Instant::now();
         let mut outcome = check.outcome();
         if matches!(outcome, Outcome::Failed(_)) && unsteady < UNSTEADY_MAX {
-            println!(
-                "{name}: {outcome} ({:.1} s), and is run again",
-                began.elapsed().as_secs_f64()
-            );
+            let seconds = began.elapsed().as_secs_f64();
+            println!("{name}: {outcome} ({seconds:.1} s), and is run again");
             outcome = check.outcome();
             unsteady += usize::from(matches!(outcome, Outcome::Passed));
         }
@@ -165,12 +169,15 @@ fn main() -> ExitCode {
             Outcome::Failed(_) => failed += 1,
             Outcome::Skipped(_) => skipped += 1,
         }
-        println!("{name}: {outcome} ({:.1} s)", began.elapsed().as_secs_f64());
+        let seconds = began.elapsed().as_secs_f64();
+        println!("{name}: {outcome} ({seconds:.1} s)");
+        times.push((name, seconds));
     }
     servers::clean_up();
     if unsteady > 0 {
         println!("unsteady: {unsteady} passed when they were run again");
     }
+    println!("{}", times::line(times));
     println!("live: {passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
+use std::time::Instant;
 
 use nix::pty::openpty;
 use serde_json::Value;
 
+use crate::times::STARTS;
 use crate::watched;
 
 /// The binary that is tested.
@@ -232,8 +234,10 @@ impl Running {
 
     /// The same for a command that runs ebtools with `-v`.
     pub(crate) fn start_command(command: &mut Command) -> Result<Self, String> {
+        let began = Instant::now();
         let mut running = Self::spawn(command)?;
         running.wait_for(": attached")?;
+        STARTS.add(began);
         Ok(running)
     }
 

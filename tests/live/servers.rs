@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::run::scratch_dir;
+use crate::times::SERVERS;
 
 /// Directory, and what is in one of those in it.
 const POSTGRESQL: (&str, &str) = ("usr/lib/postgresql", "bin/postgres");
@@ -70,7 +71,9 @@ fn find((dir, program): (&str, &str)) -> Option<(PathBuf, PathBuf)> {
 
 fn made((root, program): (PathBuf, PathBuf), name: &str) -> Result<Server, String> {
     let server = Server { root, program, data: scratch_dir(name) };
+    let began = Instant::now();
     server.make(name).map_err(|error| format!("making {name}'s data: {error}"))?;
+    SERVERS.add(began);
     Ok(server)
 }
 
