@@ -148,6 +148,8 @@ fn options_of_others_are_taken() {
         "dbslower mysql --exe /bin/mysqld --threshold 5",
         "mysqld_qslower 1 0.5",
         "threadsnoop -T",
+        "funccount -p 1 -i 1 -d 5 -T c:malloc",
+        "vfscount 5",
         "bashreadline -s /bin/bash",
     ] {
         let output = ebtools(&line.split(' ').chain(["--fields=help"]).collect::<Vec<_>>());
@@ -169,7 +171,7 @@ fn options_of_others_are_answered() {
         ("profile --stack-storage-size 9", "the kernel keeps no stacks"),
         ("funclatency -u vfs_read", "-u is for a user; times are shown with their unit"),
         ("funclatency --microseconds vfs_read", "times are shown with their unit"),
-        ("funclatency -F vfs_*", "name one function"),
+        ("funclatency -F vfs_*", "--by function"),
         ("funclatency -r ^vfs_.*", "patterns are like 'vfs_*'"),
         ("funclatency -l 2 vfs_read", "calls within calls are each measured"),
         ("funclatency -k vfs_read", "--hook kprobe"),

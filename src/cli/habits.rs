@@ -44,11 +44,7 @@ const UNKNOWN: &[Habit] = &[
         "all arguments are shown; --max-args-bytes SIZE is their limit in bytes",
     ),
     of(&["opensnoop"], &["-b", "--buffer-pages"], "--buffer SIZE, like 8M"),
-    of(
-        &["funclatency"],
-        &["-F", "--function"],
-        "what a pattern stands for is one report: name one function",
-    ),
+    of(&["funclatency"], &["-F", "--function"], "--by function"),
     of(&["funclatency"], &["-l", "--level"], "calls within calls are each measured, too"),
     of(&["funclatency"], &["-r", "--regexp"], "patterns are like 'vfs_*'"),
     of(&["funclatency"], &["-k", "--kprobes"], "--hook kprobe"),

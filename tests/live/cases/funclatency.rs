@@ -124,6 +124,24 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "alias_funccount",
+        args: &["funccount", "$CALLS:[fs]*l*s", "-T", "-i", "90", "--json"],
+        command: &["$CALLS", "functions", "100"],
+        shows: &[
+            r#"{"tool": "funclatency", "function": "fails", "count": 100}"#,
+            r#"{"function": "sleeps", "count": 1}"#,
+        ],
+        ..CASE
+    },
+    Case {
+        name: "alias_vfscount",
+        args: &["vfscount", "-i", "90", "--json"],
+        command: GETPPIDS,
+        needs: &[Need::Kprobes],
+        shows: &[r#"{"tool": "funclatency", "function": "vfs_read"}"#],
+        ..CASE
+    },
+    Case {
         name: "function_of_the_kernel_by_fexit",
         args: &["funclatency", "__x64_sys_getpgid", "--hook", "fexit", "-i", "90", "--json"],
         command: GETPPIDS,
