@@ -24,7 +24,7 @@ struct thread {
 	__u64 base; /* of its stack in the kernel; 0 for a program's calls */
 	__u64 starts[DEPTH_MAX];
 	__u64 stacks[DEPTH_MAX];
-	__u32 functions[DEPTH_MAX]; /* the lower half of the address; else what user space calls it */
+	__u32 functions[DEPTH_MAX]; /* the lower half of an address, or a number */
 };
 
 /* By the task's address. Threads leave it when they are gone: on_thread_end. */
@@ -303,7 +303,7 @@ static __always_inline __s64 result_behind(__u64 *ctx, __u8 count)
 	SEC("fentry")                                                                              \
 	int on_fentry_##n(__u64 *ctx)                                                              \
 	{                                                                                          \
-		return entered(number_of(ctx), n + 1, 0);                                       \
+		return entered(number_of(ctx), n + 1, 0);                                          \
 	}                                                                                          \
 	SEC("fexit")                                                                               \
 	int on_return_fexit_##n(__u64 *ctx)                                                        \
