@@ -6,7 +6,7 @@
 
 /* The longest query that is shown whole, with a NUL. */
 #define QUERY_MAX 65536
-/* The most that is read of a database's name, and of what is said of a failure. */
+/* The most that is read of a database's name, and of the message of an error. */
 enum part {
 	PART_MAX = 256,
 };
@@ -47,8 +47,8 @@ enum outcome {
 };
 
 /*
- * Tail: the query, the database's name, and what was said of a failure: by MySQL a message, by PostgreSQL
- * the body of its ErrorResponse. The header's time is that of the query's beginning.
+ * Tail: the query, the database's name, and the message of an error, with its NUL. The header's time is
+ * that of the query's beginning.
  */
 struct event {
 	struct event_header header;
@@ -59,10 +59,10 @@ struct event {
 	__u32 query_len;
 	__u32 text; /* enum text */
 	__u32 database_len;
-	__u32 said_len;
+	__u32 message_len;
 	__u32 outcome; /* enum outcome */
 	__u8 error[4]; /* MySQL's number; 0 where it is not known */
-	__u8 sqlstate[8]; /* MySQL's */
+	__u8 sqlstate[8];
 	__u8 user[USER_MAX]; /* of PostgreSQL the process's title, which has it; else the user */
 };
 
@@ -146,7 +146,7 @@ static __always_inline struct call *call_start(void)
 static __always_inline void call_output(struct call *call)
 {
 	struct record *record = slot_of(call);
-	__u64 len = call->event.query_len + call->event.database_len + call->event.said_len;
+	__u64 len = call->event.query_len + call->event.database_len + call->event.message_len;
 
 	if (record) {
 		if (len > TAIL_MAX)
@@ -192,7 +192,7 @@ static __always_inline struct call *begin(__u32 server, __u32 command)
 	call->event.query_len = 0;
 	call->event.text = TEXT_WHOLE;
 	call->event.database_len = 0;
-	call->event.said_len = 0;
+	call->event.message_len = 0;
 	call->event.outcome = SUCCEEDED;
 	__builtin_memset(call->event.error, 0, sizeof(call->event.error));
 	__builtin_memset(call->event.sqlstate, 0, sizeof(call->event.sqlstate));
@@ -240,6 +240,11 @@ static __always_inline struct call *failed(void)
 		return NULL;
 	call->event.outcome = FAILED;
 	return call;
+}
+
+static __always_inline void read_sqlstate(struct call *call, const char *from)
+{
+	bpf_probe_read_user_str(call->event.sqlstate, sizeof(call->event.sqlstate), from);
 }
 
 /* What was read of it; max: the most that there was room for. */
@@ -411,19 +416,29 @@ struct message {
 	__u32 padding;
 };
 
-/* pq_endmessage: what was caught is not sent. Rows are sent by another function. */
+/*
+ * pq_sendstring: a text in a message. Those of an error are each behind a letter; what was caught is not
+ * sent. Rows and what every query has are put together otherwise.
+ */
 SEC("uprobe")
-int BPF_KPROBE(on_message, const void *from)
+int BPF_KPROBE(on_text, const void *from, const char *text)
 {
 	struct message message;
 	struct call *call;
+	char letter = 0;
 
 	ON_OWN_STACK(ctx);
 	if (bpf_probe_read_user(&message, sizeof(message), from) || message.cursor != 'E')
 		return 0;
-	call = failed();
-	if (call)
-		call->event.said_len = append(call, message.data, message.len, false);
+	call = own_call();
+	if (!call)
+		return 0;
+	call->event.outcome = FAILED;
+	bpf_probe_read_user(&letter, sizeof(letter), message.data + message.len - 1);
+	if (letter == 'C')
+		read_sqlstate(call, text);
+	else if (letter == 'M')
+		call->event.message_len = append(call, text, 0, true);
 	return 0;
 }
 
@@ -460,8 +475,8 @@ static __always_inline int told(__u32 error, const char *message, const char *sq
 	if (!call)
 		return 0;
 	__builtin_memcpy(call->event.error, &error, sizeof(call->event.error));
-	bpf_probe_read_user_str(call->event.sqlstate, sizeof(call->event.sqlstate), sqlstate);
-	call->event.said_len = append(call, message, 0, true);
+	read_sqlstate(call, sqlstate);
+	call->event.message_len = append(call, message, 0, true);
 	return 0;
 }
 

@@ -211,6 +211,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Are there records of events, with what columns show? None are made of what the kernel counts.
+    pub(crate) fn makes_records(&self) -> bool {
+        !self.count.is_in_kernel()
+    }
+
     /// Says something to those who asked with `-v`.
     pub(crate) fn note(&self, text: impl AsRef<[u8]>) {
         self.host.messages.note(text);

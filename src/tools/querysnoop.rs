@@ -84,42 +84,53 @@ macro_rules! dispatch {
     };
 }
 
-/// The functions have C++ names, with the types of their arguments.
-const PROBE_SETS: &[ProbeSet] = &[
-    uprobes!(
-        ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status",
-        ON_MESSAGE Details Entry "pq_endmessage"
-    ),
-    uprobes!(
-        ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity",
-        ON_MESSAGE Details Entry "pq_endmessage"
-    ),
-    uprobes!(
-        ON_QUERY_DONE Returns Usdt "mysql:query__done",
-        ON_QUERY_START Events Usdt "mysql:query__start",
-        ON_SEND_ERROR Details Entry "_Z14net_send_errorP3THDjPKcS2_"
-    ),
-    // MariaDB 10.6 and later, 10.2 and later, and before; MySQL 5.7 and later.
-    dispatch!(
-        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjb",
-        ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
-    ),
-    dispatch!(
-        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjbb",
-        ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
-    ),
-    dispatch!(
-        ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcj",
-        ON_SEND_ERROR "_Z14net_send_errorP3THDjPKcS2_"
-    ),
-    dispatch!(
-        ON_DISPATCH_DATA "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command",
-        ON_SEND_ERROR "_ZN16Protocol_classic10send_errorEjPKcS1_",
-        ON_START_STATEMENT "_Z22pfs_start_statement_vcP20PSI_statement_lockerPKcjS2_j",
-        ON_START_STATEMENT "_Z22pfs_start_statement_v2P20PSI_statement_lockerPKcjS2_j",
-        ON_START_STATEMENT "_Z22pfs_start_statement_v1P20PSI_statement_lockerPKcjS2_j"
-    ),
-];
+/// The functions have C++ names, with the types of their arguments. What is given is for MySQL besides.
+macro_rules! probe_sets {
+    ($($details:ident $function:literal),*) => {
+        &[
+            uprobes!(
+                ON_STATEMENT_STATUS Events Usdt "postgresql:statement__status",
+                ON_TEXT Details Entry "pq_sendstring"
+            ),
+            uprobes!(
+                ON_REPORT_ACTIVITY Events Entry "pgstat_report_activity",
+                ON_TEXT Details Entry "pq_sendstring"
+            ),
+            uprobes!(
+                ON_QUERY_DONE Returns Usdt "mysql:query__done",
+                ON_QUERY_START Events Usdt "mysql:query__start",
+                ON_SEND_ERROR Details Entry "_Z14net_send_errorP3THDjPKcS2_"
+            ),
+            // MariaDB 10.6 and later, 10.2 and later, and before; MySQL 5.7 and later.
+            dispatch!(
+                ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjb",
+                ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
+            ),
+            dispatch!(
+                ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcjbb",
+                ON_SEND_ERROR_PACKET "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_"
+            ),
+            dispatch!(
+                ON_DISPATCH_PACKET "_Z16dispatch_command19enum_server_commandP3THDPcj",
+                ON_SEND_ERROR "_Z14net_send_errorP3THDjPKcS2_"
+            ),
+            dispatch!(
+                ON_DISPATCH_DATA "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command",
+                ON_SEND_ERROR "_ZN16Protocol_classic10send_errorEjPKcS1_"
+                $(, $details $function)*
+            ),
+        ]
+    };
+}
+
+const PROBE_SETS: &[ProbeSet] = probe_sets!();
+
+/// The same, and what each statement of MySQL passes with its database.
+const PROBE_SETS_OF_DATABASES: &[ProbeSet] = probe_sets!(
+    ON_START_STATEMENT "_Z22pfs_start_statement_vcP20PSI_statement_lockerPKcjS2_j",
+    ON_START_STATEMENT "_Z22pfs_start_statement_v2P20PSI_statement_lockerPKcjS2_j",
+    ON_START_STATEMENT "_Z22pfs_start_statement_v1P20PSI_statement_lockerPKcjS2_j"
+);
 
 const QUERIES: Hook =
     Hook { name: "USDT and uprobes", probes: &[Probe::clears_up(programs::ON_THREAD_END)] };
@@ -228,7 +239,10 @@ impl Tool for Querysnoop {
             Some(ServerKind::Postgres) => &["postgres"],
             Some(ServerKind::Mysql) => &["mysqld", "mariadbd"],
         };
-        let servers = Servers::new(self.server, programs, PROBE_SETS, &host.messages)?;
+        let has_database = columns.iter().any(|column| column.key == "database");
+        let is_shown = has_database && session.makes_records();
+        let sets = if is_shown { PROBE_SETS_OF_DATABASES } else { PROBE_SETS };
+        let servers = Servers::new(self.server, programs, sets, &host.messages)?;
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<QuerysnoopSkelBuilder>(
             &mut storage,

@@ -4,19 +4,16 @@ use crate::bpf::querysnoop::types;
 use crate::output::Value;
 use crate::record::{Record, c_str};
 
-const SQLSTATE: u8 = b'C';
-const MESSAGE: u8 = b'M';
-
 pub(super) fn is_unreadable(record: &Record<'_, types::event>) -> bool {
     record.event.text == types::text::TEXT_UNREADABLE.0
 }
 
-/// The query, the database's name, and what was said of a failure.
+/// The query, the database's name, and the message of an error.
 fn parts<'a>(record: &Record<'a, types::event>) -> [&'a [u8]; 3] {
     let rest = &mut record.tail.get(..).unwrap_or_default();
     let event = record.event;
     let mut piece = |len| Record::<types::event>::piece(rest, len);
-    [piece(event.query_len), piece(event.database_len), piece(event.said_len)]
+    [piece(event.query_len), piece(event.database_len), piece(event.message_len)]
 }
 
 pub(super) fn query<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
@@ -82,47 +79,21 @@ pub(super) fn error<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 }
 
 pub(super) fn sqlstate<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
-    if is_postgresql(record) {
-        let [.., said] = parts(record);
-        field(said, SQLSTATE).unwrap_or_default().0
-    } else {
-        c_str(&record.event.sqlstate)
-    }
+    c_str(&record.event.sqlstate)
 }
 
 pub(super) fn message<'a>(record: &Record<'a, types::event>) -> Value<'a> {
-    let [.., said] = parts(record);
-    let part_max = types::part::PART_MAX.0 as usize;
-    let message = if is_postgresql(record) {
-        field(said, MESSAGE)
-    } else {
-        (!said.is_empty()).then(|| (c_str(said), said.len() < part_max))
-    };
-    match message {
-        None => Value::None,
-        Some((text, true)) => Value::Text(text),
-        Some((text, false)) => Value::CutText(text),
+    let [.., message] = parts(record);
+    match c_str(message) {
+        b"" => Value::None,
+        text if message.len() < types::part::PART_MAX.0 as usize => Value::Text(text),
+        text => Value::CutText(text),
     }
-}
-
-/// The text of a field of what PostgreSQL says of an error, and whether it is whole: fields are a letter
-/// and a text with a NUL each.
-fn field(mut said: &[u8], wanted: u8) -> Option<(&[u8], bool)> {
-    while let Some((&letter, rest)) = said.split_first() {
-        let end = rest.iter().position(|&byte| byte == 0);
-        let text = &rest[..end.unwrap_or(rest.len())];
-        if letter == wanted {
-            return Some((text, end.is_some()));
-        }
-        said = rest.get(text.len() + 1..).unwrap_or_default();
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn reads_titles() {
@@ -139,25 +110,6 @@ mod tests {
         ] {
             let user = user.map(|(user, database)| (user.as_bytes(), database.as_bytes()));
             assert_eq!(title(text.as_bytes()), user, "{text}");
-        }
-    }
-
-    #[test]
-    fn finds_fields() {
-        let said = b"SFEHLER\0VERROR\0C42703\0Mno column\0P8\0\0";
-        assert_eq!(field(said, SQLSTATE), Some((&b"42703"[..], true)));
-        assert_eq!(field(said, MESSAGE), Some((&b"no column"[..], true)));
-        assert_eq!(field(&said[..26], MESSAGE), Some((&b"no "[..], false)));
-        assert_eq!(field(&said[..20], MESSAGE), None);
-        assert_eq!(field(said, b'H'), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_looked_through(said: Vec<u8>, wanted: u8) {
-            if let Some((text, _)) = field(&said, wanted) {
-                prop_assert!(!text.contains(&0));
-            }
         }
     }
 }
