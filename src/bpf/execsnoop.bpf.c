@@ -33,6 +33,7 @@ struct event {
 	 */
 	__u32 args_bytes;
 	__u32 reserved;
+	__u64 process_start_ns; /* task.bpf.h */
 	__u64 unreadable; /* bit n: argument n was not readable, and is empty in the tail */
 };
 
@@ -65,6 +66,7 @@ __noinline int write_ancestors(__u32 slot, __u64 at)
 
 static __always_inline void no_places(struct event *event)
 {
+	event->process_start_ns = process_start_ns((void *)bpf_get_current_task());
 	event->exe_len = 0;
 	event->cwd_len = 0;
 	event->ancestors = 0;
@@ -187,18 +189,6 @@ static __always_inline long interpreter(__u64 *ctx, __u8 *to, __u64 args)
 		return bpf_probe_read_user_str(to, PATH_MAX, (void *)args);
 	bprm = (struct linux_binprm *)ctx[2];
 	return bpf_probe_read_kernel_str(to, PATH_MAX, bprm->interp);
-}
-
-/* The arguments of a program that has just started. */
-struct arguments {
-	__u64 start, len;
-};
-
-static __always_inline struct arguments arguments_of(struct mm_struct *mm)
-{
-	__u64 start = BPF_CORE_READ(mm, arg_start);
-
-	return (struct arguments){start, BPF_CORE_READ(mm, arg_end) - start};
 }
 
 /* False where that is too long, or not all that is wanted. */

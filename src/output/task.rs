@@ -2,7 +2,7 @@
 
 use super::{Column, Value};
 use crate::bpf::shared::types::collect;
-use crate::record;
+use crate::record::{self, Record};
 
 impl<E> Column<E> {
     /// When it happened.
@@ -76,6 +76,14 @@ impl<E> Column<E> {
     )
     .json_only()
     .collect(collect::COLLECT_CGROUP);
+
+    /// When the process was made, the same number in all tools that have it: with `pid` it names one
+    /// process.
+    pub const fn process_start(value: for<'r> fn(&Record<'r, E>) -> Value<'r>) -> Self {
+        let about =
+            "when the process was made, in nanoseconds since boot: with pid, it names one process";
+        Self::uint("START", "process_start_ns", 15, about, value).json_only().derived()
+    }
 
     /// When it happened, in tables only with `-T`.
     pub const TIME_IF_ASKED: Self = Self::TIME.json_only().with(&["--timestamp"]);

@@ -139,6 +139,7 @@ impl Tool for Execsnoop {
             },
         )
         .json_only(),
+        Col::process_start(|r| Value::Uint(r.event.process_start_ns)),
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {

@@ -28,6 +28,24 @@ static __always_inline struct task_struct *current_process(void)
 	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
 }
 
+/* When a task's process was made, by CLOCK_BOOTTIME: with its number this names one process. */
+static __always_inline __u64 process_start_ns(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
+/* Where the memory of a process has its arguments. */
+struct arguments {
+	__u64 start, len;
+};
+
+static __always_inline struct arguments arguments_of(struct mm_struct *mm)
+{
+	__u64 start = BPF_CORE_READ(mm, arg_start);
+
+	return (struct arguments){start, BPF_CORE_READ(mm, arg_end) - start};
+}
+
 /*
  * The name that goes with an event: that of the thread, or of its process where a tool defines
  * COMM_OF_PROCESS before it includes event.bpf.h.
