@@ -20,6 +20,7 @@ const TOOLS: &[&str] = &[
     "clonesnoop",
     "doctor",
     "execsnoop",
+    "exitsnoop",
     "funclatency",
     "gethostlatency",
     "guard",
@@ -321,7 +322,7 @@ fn usual_mistakes_are_answered() {
         (
             &["execsnop"],
             "error: unrecognized subcommand 'execsnop'\n\n  \
-             tip: some similar subcommands exist: 'execsnoop', 'querysnoop'\n\nUsage: ",
+             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'querysnoop'\n\nUsage: ",
         ),
         (
             &["bashredline"],
@@ -347,7 +348,7 @@ fn usual_mistakes_are_answered() {
         (
             &["schema", "execsnop"],
             "error: unrecognized subcommand 'execsnop'\n\n  \
-             tip: some similar subcommands exist: 'execsnoop', 'querysnoop'\n\nUsage: ",
+             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'querysnoop'\n\nUsage: ",
         ),
         (
             &["schema", "nonsense"],

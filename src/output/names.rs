@@ -46,6 +46,8 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("execsnoop", "argv0", "process.command", ""),
     ("execsnoop", "exe", "process.executable.path", "process.executable"),
     ("execsnoop", "cwd", "process.working_directory", "process.working_directory"),
+    ("exitsnoop", "args", "process.command_args", "process.args"),
+    ("exitsnoop", "exit_code", "process.exit.code", "process.exit_code"),
     ("guard", "act", "", "event.action"),
     ("guard", "rule", "security_rule.name", "rule.name"),
     ("hello", "message", "", "message"),

@@ -59,6 +59,7 @@ const TABLE: &[Rights] = {
         // Each tool that it tries asks for its own.
         Rights { of: "doctor", start: &[], run: &[] },
         Rights { of: "execsnoop", start: &[Programs], run: &[] },
+        Rights { of: "exitsnoop", start: &[Programs], run: &[] },
         Rights { of: "funclatency", start: &[Programs], run: &[] },
         Rights { of: FUNCLATENCY_OF_PROGRAMS, start: &[Programs, Uprobes], run: &[] },
         Rights { of: "gethostlatency", start: FILES_THAT_COME, run: FILES_THAT_COME },

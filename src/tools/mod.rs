@@ -45,6 +45,7 @@ tools! {
     clonesnoop::Clonesnoop;
     doctor::Doctor;
     execsnoop::Execsnoop;
+    exitsnoop::Exitsnoop;
     funclatency::Funclatency;
     gethostlatency::Gethostlatency;
     guard::Guard;

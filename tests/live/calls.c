@@ -10,9 +10,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netpacket/packet.h>
@@ -20,6 +22,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -1523,6 +1526,234 @@ static int do_readline(char **argv)
 	return 0;
 }
 
+/* --- ends -------------------------------------------------------------------------------- */
+
+/* A child that does nothing but wait for a signal. */
+static pid_t waiter(void)
+{
+	pid_t child = fork();
+
+	while (!child)
+		pause();
+	return child;
+}
+
+static int killed_by(pid_t child, int signal)
+{
+	int status;
+
+	waitpid(child, &status, 0);
+	return WIFSIGNALED(status) && WTERMSIG(status) == signal ? 0 : fail("it was not killed");
+}
+
+/* SIGNAL: for a child, with somebody else as its sender. */
+static int do_sigqueue(char **argv)
+{
+	siginfo_t info = { .si_signo = atoi(argv[0]), .si_code = SI_QUEUE, .si_pid = 1, .si_uid = 99 };
+	pid_t child = waiter();
+
+	say_pid();
+	if (syscall(SYS_rt_sigqueueinfo, child, info.si_signo, &info))
+		return fail("rt_sigqueueinfo");
+	return killed_by(child, info.si_signo);
+}
+
+static int do_pidfd(char **argv)
+{
+	pid_t child = waiter();
+	int fd = syscall(SYS_pidfd_open, child, 0);
+
+	(void)argv;
+	say_pid();
+	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0))
+		return fail("pidfd_send_signal");
+	return killed_by(child, SIGKILL);
+}
+
+/* ADDRESS, which is not mapped. */
+static int do_fault(char **argv)
+{
+	*(volatile int *)strtoul(argv[0], NULL, 0) = 1;
+	return 0;
+}
+
+static int do_abort(char **argv)
+{
+	(void)argv;
+	abort();
+}
+
+/* Has a filter by which getppid ends the process. */
+static int do_seccomp(char **argv)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };
+
+	(void)argv;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return fail("seccomp");
+	syscall(SYS_getppid);
+	return 0;
+}
+
+/* A child for each code that there is. */
+static int do_codes(char **argv)
+{
+	int code;
+
+	(void)argv;
+	for (code = 0; code < 256; code++) {
+		if (!fork())
+			_exit(code);
+		wait(NULL);
+	}
+	return 0;
+}
+
+static void *leave_last(void *leader)
+{
+	pthread_join(*(pthread_t *)leader, NULL);
+	syscall(SYS_exit, 9);
+	return NULL;
+}
+
+/* The first thread leaves with 7, and a second one later with 9. */
+static int do_first_thread_ends(char **argv)
+{
+	static pthread_t self;
+	pthread_t thread;
+
+	(void)argv;
+	self = pthread_self();
+	if (pthread_create(&thread, NULL, leave_last, &self))
+		return fail("thread");
+	syscall(SYS_exit, 7);
+	return 0;
+}
+
+/* A child has a child, which is killed when it has lost its parent. */
+static int do_orphan(char **argv)
+{
+	int to_leave[2], status;
+	char byte;
+
+	(void)argv;
+	if (pipe(to_leave))
+		return fail("pipe");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (!fork()) {
+		if (!fork()) {
+			close(to_leave[1]);
+			if (read(to_leave[0], &byte, 1) < 0)
+				_exit(1);
+			raise(SIGUSR2);
+		}
+		_exit(3);
+	}
+	wait(&status);
+	close(to_leave[1]);
+	return killed_by(-1, SIGUSR2);
+}
+
+/* A child is to get a signal when its parent ends, which does. */
+static int do_parent_death(char **argv)
+{
+	int ready[2];
+	char byte;
+
+	(void)argv;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (pipe(ready))
+		return fail("pipe");
+	if (!fork()) {
+		say_pid();
+		if (!fork()) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (close(ready[1]);;)
+				pause();
+		}
+		close(ready[1]);
+		_exit(read(ready[0], &byte, 1) != 0);
+	}
+	close(ready[1]);
+	wait(NULL);
+	return killed_by(-1, SIGKILL);
+}
+
+/* The first process of a PID namespace ends, and another one is left. */
+static int do_namespace_ends(char **argv)
+{
+	pid_t first;
+
+	(void)argv;
+	if (unshare(CLONE_NEWPID))
+		return fail("unshare");
+	first = fork();
+	if (!first) {
+		waiter();
+		_exit(0);
+	}
+	printf("pid %d\n", first);
+	return waitpid(first, NULL, 0) == first ? 0 : fail("wait");
+}
+
+static int write_line(const char *dir, const char *name, const char *line)
+{
+	char path[256];
+	int fd, done;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY);
+	done = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+	close(fd);
+	return done ? 0 : -1;
+}
+
+/* A child takes more memory than its cgroup may have, of version 1 or 2. */
+static int do_oom(char **argv)
+{
+	const char *v1 = "/sys/fs/cgroup/memory", *v2 = "/sys/fs/cgroup";
+	const char *root = access(v1, F_OK) ? v2 : v1, *limit = root == v1 ? "memory.limit_in_bytes" : "memory.max";
+	volatile char *memory;
+	char dir[64];
+	pid_t child;
+	int at, result;
+
+	(void)argv;
+	snprintf(dir, sizeof(dir), "%s/ebtools-oom-%d", root, getpid());
+	write_line(root, "cgroup.subtree_control", "+memory");
+	if (mkdir(dir, 0700) || write_line(dir, limit, "8M"))
+		return fail("cgroup");
+	write_line(dir, "memory.swap.max", "0");
+	child = fork();
+	if (!child) {
+		if (write_line(dir, "cgroup.procs", "0"))
+			_exit(1);
+		for (memory = malloc(64 << 20), at = 0; at < 64 << 20; at += 4096)
+			memory[at] = 1;
+		_exit(2);
+	}
+	printf("pid %d\n", child);
+	result = killed_by(child, SIGKILL);
+	while (rmdir(dir) && errno == EBUSY)
+		sched_yield();
+	return result;
+}
+
+/* Runs for 100 ms. */
+static int do_burn(char **argv)
+{
+	(void)argv;
+	while (clock() < CLOCKS_PER_SEC / 10)
+		;
+	return 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(char **argv);
@@ -1586,6 +1817,18 @@ static const struct {
 	{ "try-rename", do_try_rename },
 	{ "try-connect", do_try_connect },
 	{ "readline", do_readline },
+	{ "sigqueue", do_sigqueue },
+	{ "pidfd", do_pidfd },
+	{ "fault", do_fault },
+	{ "abort", do_abort },
+	{ "seccomp", do_seccomp },
+	{ "codes", do_codes },
+	{ "first-thread-ends", do_first_thread_ends },
+	{ "orphan", do_orphan },
+	{ "parent-death", do_parent_death },
+	{ "namespace-ends", do_namespace_ends },
+	{ "oom", do_oom },
+	{ "burn", do_burn },
 };
 
 int main(int argc, char **argv)

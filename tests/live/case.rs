@@ -90,6 +90,10 @@ pub(crate) enum Need {
     Lsm,
     /// A kernel that has them, and does not ask them.
     LsmUnasked,
+    /// A cgroup that may have only so much memory.
+    MemoryLimit,
+    /// Linux of this version, or later.
+    Since(u32, u32),
     /// A program of the machine.
     Program(&'static str),
 }
@@ -141,6 +145,12 @@ impl Need {
             Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
             Need::Tcx if is_before(6, 6) => Some("this kernel has no tcx programs".into()),
             Need::Fq if !fq_works() => Some("this kernel has no fq".into()),
+            Need::MemoryLimit if !calls_work(&["oom", "-"]) => {
+                Some("this machine has no cgroups that limit memory".into())
+            }
+            Need::Since(major, minor) if is_before(major, minor) => {
+                Some(format!("this kernel is older than {major}.{minor}"))
+            }
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
             _ => None,
@@ -162,7 +172,8 @@ fn lsm() -> Option<bool> {
 }
 
 fn calls_work(args: &[&str]) -> bool {
-    let status = Command::new(calls()).args(args).stderr(Stdio::null()).status();
+    let status =
+        Command::new(calls()).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 

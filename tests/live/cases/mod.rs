@@ -6,6 +6,7 @@ use crate::run::Run;
 mod all_tools;
 mod clonesnoop;
 mod execsnoop;
+mod exitsnoop;
 mod funclatency;
 mod gethostlatency;
 mod guard;
@@ -26,6 +27,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     unlinksnoop::CASES,
     opensnoop::CASES,
     clonesnoop::CASES,
+    exitsnoop::CASES,
     funclatency::CASES,
     gethostlatency::CASES,
     guard::CASES,

@@ -1,0 +1,193 @@
+//! exitsnoop: processes that end, how, and by whom.
+
+use std::sync::LazyLock;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::prelude::*;
+use crate::bpf::exitsnoop::{ExitsnoopSkelBuilder, types};
+use crate::bpf::programs::exitsnoop::{ON_END, ON_SIGNAL};
+use crate::output::values;
+use crate::record::{self, Record};
+
+/// Show processes that end, how, and who ended them
+#[derive(Args, Debug)]
+pub(crate) struct Exitsnoop {
+    /// Show only those that a signal ends, or that do not leave with 0
+    #[arg(short = 'x', long)]
+    failed: bool,
+
+    #[command(flatten)]
+    options: EventOptions,
+}
+
+type Col = Column<types::event>;
+
+const ENDS: Hook = Hook {
+    name: "tracepoint sched_process_exit and signal_generate",
+    probes: &[Probe::owners(ON_SIGNAL, Point::Declared), Probe::events(ON_END, Point::Declared)],
+};
+
+impl Tool for Exitsnoop {
+    type Row = types::event;
+    const EXAMPLES: &'static [(&'static str, &'static str)] = &[
+        ("-x -T", "what fails or is killed, with the time"),
+        ("--container 3f2a --json", "why a container's processes end, as JSON Lines"),
+        ("--count=comm,exit_code,signal -i 60", "how programs end, a minute at a time"),
+        ("-- make test", "what a command starts, and how each of it ends"),
+    ];
+    const TASK: &'static [Col] = &Task {
+        names: [Col { about: "the name of the process", ..Col::COMM }, Col::PID, Col::NS_PID],
+        ..Task::COMM_FIRST
+    }
+    .columns();
+    const COLUMNS: &'static [Col] = &[
+        Col::duration("LIFE", "life_ns", 6, "how long the process was there", |r| {
+            Value::Duration(r.event.life_ns)
+        })
+        .derived(),
+        Col::duration("CPU", "cpu_ns", 6, "how long its threads ran", |r| {
+            Value::Duration(r.event.cpu_ns)
+        })
+        .json_only()
+        .derived(),
+        Col::uint("RSSMAX", "rss_max_bytes", 10, "the most memory that it had at a time", |r| {
+            Value::Uint(r.event.rss_max_pages.saturating_mul(*PAGE_BYTES))
+        })
+        .json_only()
+        .derived(),
+        Col::uint("EXIT", "exit_code", 4, "what it left with, if no signal ended it", |r| {
+            match signal(r) {
+                0 => Value::Uint((r.event.status >> 8 & 0xff).into()),
+                _ => Value::None,
+            }
+        }),
+        Col::word("SIGNAL", "signal", 9, "the signal that ended it", |r| match signal(r) {
+            0 => Value::None,
+            number => Value::Word(name_of(number)),
+        }),
+        Col::boolean("CORE", "core", 4, "whether a core was dumped", |r| match signal(r) {
+            0 => Value::None,
+            _ => Value::Bool(r.event.status & 0x80 != 0),
+        })
+        .json_only(),
+        Col::word(
+            "BY",
+            "by",
+            9,
+            "who: itself, process, fault, seccomp, oom, namespace: with the first process of its \
+             PID namespace, kernel",
+            by,
+        ),
+        Col::uint(
+            "SPID",
+            "sender_pid",
+            7,
+            "the process that sent the signal; for oom, the one that needed memory",
+            |r| sender(r, Value::Uint(r.event.sender.pid.into())),
+        ),
+        Col::text(
+            "SENDER",
+            "sender_comm",
+            16,
+            "the name of the process that sent the signal",
+            |r| sender(r, Value::Text(record::c_str(&r.event.sender.comm))),
+        ),
+        Col::uint(
+            "SUID",
+            "sender_uid",
+            6,
+            "the user of the process that sent the signal, by number",
+            |r| sender(r, Value::Uint(r.event.sender.uid.into())),
+        )
+        .json_only(),
+        Col::hex("ADDRESS", "fault_address", 18, "for a fault, where it was", |r| {
+            match (types::by(r.event.by), r.event.fault_address) {
+                (types::by::BY_FAULT, address) => Value::Hex(address),
+                _ => Value::None,
+            }
+        })
+        .json_only(),
+        Col::args(
+            "ARGS",
+            "args",
+            0,
+            "the arguments as they are at the end; [...] where some are missing",
+            args,
+        )
+        .user(),
+        Col::process_start(|r| Value::Uint(r.event.process_start_ns)),
+    ];
+
+    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let session = Session::start(host, &self.options)?;
+        let mut storage = Storage::new();
+        let (skel, attached) =
+            session.attach::<ExitsnoopSkelBuilder>(&mut storage, columns, &[&ENDS], |open| {
+                if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.only_failed = self.failed.into();
+                }
+            })?;
+        session.run(skel.object(), attached, columns, |_| true)
+    }
+}
+
+static PAGE_BYTES: LazyLock<u64> = LazyLock::new(|| {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
+});
+
+/// The signal that ended it; 0 if none did.
+fn signal(record: &Record<'_, types::event>) -> u32 {
+    record.event.status & 0x7f
+}
+
+/// As shells have it. Those from 32 on have no names of their own, and the C library keeps two.
+fn name_of(signal: u32) -> &'static str {
+    const REAL_TIME: u32 = 34;
+    static OTHERS: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let name = |number| match number {
+            ..REAL_TIME => format!("SIG{number}"),
+            REAL_TIME => "SIGRTMIN".into(),
+            _ => format!("SIGRTMIN+{}", number - REAL_TIME),
+        };
+        (0..=64).map(name).collect()
+    });
+    match i32::try_from(signal).map(Signal::try_from) {
+        Ok(Ok(signal)) => signal.as_str(),
+        _ => OTHERS.get(signal as usize).map_or("?", String::as_str),
+    }
+}
+
+fn by<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    Value::Word(match types::by(record.event.by) {
+        types::by::BY_ITSELF => "itself",
+        types::by::BY_PROCESS => "process",
+        types::by::BY_FAULT | types::by::BY_FAULT_SOMEWHERE => "fault",
+        types::by::BY_SECCOMP => "seccomp",
+        types::by::BY_OOM => "oom",
+        types::by::BY_NAMESPACE => "namespace",
+        types::by::BY_KERNEL => "kernel",
+        _ => return Value::None,
+    })
+}
+
+/// Who is interrupted when the kernel sends a signal has nothing to do with it.
+fn sender<'a>(record: &Record<'a, types::event>, value: Value<'a>) -> Value<'a> {
+    match types::by(record.event.by) {
+        types::by::BY_KERNEL => Value::None,
+        _ if record.event.sender.pid == 0 => Value::None,
+        _ => value,
+    }
+}
+
+fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    match record.event.args_bytes {
+        u32::MAX => Value::None,
+        bytes => {
+            let args = record.tail.get(..bytes as usize).unwrap_or(record.tail);
+            Value::Args(values::Args::new(args, 0), args.len() != bytes as usize)
+        }
+    }
+}

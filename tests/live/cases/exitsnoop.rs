@@ -1,0 +1,247 @@
+//! Cases of exitsnoop.
+
+use crate::case::{CASE, Case, Need};
+use crate::run::Run;
+
+#[rustfmt::skip]
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "exit_is_exact",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "echo pid $$ >&2; exit 3"],
+        code: 3,
+        shows: &[
+            r#"{"type": "event", "tool": "exitsnoop", "comm": "sh", "pid": $PID, "tid": $PID, "ppid": $TRACER,
+                "uid": 0, "exit_code": 3, "signal": null, "core": null, "by": null, "sender_pid": null,
+                "fault_address": null}"#,
+            r#"{"type": "summary", "produced": 1, "delivered": 1, "lost": {}}"#,
+        ],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_arguments",
+        args: &["exitsnoop", "--json", "--fields", "comm,args"],
+        command: &["sh", "-c", "exec /bin/true 'a b' ''"],
+        needs: &[Need::Since(6, 16)],
+        shows: &[r#"{"comm": "true", "args": ["/bin/true", "a b", ""], "args_truncated": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_codes_are_all_different",
+        args: &["exitsnoop", "--json", "--fields", "pid,exit_code,signal"],
+        command: &["$CALLS", "codes", "-"],
+        events: Some(257),
+        also: |run| {
+            let lines = run.json()?;
+            let codes = lines.iter().filter_map(|line| line["exit_code"].as_u64());
+            let codes = codes.collect::<Vec<_>>();
+            // And the parent's own, at the end.
+            let good = codes.iter().copied().eq((0..256).chain([0]));
+            if good { Ok(()) } else { Err(format!("{codes:?}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "exit_failures_only",
+        args: &["exitsnoop", "-x", "--json", "--fields", "pid,exit_code,signal"],
+        command: &["$CALLS", "codes", "-"],
+        hides: &[r#"{"exit_code": 0}"#],
+        events: Some(255),
+        ..CASE
+    },
+    Case {
+        name: "exit_count_by_its_code",
+        args: &["exitsnoop", "--json", "--count=exit_code", "-i", "90"],
+        command: &["$CALLS", "codes", "-"],
+        shows: &[
+            r#"{"type": "interval", "exit_code": 0, "count": 2}"#,
+            r#"{"type": "interval", "exit_code": 255, "count": 1}"#,
+        ],
+        events: Some(257),
+        ..CASE
+    },
+
+    // Who sent the signal
+    Case {
+        name: "exit_by_kill",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "echo pid $$ >&2; sleep 1000 & kill -9 $!; wait; :"],
+        shows: &[r#"{"exit_code": null, "signal": "SIGKILL", "core": false, "by": "process", "sender_pid": $PID,
+                     "sender_comm": "sh", "sender_uid": 0, "ppid": $PID}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        // Who sends it says that it is from process 1.
+        name: "exit_by_sigqueue",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "sigqueue", "10"],
+        shows: &[r#"{"signal": "SIGUSR1", "by": "process", "sender_pid": $PID, "sender_uid": 0}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_real_time_signal",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "sigqueue", "35"],
+        shows: &[r#"{"signal": "SIGRTMIN+1", "by": "process", "sender_pid": $PID}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_pidfd",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "pidfd", "-"],
+        shows: &[r#"{"signal": "SIGKILL", "by": "process", "sender_pid": $PID, "sender_comm": "calls"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_the_end_of_the_parent",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "parent-death", "-"],
+        shows: &[r#"{"signal": "SIGKILL", "by": "process", "sender_pid": $PID}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "exit_of_an_orphan",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "orphan", "-"],
+        shows: &[r#"{"exit_code": 3}"#, r#"{"signal": "SIGUSR2", "by": "itself"}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_abort",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS abort -; :"],
+        shows: &[r#"{"comm": "calls", "signal": "SIGABRT", "by": "itself", "sender_comm": "calls"}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_fault",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS fault 0x1230; :"],
+        shows: &[r#"{"comm": "calls", "signal": "SIGSEGV", "by": "fault", "fault_address": "0x1230", "sender_pid": null}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        // No address that there may be: processors of x86-64 do not say which it was.
+        name: "exit_by_a_fault_somewhere",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS fault 0x8000000000000000; :"],
+        shows: &[if cfg!(target_arch = "x86_64") {
+            r#"{"signal": "SIGSEGV", "by": "fault", "fault_address": null, "sender_pid": null}"#
+        } else {
+            r#"{"signal": "SIGSEGV", "by": "fault", "sender_pid": null}"#
+        }],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_seccomp",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS seccomp -; :"],
+        shows: &[r#"{"signal": "SIGSYS", "by": "seccomp", "sender_pid": null}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_the_end_of_its_namespace",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "namespace-ends", "-"],
+        shows: &[r#"{"signal": "SIGKILL", "by": "namespace", "sender_pid": $PID, "ns_pid": 2}"#],
+        events: Some(3),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_oom",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "oom", "-"],
+        needs: &[Need::MemoryLimit],
+        shows: &[r#"{"pid": $PID, "signal": "SIGKILL", "by": "oom", "sender_pid": $PID, "sender_comm": "calls"}"#],
+        events: Some(2),
+        also: |run| {
+            let max = number(run, "rss_max_bytes", |line| line["by"] == "oom")?;
+            // Its limit is 8 MiB; what of it is shared with its parent is not its cgroup's.
+            if (4 << 20..16 << 20).contains(&max) { Ok(()) } else { Err(format!("{max} bytes")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_signal_that_was_handled_before",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "sh -c 'trap : TERM; kill $$; trap - TERM; kill -INT $$'; :"],
+        shows: &[r#"{"signal": "SIGINT", "by": "itself"}"#],
+        hides: &[r#"{"signal": "SIGTERM"}"#],
+        events: Some(2),
+        ..CASE
+    },
+
+    // Threads
+    Case {
+        name: "exit_of_many_threads_is_one",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "i=0; while [ $i -lt 50 ]; do $CALLS threads 50; i=$((i+1)); done"],
+        events: Some(51),
+        ..CASE
+    },
+    Case {
+        // Which code counts depends on the kernel: its parent was told.
+        name: "exit_of_the_first_thread",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS first-thread-ends -; echo pid $? >&2"],
+        shows: &[r#"{"comm": "calls", "exit_code": $PID}"#],
+        events: Some(2),
+        ..CASE
+    },
+
+    // What it used
+    Case {
+        name: "exit_time_on_the_processors",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "burn", "-"],
+        events: Some(1),
+        also: |run| {
+            let cpu = number(run, "cpu_ns", |line| line["type"] == "event")?;
+            let life = number(run, "life_ns", |line| line["type"] == "event")?;
+            // It runs for 100 ms by its own clock; what it ran since the last tick may be missing.
+            if cpu >= 80_000_000 && cpu <= life { Ok(()) } else { Err(format!("{cpu} of {life} ns")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "exit_joins_its_exec",
+        args: &["exitsnoop", "--json"],
+        command: &["cat", "/proc/self/stat"],
+        also: start_is_that_of_proc,
+        ..CASE
+    },
+    Case {
+        name: "exec_joins_its_exit",
+        args: &["execsnoop", "--json"],
+        command: &["cat", "/proc/self/stat"],
+        also: start_is_that_of_proc,
+        ..CASE
+    },
+];
+
+/// In the first such line.
+fn number(run: &Run, key: &str, of: fn(&serde_json::Value) -> bool) -> Result<u64, String> {
+    let lines = run.json()?;
+    let line = lines.iter().find(|line| of(line)).ok_or("no such line")?;
+    line[key].as_u64().ok_or(format!("no {key}: {line}"))
+}
+
+/// The process has printed its own line of /proc, which counts in hundredths of a second.
+fn start_is_that_of_proc(run: &Run) -> Result<(), String> {
+    let start = number(run, "process_start_ns", |line| line["comm"] == "cat")?;
+    let stat = run.stderr.lines().find_map(|line| line.split_once(" (cat) ")).ok_or("no stat")?;
+    let ticks = stat.1.split(' ').nth(19).and_then(|ticks| ticks.parse().ok());
+    if ticks == Some(start / 10_000_000) { Ok(()) } else { Err(format!("{ticks:?}: {start}")) }
+}
