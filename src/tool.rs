@@ -201,20 +201,32 @@ fn chosen<T: Tool>(
 ) -> Result<Option<Vec<&'static Column<T::Row>>>> {
     let is_given = |option: &str| is_given(matches, option);
     let columns = columns::<T>(is_given);
+    check_by(matches)?;
     match grouped_by::<T>(matches) {
-        Some(by) if !by.is_empty() => fields::counted(&columns, &by, is_given).map(Some),
-        _ => output.columns(&columns, is_given),
+        Some((option, by)) => fields::counted(option, &columns, &by, is_given).map(Some),
+        None => output.columns(&columns, is_given),
     }
 }
 
-/// The fields of `--count` or `--top` that are the tool's to know.
-fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<Vec<String>> {
+/// The fields of `--count` or `--top` that are the tool's to know, and which of them it is.
+fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<(&'static str, Vec<String>)> {
     matches.try_contains_id("count").ok()?;
     if let Some(by) = EventOptions::from_arg_matches(matches).ok()?.counted_by() {
-        return InKernel::by(&by).is_none().then_some(by);
+        return InKernel::by(&by).is_none().then_some(("--count", by));
     }
     matches.try_contains_id("top").ok()?;
-    TopOptions::from_arg_matches(matches).ok()?.fields(T::TOP)
+    Some(("--top", TopOptions::from_arg_matches(matches).ok()?.fields(T::TOP)?))
+}
+
+/// Is nothing named twice in `--by`, where there may be several?
+fn check_by(matches: &ArgMatches) -> Result<()> {
+    let by = matches.try_get_raw("by").ok().flatten().into_iter().flatten().collect::<Vec<_>>();
+    match by.iter().enumerate().find(|(number, one)| by[..*number].contains(one)) {
+        None => Ok(()),
+        Some((_, one)) => {
+            Err(Error::usage("--by", format!("'{}' is named twice", one.to_string_lossy())))
+        }
+    }
 }
 
 /// All columns that a tool has with these options.

@@ -32,27 +32,26 @@ pub fn choose<'c, E>(
     Ok(replaced(columns, chosen, is_given))
 }
 
-/// The columns that events are counted by.
+/// The columns that events are counted by, as `option` says.
 ///
 /// # Errors
 ///
 /// When a field is unknown, or no two events have it in common.
 pub(crate) fn counted<'c, E>(
+    option: &str,
     columns: &[&'c Column<E>],
     fields: &[String],
     is_given: impl Fn(&str) -> bool,
 ) -> Result<Vec<&'c Column<E>>, Error> {
-    let chosen = named(COUNT, columns, fields)?;
+    let chosen = named(option, columns, fields)?;
     let is_measured = |column: &&Column<E>| matches!(column.kind, Kind::Time | Kind::Duration);
     match chosen.iter().copied().find(is_measured) {
         Some(column) => {
-            Err(Error::usage(COUNT, format!("'{}' is another one for each event", column.key)))
+            Err(Error::usage(option, format!("'{}' is another one for each event", column.key)))
         }
         None => Ok(replaced(columns, chosen, is_given)),
     }
 }
-
-const COUNT: &str = "--count";
 
 /// Options may put another column in the place of one.
 fn replaced<'c, E>(
@@ -64,7 +63,14 @@ fn replaced<'c, E>(
         Asked::Replaced(option, key) if is_given(option) => find(columns, key),
         _ => None,
     };
-    chosen.into_iter().map(|column| instead(column).unwrap_or(column)).collect()
+    let mut shown = Vec::<&Column<E>>::new();
+    for column in chosen.into_iter().map(|column| instead(column).unwrap_or(column)) {
+        // It may be named itself, too.
+        if shown.iter().all(|one| one.key != column.key) {
+            shown.push(column);
+        }
+    }
+    shown
 }
 
 /// Those that `option` names, in its order.
@@ -173,6 +179,7 @@ mod tests {
     fn options_replace_columns() {
         assert_eq!(keys(false, &[], &["--parent"]), "comm parent_comm");
         assert_eq!(keys(true, &["ppid", "pid"], &["--parent"]), "parent_comm pid");
+        assert_eq!(keys(true, &["ppid", "parent_comm"], &["--parent"]), "parent_comm");
     }
 
     fn refusal(fields: &[&str]) -> String {

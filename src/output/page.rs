@@ -8,6 +8,11 @@ pub(crate) fn plain(page: &str) -> String {
     for line in page.lines() {
         if line.starts_with("```") {
             is_fenced = !is_fenced;
+            // What a sentence announces is left out.
+            if text.ends_with(":\n\n") {
+                text.truncate(text.len() - ":\n\n".len());
+                text += ".\n\n";
+            }
         }
         if is_fenced || line.starts_with("```") || line.starts_with("# ") {
             continue;
@@ -39,7 +44,7 @@ mod tests {
 
     #[test]
     fn paragraphs_are_lines() {
-        let page = "# x: what?\n\n```\n# ebtools x\nROW\n```\n\nOne `-x`\nand more.\n\n## Heading\n\nTwo.\n";
+        let page = "# x: what?\n\n```\n# ebtools x\nROW\n```\n\nOne `-x`\nand more.\n\n## Heading\n\nTwo:\n\n```\nrow\n```\n";
         assert_eq!(plain(page), "One -x and more.\n\nHeading:\nTwo.\n\n");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, ValueEnum};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::filter::tasks::FilterOptions;
 use crate::output::{Column, Lines, Names, fields};
 
@@ -230,19 +230,6 @@ fn named(fields: &[String]) -> impl Iterator<Item = String> {
     fields.iter().map(|field| match field.as_str() {
         "parent" => "parent_comm".into(),
         _ => field.clone(),
-    })
-}
-
-/// What calls are grouped by.
-///
-/// # Errors
-///
-/// When something is named twice.
-pub(crate) fn distinct<T: ValueEnum + PartialEq>(by: &[T]) -> Result<()> {
-    let twice = by.iter().enumerate().find(|(number, one)| by[..*number].contains(one));
-    let name = twice.and_then(|(_, one)| one.to_possible_value());
-    name.map_or(Ok(()), |name| {
-        Err(Error::usage("--by", format!("'{}' is named twice", name.get_name())))
     })
 }
 

@@ -108,52 +108,47 @@ pub(crate) const fn columns<E: OfTasks>(pid: &'static str, comm: &'static str) -
         })
         .hidden()
         .with(&["--by=uid"]),
-        Column::text(
-            "CGROUP",
-            "cgroup_path",
-            28,
-            "the path of the cgroup (v2)",
-            |r: &Record<'_, E>| match &r.event.task().cgroup {
-                None => Value::None,
-                Some((_, path)) if path.is_empty() => Value::Unreadable,
-                Some((_, path)) => Value::Text(path),
-            },
-        )
-        .or(Kind::Unreadable)
-        .hidden()
-        .with(&["--by=cgroup"]),
-        Column::uint("CGROUP_ID", "cgroup", 9, "its number", |r: &Record<'_, E>| {
-            r.event.task().cgroup.as_ref().map_or(Value::None, |(number, _)| Value::Uint(*number))
-        })
-        .hidden()
-        .with(&["--by=cgroup"]),
-        Column::id(
-            "CONTAINER",
-            "container",
-            12,
-            "the container's id, by its cgroup",
-            |r: &Record<'_, E>| match r.event.task().container.as_deref() {
-                None | Some("") => Value::None,
-                Some(id) => Value::Id(id),
-            },
-        )
-        .hidden()
-        .with(&["--by=container"]),
-        Column::text(
-            "COMM",
-            "comm",
-            16,
-            comm,
-            |r: &Record<'_, E>| match &r.event.task().comm[..] {
-                b"" => Value::None,
-                comm => Value::Text(comm),
-            },
-        )
-        .hidden()
-        .with(&["--by=pid", "--by=comm"]),
+        Column::text("CGROUP", "cgroup_path", 28, "the path of the cgroup (v2)", cgroup_path)
+            .or(Kind::Unreadable)
+            .hidden()
+            .with(&["--by=cgroup"]),
+        Column::uint("CGROUP_ID", "cgroup", 9, "its number", cgroup)
+            .hidden()
+            .with(&["--by=cgroup"]),
+        Column::id("CONTAINER", "container", 12, "the container's id, by its cgroup", container)
+            .hidden()
+            .with(&["--by=container"]),
+        Column::text("COMM", "comm", 16, comm, name).hidden().with(&["--by=pid", "--by=comm"]),
     ]
 }
 
 fn number(number: Option<u32>) -> Value<'static> {
     number.map_or(Value::None, |number| Value::Uint(number.into()))
+}
+
+fn cgroup_path<'r, E: OfTasks>(record: &Record<'r, E>) -> Value<'r> {
+    match &record.event.task().cgroup {
+        None => Value::None,
+        Some((_, path)) if path.is_empty() => Value::Unreadable,
+        Some((_, path)) => Value::Text(path),
+    }
+}
+
+fn cgroup<'r, E: OfTasks>(record: &Record<'r, E>) -> Value<'r> {
+    let cgroup = record.event.task().cgroup.as_ref();
+    cgroup.map_or(Value::None, |(number, _)| Value::Uint(*number))
+}
+
+fn container<'r, E: OfTasks>(record: &Record<'r, E>) -> Value<'r> {
+    match record.event.task().container.as_deref() {
+        None | Some("") => Value::None,
+        Some(id) => Value::Id(id),
+    }
+}
+
+fn name<'r, E: OfTasks>(record: &Record<'r, E>) -> Value<'r> {
+    match &record.event.task().comm[..] {
+        b"" => Value::None,
+        comm => Value::Text(comm),
+    }
 }

@@ -55,7 +55,15 @@ impl Alias {
         let words = given.iter().take_while(is_word).zip(self.words);
         let words = words.map(|(word, option)| [option.into(), word.clone()]).collect::<Vec<_>>();
         let rest = &given[words.len()..];
-        let tool = [self.tool].into_iter().chain(self.options.iter().copied());
+        let mut is_given = false;
+        // Lists that are given would be added to its own.
+        let is_its = |option: &&&str| {
+            if option.starts_with("--") {
+                is_given = rest.iter().take_while(|arg| *arg != "--").any(|arg| is(arg, option));
+            }
+            !is_given
+        };
+        let tool = [self.tool].into_iter().chain(self.options.iter().filter(is_its).copied());
         let words = words.into_iter().flatten();
         tool.map(OsString::from).chain(words).chain(rest.iter().cloned()).collect()
     }
@@ -64,6 +72,12 @@ impl Alias {
     pub(crate) fn meaning(&self) -> String {
         [&[self.tool], self.options].concat().join(" ")
     }
+}
+
+/// Is it this option, with a value or without?
+fn is(arg: &OsString, option: &str) -> bool {
+    let rest = arg.as_encoded_bytes().strip_prefix(option.as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"="))
 }
 
 /// Other names of a tool.
@@ -84,7 +98,10 @@ mod tests {
     fn stands_before_what_is_given() {
         for (name, given, expected) in [
             ("bashreadline", "-U -- sh", "readline -U -- sh"),
-            ("pidpersec", "--count=uid", "clonesnoop --count --count=uid"),
+            ("pidpersec", "--count=uid", "clonesnoop --count=uid"),
+            ("funccount", "--by comm c:puts", "funclatency --by comm c:puts"),
+            ("vfscount", "5 --by=pid", "funclatency vfs_* --duration 5 --by=pid"),
+            ("threadsnoop", "-- cat --kind", "clonesnoop --kind thread -- cat --kind"),
             ("mysqld_qslower", "", "querysnoop mysql --slower 1"),
             ("mysqld_qslower", "7 -T", "querysnoop mysql --slower 1 --pid 7 -T"),
             ("mysqld_qslower", "7 5 9", "querysnoop mysql --slower 1 --pid 7 --slower 5 9"),

@@ -335,7 +335,6 @@ impl Tool for Funclatency {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        options::distinct(&self.by)?;
         let doing = format!("looking for {}", self.function);
         let target = host.messages.during(&doing, |_| self.target())?;
         let mut session = Session::start_intervals(host, &self.options, None)?;
@@ -465,6 +464,13 @@ impl Funclatency {
                 let cause = "this kernel does not tell which of a program's functions was called";
                 Err(Error::new("funclatency: --by function", cause)
                     .hint("Linux 5.15 or later does; trace one function at a time"))
+            }
+            Target::Kernel(functions)
+                if is_by_function && functions.iter().all(|one| one.address == 0) =>
+            {
+                let cause = "the kernel hides the addresses of its functions";
+                Err(Error::new("funclatency: --by function", cause)
+                    .hint("sysctl kernel.kptr_restrict=1, and CAP_SYSLOG, or trace one function at a time"))
             }
             _ => Ok(is_by_function),
         }

@@ -34,7 +34,7 @@ pub(crate) struct Querysnoop {
     failed: bool,
 
     /// Only servers that run this program
-    #[arg(long, alias = "exe", value_name = "PATH")]
+    #[arg(long, alias = "exe", value_name = "PATH", conflicts_with = "servers")]
     server: Option<PathBuf>,
 
     #[command(flatten)]
@@ -205,12 +205,20 @@ impl Tool for Querysnoop {
         )
         .user(),
         Col::made("NORMALIZED", "normalized_query", 0, NORMALIZED_ABOUT, |r| {
-            let normal = if is_postgresql(r) { normal::of_postgresql } else { normal::of_mysql };
+            let is_cut = r.event.text == types::text::TEXT_CUT.0;
+            let normal = match (is_postgresql(r), is_cut) {
+                (true, false) => normal::of_postgresql,
+                (true, true) => normal::of_cut_postgresql,
+                (false, false) => normal::of_mysql,
+                (false, true) => normal::of_cut_mysql,
+            };
             match query(r) {
+                b"" if is_unreadable(r) => Value::Unreadable,
                 b"" => Value::None,
                 query => Value::Made(normal, query),
             }
         })
+        .or(Kind::Unreadable)
         .user()
         .hidden(),
         Col::cut_text(

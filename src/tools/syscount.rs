@@ -304,7 +304,6 @@ impl Tool for Syscount {
             return Ok(());
         }
         let session = Session::start_intervals(host, &self.options, Some(Duration::from_secs(1)))?;
-        options::distinct(&self.by)?;
         let mut commons = Commons::by(&self.by);
         let session = session.keeping(commons.tasks.needs());
         let stores = kernel::has_task_storage();

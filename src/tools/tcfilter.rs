@@ -224,7 +224,6 @@ type Packets<'o> = Tables<'o, owned_key, packet_value>;
 impl Tcfilter {
     /// What clap does not know of options that need others.
     fn check(&self, tool: &'static str) -> Result<()> {
-        options::distinct(&self.by)?;
         let has_faults = self.lose.is_some() || self.lets_wait();
         if self.lasting.is_some() && !has_faults {
             return Err(Error::usage(tool, "--for says how long packets are lost or late")

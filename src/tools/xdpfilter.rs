@@ -82,7 +82,6 @@ impl Tool for Xdpfilter {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        options::distinct(&self.by)?;
         let by = packets::bits(self.by.iter().copied());
         let session = Session::start_of_no_process(host, &self.run, self.interval)?;
         let interface = Interface::named(&self.interface, &host.messages)?;

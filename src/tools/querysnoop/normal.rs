@@ -16,6 +16,26 @@ pub(super) fn of_mysql(query: &[u8]) -> Vec<u8> {
     normal(Lexer { rest: query, is_mysql: true })
 }
 
+/// The same of queries that are longer than what is known of them. Where that ends is chance.
+pub(super) fn of_cut_postgresql(query: &[u8]) -> Vec<u8> {
+    cut(of_postgresql(query))
+}
+
+/// The same.
+pub(super) fn of_cut_mysql(query: &[u8]) -> Vec<u8> {
+    cut(of_mysql(query))
+}
+
+/// Without the last word, and what is a part of a list.
+fn cut(mut normal: Vec<u8>) -> Vec<u8> {
+    let end = normal.iter().rposition(|byte| !b"?(), ".contains(byte));
+    let end =
+        end.map_or(0, |end| normal[..end].iter().rposition(|byte| *byte == b' ').unwrap_or(0));
+    normal.truncate(end);
+    normal.extend_from_slice(b" [...]");
+    normal
+}
+
 fn normal(lexer: Lexer<'_>) -> Vec<u8> {
     let mut normal = Normal::default();
     for token in lexer {
