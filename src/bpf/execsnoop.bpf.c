@@ -205,7 +205,9 @@ static __always_inline bool exec_shortly(__u64 *ctx, const struct arguments *arg
 	if (!record)
 		return false;
 	n = path_asked_for(ctx, record->tail, SHORT_PATH);
-	if (n < 1 || n >= SHORT_PATH ||
+	/* On the stack, kernels up to 6.1 forget what they know of it. */
+	barrier_var(len);
+	if (n < 1 || n >= SHORT_PATH || len > SHORT_ARGS ||
 	    bpf_probe_read_user(record->tail + n, len, (void *)args->start)) {
 		short_drop(record);
 		return false;
