@@ -219,7 +219,6 @@ fn wrong_usage_is_exit_code_2() {
         (&["gethostlatency", "--count=latency_ns"], "is another one for each event"),
         (&["gethostlatency", "--top=weather"], "--top: there is no field 'weather'"),
         (&["syscount", "--by", "comm,comm"], "'comm' is named twice"),
-        (&["querysnoop", "postgres", "--server", "/bin/true"], "cannot be used with"),
         (&["funclatency", "c:malloc", "--by", "pid,weather"], "possible values: function, pid"),
         (&["execsnoop", "-i", "1"], "--count"),
         (&["execsnoop", "-o", "xml"], "possible values: table, json"),

@@ -170,8 +170,8 @@ static __always_inline void fill_sender(struct sender *sender)
  * interrupts off, so that the program is not preempted.
  */
 SEC("tp_btf/signal_generate")
-int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_struct *task, int group,
-	     int result)
+int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_struct *task,
+	     int group, int result)
 {
 	struct cause cause = {.signal = signal};
 	__u64 pid = BPF_CORE_READ(task, tgid);
@@ -233,8 +233,7 @@ static __always_inline void fill_cause(struct event *event, struct task_struct *
 		if (signal == SIGKILL && event->by == BY_KERNEL &&
 		    BPF_CORE_READ(task, signal, oom_mm))
 			event->by = BY_OOM;
-	} else if (signal == SIGSYS &&
-		   BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
+	} else if (signal == SIGSYS && BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
 		/* Before Linux 5.16 no signal is sent: the process just ends. */
 		event->by = BY_SECCOMP;
 	}
@@ -257,8 +256,8 @@ static __always_inline __u64 fill_arguments(struct record *record, struct task_s
 	return bpf_probe_read_user(record->tail, len, (void *)args.start) ? 0 : len;
 }
 
-static __always_inline void show(struct task_struct *task, const struct cause *cause, __u64 start_ns,
-				 __u32 status)
+static __always_inline void show(struct task_struct *task, const struct cause *cause,
+				 __u64 start_ns, __u32 status)
 {
 	struct record *record = record_begin();
 	struct event *event;

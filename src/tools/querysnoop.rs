@@ -33,8 +33,8 @@ pub(crate) struct Querysnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
-    /// Only servers that run this program
-    #[arg(long, alias = "exe", value_name = "PATH", conflicts_with = "servers")]
+    /// Only servers that run this program, whatever KIND says
+    #[arg(long, alias = "exe", value_name = "PATH")]
     server: Option<PathBuf>,
 
     #[command(flatten)]
