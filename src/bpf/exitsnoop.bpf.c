@@ -72,6 +72,61 @@ struct {
 	__uint(max_entries, 4096);
 } ended SEC(".maps");
 
+/*
+ * Before Linux 6.16 the memory of a process is gone when its end is seen. So what it was started with is
+ * kept until then, or what its parent was, if it is a copy of that.
+ */
+const volatile __u8 keeps_arguments = 0;
+
+#define KEPT_MAX 256
+
+struct kept {
+	__u32 args_bytes; /* all of them */
+	__u32 len; /* those that are here */
+	__u8 args[KEPT_MAX];
+};
+
+struct kept *export_kept;
+
+/* By the process's number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u32);
+	__type(value, struct kept);
+	__uint(max_entries, 16384);
+} started SEC(".maps");
+
+SEC("tracepoint/sched/sched_process_exec")
+int on_exec(void *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct arguments args = arguments_of(BPF_CORE_READ(task, mm));
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct kept kept = {.args_bytes = args.len};
+	__u64 len = args.len > KEPT_MAX ? KEPT_MAX : args.len;
+
+	if (!bpf_probe_read_user(kept.args, len, (void *)args.start))
+		kept.len = len;
+	bpf_map_update_elem(&started, &pid, &kept, BPF_ANY);
+	return 0;
+}
+
+SEC("tracepoint/task/task_newtask")
+int on_fork(__u64 *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, child = new_tid(ctx);
+	struct kept *kept;
+
+	if (clone_flags(ctx) & CLONE_THREAD)
+		return 0;
+	kept = bpf_map_lookup_elem(&started, &pid);
+	if (kept)
+		bpf_map_update_elem(&started, &child, kept, BPF_ANY);
+	else
+		bpf_map_delete_elem(&started, &child);
+	return 0;
+}
+
 /* asm-generic/signal.h, asm-generic/siginfo.h. */
 #define SIGILL 4
 #define SIGTRAP 5
@@ -89,7 +144,6 @@ struct {
 	 BIT_OF(23) | BIT_OF(28))
 #define SIGNALS_MAX 64
 #define SI_USER 0
-#define SI_QUEUE -1
 #define SI_MESGQ -3
 #define SI_TKILL -6
 #define SI_KERNEL 0x80
@@ -146,7 +200,10 @@ static __always_inline enum by by_whom(__u32 signal, __u64 info, __u32 pid, __u6
 	if (info == SEND_SIG_PRIV)
 		return by_kernel(signal);
 	code = BPF_CORE_READ(siginfo, si_code);
-	if (code == SI_USER || code == SI_QUEUE || code == SI_TKILL || code == SI_MESGQ)
+	if (code == SI_USER || code == SI_TKILL || code == SI_MESGQ)
+		return by;
+	/* Whatever the sender says. */
+	if (code < 0 && IS_SIGQUEUE(current_call_number(), is_compat_call()))
 		return by;
 	if (code > 0 && signal == SIGSYS)
 		return BY_SECCOMP;
@@ -234,12 +291,25 @@ static __always_inline void fill_cause(struct event *event, struct task_struct *
 		    BPF_CORE_READ(task, signal, oom_mm))
 			event->by = BY_OOM;
 	} else if (signal == SIGSYS && BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
-		/* Before Linux 5.16 no signal is sent: the process just ends. */
+		/* Linux 5.10 sends none: the process just ends. */
 		event->by = BY_SECCOMP;
 	}
 }
 
-/* Puts its arguments into the tail: how long that is. Before Linux 6.16 its memory is gone already. */
+static __always_inline __u64 fill_kept(struct record *record)
+{
+	__u32 pid = record->event.header.pid;
+	struct kept *kept = bpf_map_lookup_elem(&started, &pid);
+	__u64 len;
+
+	if (!kept)
+		return 0;
+	record->event.args_bytes = kept->args_bytes;
+	len = kept->len > KEPT_MAX ? KEPT_MAX : kept->len;
+	return bpf_probe_read_kernel(record->tail, len, kept->args) ? 0 : len;
+}
+
+/* Puts its arguments into the tail: how long that is. */
 static __always_inline __u64 fill_arguments(struct record *record, struct task_struct *task)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -248,7 +318,7 @@ static __always_inline __u64 fill_arguments(struct record *record, struct task_s
 
 	record->event.args_bytes = ~0;
 	if (!mm)
-		return 0;
+		return keeps_arguments ? fill_kept(record) : 0;
 	args = arguments_of(mm);
 	record->event.args_bytes = len = args.len;
 	if (len > TAIL_MAX)
@@ -294,8 +364,8 @@ SEC("tracepoint/sched/sched_process_exit")
 int on_end(void *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 pid = bpf_get_current_pid_tgid() >> 32, start_ns;
-	__u32 status;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, status;
+	__u64 key = pid, start_ns;
 
 	/* The last thread has just taken itself off the count of living ones. */
 	if (BPF_CORE_READ(task, signal, live.counter))
@@ -305,7 +375,9 @@ int on_end(void *ctx)
 		return 0;
 	status = wait_status(task);
 	if (task_wanted() && (!only_failed || status) && !count_only())
-		show(task, in_flight_find(&causes, pid), start_ns, status);
-	bpf_map_delete_elem(&causes, &pid);
+		show(task, in_flight_find(&causes, key), start_ns, status);
+	bpf_map_delete_elem(&causes, &key);
+	if (keeps_arguments)
+		bpf_map_delete_elem(&started, &pid);
 	return 0;
 }

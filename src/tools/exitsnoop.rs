@@ -1,15 +1,20 @@
 //! exitsnoop: processes that end, how, and by whom.
 
+use std::fs;
 use std::sync::LazyLock;
 
+use libbpf_rs::{ErrorKind, MapCore as _, MapFlags, Object};
 use nix::sys::signal::Signal;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::prelude::*;
 use crate::bpf::exitsnoop::{ExitsnoopSkelBuilder, types};
-use crate::bpf::programs::exitsnoop::{ON_END, ON_SIGNAL};
+use crate::bpf::object;
+use crate::bpf::programs::exitsnoop::{ON_END, ON_EXEC, ON_FORK, ON_SIGNAL};
+use crate::error::Context as _;
 use crate::output::values;
 use crate::record::{self, Record};
+use crate::system::{kernel, processes, sys};
 
 /// Show processes that end, how, and who ended them
 #[derive(Args, Debug)]
@@ -24,10 +29,23 @@ pub(crate) struct Exitsnoop {
 
 type Col = Column<types::event>;
 
-const ENDS: Hook = Hook {
-    name: "tracepoint sched_process_exit and signal_generate",
-    probes: &[Probe::owners(ON_SIGNAL, Point::Declared), Probe::events(ON_END, Point::Declared)],
+const SIGNALS: Probe = Probe::owners(ON_SIGNAL, Point::Declared);
+const ENDS: Probe = Probe::events(ON_END, Point::Declared);
+
+const HOOK: Hook =
+    Hook { name: "tracepoint sched_process_exit and signal_generate", probes: &[SIGNALS, ENDS] };
+
+/// Where the memory of a process is gone when its end is seen.
+const HOOK_THAT_KEEPS: Hook = Hook {
+    name: "tracepoint sched_process_exit and signal_generate, sched_process_exec and task_newtask for arguments",
+    probes: &[
+        Probe::owners(ON_EXEC, Point::Declared),
+        Probe::owners(ON_FORK, Point::Declared),
+        SIGNALS,
+        ENDS,
+    ],
 };
+const KEPT_MAP: &str = "started";
 
 impl Tool for Exitsnoop {
     type Row = types::event;
@@ -121,16 +139,45 @@ impl Tool for Exitsnoop {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let keeps = kernel::is_before(6, 16);
         let session = Session::start(host, &self.options)?;
+        let without = if keeps { vec![] } else { vec![KEPT_MAP] };
+        let options = LoadOptions { without, ..LoadOptions::from(columns) };
+        let hook = if keeps { &HOOK_THAT_KEEPS } else { &HOOK };
         let mut storage = Storage::new();
         let (skel, attached) =
-            session.attach::<ExitsnoopSkelBuilder>(&mut storage, columns, &[&ENDS], |open| {
+            session.attach::<ExitsnoopSkelBuilder>(&mut storage, options, &[hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
+                    constants.keeps_arguments = keeps.into();
                 }
             })?;
+        if keeps && processes::own_pid_namespace().is_none() {
+            keep_arguments(skel.object())?;
+        }
         session.run(skel.object(), attached, columns, |_| true)
     }
+}
+
+/// Those of the processes that there are already. Others may have been seen meanwhile: they know better.
+fn keep_arguments(object: &Object) -> Result<()> {
+    let map = object::map(object, KEPT_MAP)?;
+    for pid in processes::all() {
+        let all = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let Ok(args_bytes) = u32::try_from(all.len()) else { continue };
+        let mut kept = types::kept { args_bytes, ..types::kept::default() };
+        let len = all.len().min(kept.args.len());
+        kept.args[..len].copy_from_slice(&all[..len]);
+        kept.len = u32::try_from(len).unwrap_or(0);
+        let done = map.update(&pid.to_ne_bytes(), sys::bytes_of(&kept), MapFlags::NO_EXIST);
+        match done {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).doing("keeping arguments");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 static PAGE_BYTES: LazyLock<u64> = LazyLock::new(|| {

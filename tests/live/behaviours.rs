@@ -52,6 +52,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("processes_end_it", processes_end_it),
     ("processes_end_it_with_descendants", processes_end_it_with_descendants),
     ("processes_that_have_ended", processes_that_have_ended),
+    ("exit_of_a_process_from_before", exit_of_a_process_from_before),
     ("filter_by_cgroup", filter_by_cgroup),
     ("calls_by_cgroup_have_its_path", calls_by_cgroup_have_its_path),
     ("filter_by_container", filter_by_container),
@@ -192,6 +193,17 @@ fn processes_end_it() -> Result<(), String> {
     let (first, second) = (first.wait().map_err(text)?, second.wait().map_err(text)?);
     let events = stdout.lines().filter(|line| line.contains(r#""type":"event""#)).count();
     check(events == 1001, || format!("{events} events, {first}, {second}"))
+}
+
+/// What it was started with is known, though nobody saw that.
+fn exit_of_a_process_from_before() -> Result<(), String> {
+    let mut shell = waiting("exit 3")?;
+    let running = Running::start(&["exitsnoop", "--json", "-p", &shell.id().to_string()])?;
+    drop(shell.stdin.take());
+    let stdout = ended_with_processes(running)?;
+    shell.wait().map_err(text)?;
+    let shown = r#""exit_code":3,"args":["sh","-c","read line; exit 3"],"#;
+    check(stdout.contains(shown), || stdout.clone())
 }
 
 /// Of some of them the end is not seen, as they begin and end while it attaches; another outlives the

@@ -1546,10 +1546,10 @@ static int killed_by(pid_t child, int signal)
 	return WIFSIGNALED(status) && WTERMSIG(status) == signal ? 0 : fail("it was not killed");
 }
 
-/* SIGNAL: for a child, with somebody else as its sender. */
+/* SIGNAL CODE: for a child, with somebody else as its sender. */
 static int do_sigqueue(char **argv)
 {
-	siginfo_t info = { .si_signo = atoi(argv[0]), .si_code = SI_QUEUE, .si_pid = 1, .si_uid = 99 };
+	siginfo_t info = { .si_signo = atoi(argv[0]), .si_code = atoi(argv[1]), .si_pid = 1, .si_uid = 99 };
 	pid_t child = waiter();
 
 	say_pid();
@@ -1575,6 +1575,31 @@ static int do_fault(char **argv)
 {
 	*(volatile int *)strtoul(argv[0], NULL, 0) = 1;
 	return 0;
+}
+
+/* A timer of its own ends it. */
+static int do_timer(char **argv)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+	struct itimerspec soon = { .it_value.tv_nsec = 1000000 };
+	timer_t timer;
+
+	(void)argv;
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &soon, NULL))
+		return fail("timer");
+	return pause();
+}
+
+/* Writes to a pipe that nobody reads. */
+static int do_pipe(char **argv)
+{
+	int ends[2];
+
+	(void)argv;
+	signal(SIGPIPE, SIG_DFL);
+	if (pipe(ends) || close(ends[0]))
+		return fail("pipe");
+	return write(ends[1], "", 1) != 1;
 }
 
 static int do_abort(char **argv)
@@ -1745,6 +1770,19 @@ static int do_oom(char **argv)
 	return result;
 }
 
+/* Prints what /proc says of it. */
+static int do_own_stat(char **argv)
+{
+	char line[1024];
+	FILE *file = fopen("/proc/self/stat", "r");
+
+	(void)argv;
+	if (!file || !fgets(line, sizeof(line), file))
+		return fail("stat");
+	fputs(line, stdout);
+	return 0;
+}
+
 /* Runs for 100 ms. */
 static int do_burn(char **argv)
 {
@@ -1820,6 +1858,8 @@ static const struct {
 	{ "sigqueue", do_sigqueue },
 	{ "pidfd", do_pidfd },
 	{ "fault", do_fault },
+	{ "timer", do_timer },
+	{ "pipe", do_pipe },
 	{ "abort", do_abort },
 	{ "seccomp", do_seccomp },
 	{ "codes", do_codes },
@@ -1828,6 +1868,7 @@ static const struct {
 	{ "parent-death", do_parent_death },
 	{ "namespace-ends", do_namespace_ends },
 	{ "oom", do_oom },
+	{ "own-stat", do_own_stat },
 	{ "burn", do_burn },
 };
 

@@ -92,8 +92,6 @@ pub(crate) enum Need {
     LsmUnasked,
     /// A cgroup that may have only so much memory.
     MemoryLimit,
-    /// Linux of this version, or later.
-    Since(u32, u32),
     /// A program of the machine.
     Program(&'static str),
 }
@@ -147,9 +145,6 @@ impl Need {
             Need::Fq if !fq_works() => Some("this kernel has no fq".into()),
             Need::MemoryLimit if !calls_work(&["oom", "-"]) => {
                 Some("this machine has no cgroups that limit memory".into())
-            }
-            Need::Since(major, minor) if is_before(major, minor) => {
-                Some(format!("this kernel is older than {major}.{minor}"))
             }
             Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
             Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),

@@ -273,6 +273,12 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_CLONE3(number) ((number) == 435)
 #define IS_SOCKETCALL(number, compat) ((compat) && (number) == 102)
 #define IS_ACCEPT(number, compat) ((compat) ? (number) == 364 : (number) == 43 || (number) == 288)
+/* rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal: the caller says what the signal is. */
+#define IS_SIGQUEUE(number, compat)                                                                \
+	((number) == 424 ||                                                                        \
+	 ((compat) ? (number) == 178 || (number) == 335                                            \
+		   : (number) == 129 || (number) == 297 || (number) == (X32_BIT | 524) ||          \
+			     (number) == (X32_BIT | 536)))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
@@ -300,6 +306,9 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_SOCKETCALL(number, compat) false
 #define IS_ACCEPT(number, compat)                                                                  \
 	((compat) ? (number) == 285 || (number) == 366 : (number) == 202 || (number) == 242)
+#define IS_SIGQUEUE(number, compat)                                                                \
+	((number) == 424 ||                                                                        \
+	 ((compat) ? (number) == 178 || (number) == 363 : (number) == 138 || (number) == 240))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((compat) && (number) == 5)

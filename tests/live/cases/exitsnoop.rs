@@ -1,6 +1,6 @@
 //! Cases of exitsnoop.
 
-use crate::case::{CASE, Case, Need};
+use crate::case::{CASE, Case, Need, is_before};
 use crate::run::Run;
 
 #[rustfmt::skip]
@@ -23,9 +23,33 @@ pub(super) const CASES: &[Case] = &[
         name: "exit_arguments",
         args: &["exitsnoop", "--json", "--fields", "comm,args"],
         command: &["sh", "-c", "exec /bin/true 'a b' ''"],
-        needs: &[Need::Since(6, 16)],
         shows: &[r#"{"comm": "true", "args": ["/bin/true", "a b", ""], "args_truncated": null}"#],
         events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_arguments_of_a_copy",
+        args: &["exitsnoop", "--json", "--fields", "exit_code,args"],
+        command: &["sh", "-c", "(exit 3); :"],
+        shows: &[r#"{"exit_code": 3, "args": ["sh", "-c", "(exit 3); :"]}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        // Before Linux 6.16 256 bytes are kept, and since then 4096 shown.
+        name: "exit_arguments_that_are_long",
+        args: &["exitsnoop", "--json", "--fields", "comm,args"],
+        command: &["$CALLS", "many", "/bin/true", "1", "5000"],
+        shows: &[r#"{"comm": "true", "args_truncated": true}"#],
+        events: Some(1),
+        also: |run| {
+            let lines = run.json()?;
+            let args = lines.iter().find_map(|line| line["args"].as_array()).ok_or("none")?;
+            let len = args.iter().filter_map(|arg| arg.as_str()).map(str::len).sum::<usize>();
+            // Less the NUL of the first; that of the second is not there.
+            let shown = if is_before(6, 16) { 256 } else { 4096 };
+            if len + 1 == shown { Ok(()) } else { Err(format!("{len} bytes")) }
+        },
         ..CASE
     },
     Case {
@@ -77,15 +101,41 @@ pub(super) const CASES: &[Case] = &[
         // Who sends it says that it is from process 1.
         name: "exit_by_sigqueue",
         args: &["exitsnoop", "--json"],
-        command: &["$CALLS", "sigqueue", "10"],
+        command: &["$CALLS", "sigqueue", "10", "-1"],
         shows: &[r#"{"signal": "SIGUSR1", "by": "process", "sender_pid": $PID, "sender_uid": 0}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        // And here that it is a timer's.
+        name: "exit_by_sigqueue_as_a_timer",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "sigqueue", "15", "-2"],
+        shows: &[r#"{"signal": "SIGTERM", "by": "process", "sender_pid": $PID}"#],
+        events: Some(2),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_timer",
+        args: &["exitsnoop", "--json"],
+        command: &["$CALLS", "timer", "-"],
+        code: 142,
+        shows: &[r#"{"signal": "SIGALRM", "by": "kernel", "sender_pid": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_by_a_pipe",
+        args: &["exitsnoop", "--json"],
+        command: &["sh", "-c", "$CALLS pipe -; :"],
+        shows: &[r#"{"signal": "SIGPIPE", "by": "itself"}"#],
         events: Some(2),
         ..CASE
     },
     Case {
         name: "exit_by_a_real_time_signal",
         args: &["exitsnoop", "--json"],
-        command: &["$CALLS", "sigqueue", "35"],
+        command: &["$CALLS", "sigqueue", "35", "-1"],
         shows: &[r#"{"signal": "SIGRTMIN+1", "by": "process", "sender_pid": $PID}"#],
         events: Some(2),
         ..CASE
@@ -218,14 +268,14 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "exit_joins_its_exec",
         args: &["exitsnoop", "--json"],
-        command: &["cat", "/proc/self/stat"],
+        command: &["$CALLS", "own-stat", "-"],
         also: start_is_that_of_proc,
         ..CASE
     },
     Case {
         name: "exec_joins_its_exit",
         args: &["execsnoop", "--json"],
-        command: &["cat", "/proc/self/stat"],
+        command: &["$CALLS", "own-stat", "-"],
         also: start_is_that_of_proc,
         ..CASE
     },
@@ -240,8 +290,8 @@ fn number(run: &Run, key: &str, of: fn(&serde_json::Value) -> bool) -> Result<u6
 
 /// The process has printed its own line of /proc, which counts in hundredths of a second.
 fn start_is_that_of_proc(run: &Run) -> Result<(), String> {
-    let start = number(run, "process_start_ns", |line| line["comm"] == "cat")?;
-    let stat = run.stderr.lines().find_map(|line| line.split_once(" (cat) ")).ok_or("no stat")?;
+    let start = number(run, "process_start_ns", |line| line["comm"] == "calls")?;
+    let stat = run.stderr.lines().find_map(|line| line.split_once(" (calls) ")).ok_or("no stat")?;
     let ticks = stat.1.split(' ').nth(19).and_then(|ticks| ticks.parse().ok());
     if ticks == Some(start / 10_000_000) { Ok(()) } else { Err(format!("{ticks:?}: {start}")) }
 }
