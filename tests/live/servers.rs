@@ -143,6 +143,8 @@ impl Server {
         let mut command = self.command(&self.program)?;
         command.arg("-D").arg(&self.data).arg("-k").arg(&self.data);
         command.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=1MB"]);
+        // A crash is its end: it would wait a minute for what is to be stopped at once.
+        command.args(["-c", "restart_after_crash=off"]);
         let process = command.stderr(Stdio::null()).spawn()?;
         for _ in 0..1000 {
             let mut ready = self.command(&self.program.with_file_name("pg_isready"))?;
