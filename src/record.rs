@@ -87,13 +87,8 @@ impl<'a, E> Record<'a, E> {
 impl<'a, E: Plain> Record<'a, E> {
     /// Reads a record; `None` if it is too short for `E` or not aligned for it.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
-        Some(Self {
-            header: plain::from_bytes(bytes).ok()?,
-            event: plain::from_bytes(bytes).ok()?,
-            tail: bytes.get(size_of::<E>()..)?,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        })
+        let record = Self::of(plain::from_bytes(bytes).ok()?, plain::from_bytes(bytes).ok()?);
+        Some(Self { tail: bytes.get(size_of::<E>()..)?, ..record })
     }
 
     /// The next `len` bytes of a tail that is read piece by piece; what is there, if that is less.

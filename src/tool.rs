@@ -220,13 +220,9 @@ fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<(&'static str, Vec<String
 
 /// Is nothing named twice in `--by`, where there may be several?
 fn check_by(matches: &ArgMatches) -> Result<()> {
-    let by = matches.try_get_raw("by").ok().flatten().into_iter().flatten().collect::<Vec<_>>();
-    match by.iter().enumerate().find(|(number, one)| by[..*number].contains(one)) {
-        None => Ok(()),
-        Some((_, one)) => {
-            Err(Error::usage("--by", format!("'{}' is named twice", one.to_string_lossy())))
-        }
-    }
+    let by = matches.try_get_raw("by").ok().flatten().into_iter().flatten();
+    let by = by.map(|one| one.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    fields::check_distinct("--by", &by)
 }
 
 /// All columns that a tool has with these options.

@@ -79,14 +79,26 @@ fn named<'c, E>(
     columns: &[&'c Column<E>],
     fields: &[String],
 ) -> Result<Vec<&'c Column<E>>, Error> {
-    let twice = fields.iter().enumerate().find(|(i, key)| fields[..*i].contains(key));
     let found = fields
         .iter()
         .map(|key| find(columns, key).ok_or_else(|| unknown(option, &names(columns), key)));
-    match twice {
-        Some((_, key)) => Err(Error::usage(option, format!("'{key}' is named twice"))),
-        None => found.collect(),
-    }
+    check_distinct(option, fields)?;
+    found.collect()
+}
+
+/// Does the option name nothing twice?
+///
+/// # Errors
+///
+/// When it does: with what.
+pub(crate) fn check_distinct(option: &str, names: &[String]) -> Result<(), Error> {
+    twice(names)
+        .map_or(Ok(()), |name| Err(Error::usage(option, format!("'{name}' is named twice"))))
+}
+
+/// The first that was there before.
+pub(crate) fn twice(names: &[String]) -> Option<&String> {
+    names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)).map(|(_, name)| name)
 }
 
 fn find<'c, E>(columns: &[&'c Column<E>], key: &str) -> Option<&'c Column<E>> {

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::output::Value;
     use crate::output::values::Args;
-    use crate::record::{Container, Header, Sums};
+    use crate::record::Header;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[
@@ -233,13 +233,7 @@ mod tests {
     fn object_of(names: Names, comm: &[u8], tail: &[u8]) -> serde_json::Value {
         let mut header = Header::default();
         header.comm[..comm.len()].copy_from_slice(comm);
-        let record = Record {
-            header: &header,
-            event: &header,
-            tail,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        };
+        let record = Record { tail, ..Record::of(&header, &header) };
         let mut line = Vec::new();
         let keys = Keys::new("event", "execsnoop", names, COLUMNS);
         row(&mut line, &keys, COLUMNS, &Clock::new(0), Some(7), &record);
@@ -311,13 +305,8 @@ mod tests {
     #[test]
     fn is_safe_on_a_terminal() {
         let bytes = "\x1b\x7f\u{9b}\u{202e}\u{2028}\u{e0041}é\0".as_bytes();
-        let record = Record {
-            header: &Header::default(),
-            event: &Header::default(),
-            tail: bytes,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        };
+        let header = Header::default();
+        let record = Record { tail: bytes, ..Record::of(&header, &header) };
         let mut line = Vec::new();
         let columns = &COLUMNS[5..];
         let keys = Keys::new("event", "x", Names::Ebtools, columns);

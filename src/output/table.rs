@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::output::Lines;
     use crate::output::values::Args;
-    use crate::record::{Container, Header, Sums};
+    use crate::record::Header;
     use proptest::prelude::*;
 
     const COLUMNS: &[&Column<Header>] = &[
@@ -127,13 +127,7 @@ mod tests {
     fn line(comm: &[u8], tail: &[u8], screen: Screen) -> String {
         let mut header = Header { pid: 7, ..Header::default() };
         header.comm[..comm.len()].copy_from_slice(comm);
-        let record = Record {
-            header: &header,
-            event: &header,
-            tail,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        };
+        let record = Record { tail, ..Record::of(&header, &header) };
         let mut out = Vec::new();
         Lines::table(COLUMNS).row(&mut out, &Clock::new(0), screen, None, &record);
         String::from_utf8(out).unwrap()

@@ -9,7 +9,7 @@ use crate::bpf::shared::types::{count_by, count_key, task_key};
 use crate::error::Result;
 use crate::filter::cgroups::Cgroups;
 use crate::output::schema::Key;
-use crate::output::{Column, Value, sums};
+use crate::output::{Column, Value, fields, sums};
 use crate::record::{Header, Record};
 use crate::run::groups::Groups;
 use crate::run::lifecycle::{Counted, Source};
@@ -106,13 +106,12 @@ pub(crate) struct InKernel {
 impl InKernel {
     /// In total where there are no fields. `None` where the kernel side does not know one of them, or one
     /// is named twice.
-    pub(crate) fn by(fields: &[String]) -> Option<Self> {
-        let is_new = |(number, field)| !fields[..number].contains(field);
-        if !fields.iter().enumerate().all(is_new) {
+    pub(crate) fn by(names: &[String]) -> Option<Self> {
+        if fields::twice(names).is_some() {
             return None;
         }
-        let find = |field: &String| IN_KERNEL.iter().find(|(column, _)| column.key == field);
-        let known = fields.iter().map(find).collect::<Option<Vec<_>>>()?;
+        let find = |name: &String| IN_KERNEL.iter().find(|(column, _)| column.key == name);
+        let known = names.iter().map(find).collect::<Option<Vec<_>>>()?;
         let bits = known.iter().fold(count_by::COUNT_ON.0, |bits, (_, of)| bits | of.0);
         let by = known.iter().map(|(column, _)| *column).collect();
         Some(Self { by, bits: u8::try_from(bits).unwrap_or(0), kinds: &[] })

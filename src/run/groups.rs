@@ -85,18 +85,21 @@ pub(crate) struct Groups<'a, E> {
     bytes: usize,
     /// For the time that a column may show.
     clock: Clock,
+    /// Of the group that was looked for last: its memory serves all events.
+    id: Vec<u8>,
 }
 
 impl<'a, E: Clone> Groups<'a, E> {
     pub(crate) fn by(by: &[&'a Column<E>]) -> Self {
-        Self { by: by.to_vec(), rows: Summary::new(), bytes: 0, clock: Clock::new(0) }
+        let (rows, clock, id) = (Summary::new(), Clock::new(0), Vec::new());
+        Self { by: by.to_vec(), rows, bytes: 0, clock, id }
     }
 
     /// The group of an event, to which it is to be added; `None` if it would be one too many.
     pub(crate) fn group(&mut self, record: &Record<'_, E>) -> Option<&mut Group<E>> {
-        let id = self.id(record);
-        if self.rows.find(&id).is_none() {
-            let new = Group::of(id.clone(), record);
+        self.identify(record);
+        if self.rows.find(&self.id).is_none() {
+            let new = Group::of(self.id.clone(), record);
             let bytes = self.bytes + new.size();
             if self.rows.len() >= GROUPS_MAX || bytes > BYTES_MAX {
                 return None;
@@ -104,7 +107,7 @@ impl<'a, E: Clone> Groups<'a, E> {
             self.bytes = bytes;
             self.rows.row(new);
         }
-        self.rows.find(&id)
+        self.rows.find(&self.id)
     }
 
     /// Shows them, and begins anew.
@@ -116,14 +119,13 @@ impl<'a, E: Clone> Groups<'a, E> {
     }
 
     /// What tells its group from others: what JSON has of it, which tells any bytes from others.
-    fn id(&self, record: &Record<'_, E>) -> Vec<u8> {
-        let mut id = Vec::new();
+    fn identify(&mut self, record: &Record<'_, E>) {
+        self.id.clear();
         for column in &self.by {
-            let mut entry = Entry { line: &mut id, clock: &self.clock, key: b",", name: "" };
+            let mut entry = Entry { line: &mut self.id, clock: &self.clock, key: b",", name: "" };
             (column.value)(record).json(&mut entry);
-            id.push(b'\n');
+            self.id.push(b'\n');
         }
-        id
     }
 }
 

@@ -95,11 +95,11 @@ impl<R: Sum> Summary<R> {
         let now = boottime_ns();
         let headers = rows.iter().map(|row| header(row, now)).collect::<Vec<_>>();
         let record = |number: &usize| record(&rows[*number], &headers[*number]);
-        let records = order.iter().map(record).collect::<Vec<_>>();
+        let mut records = order.iter().map(record).collect::<Vec<_>>();
         if let Some(wanted) = report.order(lines, &records) {
             order = wanted.into_iter().map(|number| order[number]).collect();
+            records = order.iter().map(record).collect();
         }
-        let records = order.iter().map(record).collect::<Vec<_>>();
         let top = self.top.min(rows.len());
         report.begin();
         let on_screen = report.lines_on_screen(lines, &records[..top]);

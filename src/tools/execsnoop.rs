@@ -239,18 +239,12 @@ fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
 mod tests {
     use super::*;
     use crate::output::{Clock, Lines, Screen, fields};
-    use crate::record::{Container, Header, Sums};
+    use crate::record::Header;
     use crate::tool;
 
     fn line(event: types::event, tail: &[u8]) -> String {
         let header = Header { pid: 2, ppid: 1, ..Header::default() };
-        let record = Record {
-            header: &header,
-            event: &event,
-            tail,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        };
+        let record = Record { tail, ..Record::of(&header, &event) };
         let columns =
             fields::choose(&tool::columns::<Execsnoop>(|_| false), false, &[], |_| false).unwrap();
         let mut line = Vec::new();

@@ -262,7 +262,7 @@ fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
 mod tests {
     use super::*;
     use crate::output::{Clock, Lines, Screen, fields};
-    use crate::record::{Container, Header, Sums};
+    use crate::record::Header;
     use crate::tool;
 
     fn line(ret: i32, kind: types::kind, name: &[u8], base: &[u8]) -> String {
@@ -274,13 +274,7 @@ mod tests {
         };
         let event = types::event { ret, kind: kind.0, path, ..types::event::default() };
         let tail = [name, base].concat();
-        let record = Record {
-            header: &header,
-            event: &event,
-            tail: &tail,
-            container: Container::NONE,
-            sums: Sums::NONE,
-        };
+        let record = Record { tail: &tail, ..Record::of(&header, &event) };
         let columns =
             fields::choose(&tool::columns::<Unlinksnoop>(|_| false), false, &[], |_| false)
                 .unwrap();
