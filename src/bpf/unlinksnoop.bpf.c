@@ -11,10 +11,18 @@ enum kind {
 	KIND_DIRECTORY,
 	KIND_REPLACED, /* by a rename of another file to its name */
 	KIND_RENAMED, /* the same, if there was a file of that name */
-	KIND_RENAME, /* no event: of a rename nothing is known that it replaces */
+	KIND_MOVED, /* by a rename to another name */
+	KIND_RENAME, /* no event: of a rename nothing is known that it replaces or moves */
 };
 
-/* Tail: the name and the names of its directory; for a rename, the same of the old name. */
+/* --renames. */
+enum renames {
+	RENAMES_NONE,
+	RENAMES_REPLACED, /* those that put a file in the place of another */
+	RENAMES_ALL,
+};
+
+/* Tail: the name and the names of its directory; for a rename, the new one, and the same of the old. */
 struct event {
 	struct event_header header;
 	__s32 ret; /* 0, or -errno */
@@ -23,18 +31,35 @@ struct event {
 	struct name from;
 };
 
-#define CALL_IS_EVENT(call) ((call)->event.kind != KIND_RENAME)
+#define CALL_EVENTS(call) events_of((call)->event.kind)
+static __always_inline int events_of(__u32 kind);
 
 #include "event.bpf.h"
 #include "calls.bpf.h"
 #include "name.bpf.h"
 
 enum kind *export_kind;
+enum renames *export_renames;
 
 /* -x: only failures. */
 const volatile __u8 only_failed = 0;
-/* --renames, in the third way. */
-const volatile __u8 with_renames = 0;
+const volatile __u8 renames = RENAMES_NONE;
+
+/* A rename may take two files from their names: the one that moves, and the one that it replaces. */
+static __always_inline int events_of(__u32 kind)
+{
+	if (kind == KIND_RENAME)
+		return 0;
+	return kind == KIND_REPLACED && renames == RENAMES_ALL ? 2 : 1;
+}
+
+/* Of a rename either name may be wanted: user space looks at both. */
+static __always_inline bool wanted(struct record *record, __u32 kind)
+{
+	bool has_two = kind >= KIND_RENAMED && renames == RENAMES_ALL;
+
+	return has_two || name_wanted(record);
+}
 
 /*
  * Where the kernel's functions begin and return: first way by fentry and fexit, second by kprobes.
@@ -73,7 +98,7 @@ static __always_inline struct record *begin(__u32 kind, int dfd, struct filename
 	if (kind == KIND_RENAME)
 		count_call(-1);
 	len = read_filename(call->tail, filename);
-	if (!name_wanted(call)) {
+	if (!wanted(call, kind)) {
 		call_done(call);
 		return NULL;
 	}
@@ -90,13 +115,10 @@ static __always_inline int begin_delete(__u32 kind, int dfd, struct filename *fi
 	return 0;
 }
 
-static __always_inline int end(long ret)
+static __always_inline void show(struct record *call, long ret)
 {
-	struct record *call = call_find(thread_key());
 	__u32 len;
 
-	if (!call)
-		return 0;
 	call->event.ret = call_returned(ret);
 	len = call->event.path.len + call->event.path.base_len + call->event.from.len +
 	      call->event.from.base_len;
@@ -104,6 +126,15 @@ static __always_inline int end(long ret)
 		len = TAIL_MAX;
 	if ((!only_failed || ret < 0) && !count_only())
 		event_output(&call->event, len);
+}
+
+static __always_inline int end(long ret)
+{
+	struct record *call = call_find(thread_key());
+
+	if (!call)
+		return 0;
+	show(call, ret);
 	call_done(call);
 	return 0;
 }
@@ -138,10 +169,13 @@ static __always_inline int in_rename(struct rename rename)
 	if (!call || call->event.kind != KIND_RENAME || call->event.ret)
 		return 0;
 	call->event.ret = 1;
-	if (!replaced || rename.flags & RENAME_EXCHANGE || replaced == BPF_CORE_READ(from, d_inode))
+	if (rename.flags & RENAME_EXCHANGE || replaced == BPF_CORE_READ(from, d_inode))
 		return 0;
-	call->event.kind = KIND_REPLACED;
-	count_call(1);
+	if (replaced)
+		call->event.kind = KIND_REPLACED;
+	else if (renames == RENAMES_ALL)
+		call->event.kind = KIND_MOVED;
+	count_call(CALL_EVENTS(call));
 	return 0;
 }
 
@@ -151,8 +185,13 @@ static __always_inline int end_rename(long ret)
 
 	if (!call)
 		return 0;
-	if (call->event.kind == KIND_REPLACED && ret == 0)
-		return end(ret);
+	if (call->event.kind != KIND_RENAME && ret == 0)
+		show(call, ret);
+	if (call->event.kind == KIND_REPLACED && ret == 0 && renames == RENAMES_ALL) {
+		call->event.kind = KIND_MOVED;
+		count_call(-1);
+		show(call, ret);
+	}
 	call_done(call);
 	return 0;
 }
@@ -258,7 +297,7 @@ int on_thread_end(void *ctx)
  */
 
 /* A call on a name that is wanted: its record with the name; NULL when there is none. */
-static __always_inline struct record *begin_ended(__u64 path, long *len)
+static __always_inline struct record *begin_ended(__u32 kind, __u64 path, long *len)
 {
 	struct record *record;
 
@@ -269,7 +308,8 @@ static __always_inline struct record *begin_ended(__u64 path, long *len)
 		return NULL;
 	record->tail[0] = 0;
 	*len = read_user_string(record->tail, PATH_MAX, (void *)path);
-	if (name_wanted(record))
+	record->event.kind = kind;
+	if (wanted(record, kind))
 		return record;
 	record_release(record);
 	return NULL;
@@ -279,11 +319,10 @@ static __always_inline void ended(long ret, __u32 kind, int dfd, __u64 path)
 {
 	__u64 at = 0;
 	long len;
-	struct record *record = begin_ended(path, &len);
+	struct record *record = begin_ended(kind, path, &len);
 
 	if (!record)
 		return;
-	record->event.kind = kind;
 	record->event.ret = call_returned(ret);
 	fill_name(&record->event.path, record, &at, 0, dfd, len);
 	no_name(&record->event.from);
@@ -300,15 +339,14 @@ struct rename_request {
 	__u64 to;
 };
 
-static __always_inline void renamed(const struct rename_request *asked)
+static __noinline void renamed(__u32 kind, const struct rename_request *asked)
 {
 	__u64 at = 0;
 	long len;
-	struct record *record = begin_ended(asked->to, &len);
+	struct record *record = begin_ended(kind, asked->to, &len);
 
 	if (!record)
 		return;
-	record->event.kind = KIND_RENAMED;
 	record->event.ret = 0;
 	fill_name(&record->event.path, record, &at, 0, asked->to_dfd, len);
 	if (at > PATH_MAX + NAMES_LEN)
@@ -340,8 +378,12 @@ static __noinline int rename_ended(struct pt_regs *regs, long number)
 		else if (!IS_RENAMEAT(number, compat))
 			goto out;
 	}
-	if (!(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)))
-		renamed(&asked);
+	if (flags & RENAME_EXCHANGE)
+		goto out;
+	if (!(flags & RENAME_NOREPLACE))
+		renamed(KIND_RENAMED, &asked);
+	if (renames == RENAMES_ALL)
+		renamed(KIND_MOVED, &asked);
 out:
 	barrier_var(done);
 	return done;
@@ -378,7 +420,7 @@ int on_call_exit(__u64 *ctx)
 
 	if (MAY_BE_UNLINK(number) && (!only_failed || ret < 0))
 		return call_ended(regs, number, ret);
-	if (with_renames && !ret && !only_failed && MAY_BE_RENAME(number))
+	if (renames && !ret && !only_failed && MAY_BE_RENAME(number))
 		return rename_ended(regs, number);
 	return 0;
 }

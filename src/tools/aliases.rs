@@ -19,6 +19,8 @@ pub(crate) const ALIASES: &[Alias] = &[
     Alias { name: "bashreadline", tool: "readline", options: &[], words: &[] },
     // Queries of a millisecond or more; a word says of which server.
     Alias { name: "dbslower", tool: "querysnoop", options: &["--slower", "1"], words: &[] },
+    // Files that are gone from their names: deleted, replaced or renamed.
+    Alias { name: "filegone", tool: "unlinksnoop", options: &["--renames", "all"], words: &[] },
     // How often functions are called, each by itself.
     Alias { name: "funccount", tool: "funclatency", options: &["--by", "function"], words: &[] },
     // Queries of a millisecond or more to one server of MySQL.

@@ -18,9 +18,10 @@ pub(crate) struct Unlinksnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
-    /// Show files lost because a rename puts another in their place, too
-    #[arg(long)]
-    renames: bool,
+    /// Show files lost because a rename puts another in their place, too; all: and each file that a
+    /// rename takes from its name
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, default_missing_value = "replaced")]
+    renames: Option<Renames>,
 
     #[command(flatten)]
     paths: PathFilter,
@@ -31,6 +32,15 @@ pub(crate) struct Unlinksnoop {
 
     #[command(flatten)]
     options: EventOptions,
+}
+
+/// Which files that renames take from their names.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Renames {
+    /// Those that another is put in the place of
+    Replaced,
+    /// Those that are moved, too
+    All,
 }
 
 /// How deletes are seen.
@@ -155,7 +165,7 @@ impl Tool for Unlinksnoop {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("--path '/var/lib/*'", "deletes below one directory"),
         ("-x -n logrotate", "what one program fails to delete"),
-        ("--renames", "files too that a rename replaces"),
+        ("--renames all --path '/etc/*'", "whatever is gone from a directory, moved too"),
         ("--json -- make clean", "what a command deletes, as JSON Lines"),
     ];
     const TASK: &'static [Col] =
@@ -170,21 +180,34 @@ impl Tool for Unlinksnoop {
             "KIND",
             "kind",
             4,
-            "file, dir, or repl: replaced by a rename; rep? where nothing tells if there was one",
+            "file, dir, or repl: replaced by a rename; rep? where nothing tells if there was one; move: \
+             a rename gave it another name",
             |r| match types::kind(r.event.kind) {
                 types::kind::KIND_DIRECTORY => Value::Word("dir"),
                 types::kind::KIND_REPLACED => Value::Word("repl"),
                 types::kind::KIND_RENAMED => Value::Word("rep?"),
+                types::kind::KIND_MOVED => Value::Word("move"),
                 _ => Value::Word("file"),
             },
         ),
-        Col::path("FROM", "from", 20, "for a rename, the name that the new file had", |r| {
-            match types::kind(r.event.kind) {
-                types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
-                _ => Value::None,
-            }
-        }).or(Kind::Unreadable)
+        Col::path("FROM", "from", 20, "for repl, the name that the new file had", |r| match types::kind(
+            r.event.kind,
+        ) {
+            types::kind::KIND_REPLACED | types::kind::KIND_RENAMED => Value::path(names(r).1),
+            _ => Value::None,
+        })
+        .or(Kind::Unreadable)
         .json_only()
+        .collect(collect::COLLECT_BASE),
+        Col::path("TO", "to", 20, "for move, the name that it has now", |r| match types::kind(
+            r.event.kind,
+        ) {
+            types::kind::KIND_MOVED => Value::path(names(r).1),
+            _ => Value::None,
+        })
+        .or(Kind::Unreadable)
+        .json_only()
+        .added_by("--renames=all")
         .collect(collect::COLLECT_BASE),
         Col::path(
             "PATH",
@@ -209,7 +232,12 @@ impl Tool for Unlinksnoop {
             |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
-                    constants.with_renames = self.renames.into();
+                    constants.renames = match self.renames {
+                        None => types::renames::RENAMES_NONE,
+                        Some(Renames::Replaced) => types::renames::RENAMES_REPLACED,
+                        Some(Renames::All) => types::renames::RENAMES_ALL,
+                    }
+                    .0 as u8;
                 }
             },
         );
@@ -224,7 +252,7 @@ impl Unlinksnoop {
     fn hooks(&self) -> Vec<&'static Hook<'static>> {
         let both =
             |hook: fn(&'static KernelHooks) -> &'static Hook<'static>| [hook(OLD), hook(NEW)];
-        let (fexit, multi, kprobe) = if self.renames {
+        let (fexit, multi, kprobe) = if self.renames.is_some() {
             (
                 both(|hooks| &hooks.fexit_with_renames),
                 both(|hooks| &hooks.kprobe_multi_with_renames),
@@ -251,11 +279,15 @@ impl Unlinksnoop {
     }
 }
 
-/// The path, and for a rename the old one.
+/// The path that is gone, and for a rename the other one.
 fn names<'a>(record: &Record<'a, types::event>) -> (Place<'a>, Place<'a>) {
     let rest = &mut record.tail.get(..).unwrap_or_default();
     let mut next = |name: &types::name| Place::next(rest, name.len, name.base_len, name.base_state);
-    (next(&record.event.path), next(&record.event.from))
+    let (path, from) = (next(&record.event.path), next(&record.event.from));
+    match types::kind(record.event.kind) {
+        types::kind::KIND_MOVED => (from, path),
+        _ => (path, from),
+    }
 }
 
 #[cfg(test)]

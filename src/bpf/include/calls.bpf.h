@@ -12,9 +12,9 @@
 #include "event.bpf.h"
 #include "in_flight.bpf.h"
 
-/* A tool may define it: is a call an event, as far as is known? Others are in no account. */
-#ifndef CALL_IS_EVENT
-#define CALL_IS_EVENT(call) true
+/* A tool may define it: how many events a call is, as far as is known. What is none is in no account. */
+#ifndef CALL_EVENTS
+#define CALL_EVENTS(call) 1
 #endif
 
 /* Slots that a key may use: those from its number on. */
@@ -62,16 +62,16 @@ static __always_inline struct record *call_find(__u64 key)
 /* Its end, whether it was reported or not. */
 static __always_inline void call_done(struct record *call)
 {
-	if (CALL_IS_EVENT(call))
-		count_call(-1);
+	if (CALL_EVENTS(call))
+		count_call(-CALL_EVENTS(call));
 	slot_release(call);
 }
 
 /* A call that began, and whose return nobody will see. */
 static __always_inline void call_missed(struct record *call)
 {
-	if (CALL_IS_EVENT(call))
-		count_lost(LOST_RETURN_MISSED);
+	if (CALL_EVENTS(call))
+		count_all_lost(LOST_RETURN_MISSED, CALL_EVENTS(call));
 	call_done(call);
 }
 

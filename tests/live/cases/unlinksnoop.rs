@@ -59,6 +59,21 @@ const RENAMES: Case = Case {
     ..CASE
 };
 
+/// Whatever is gone: of a rename that replaces a file, both. The last one fails, and one does nothing.
+const MOVES: Case = Case {
+    shows: &[
+        r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/b", "from": "$DIR/a", "to": null}"#,
+        r#"{"comm": "calls", "ret": 0, "kind": "move", "path": "$DIR/a", "from": null, "to": "$DIR/b"}"#,
+        r#"{"comm": "calls", "ret": 0, "kind": "move", "path": "$DIR/b", "to": "$DIR/new"}"#,
+        r#"{"comm": "calls", "ret": 0, "kind": "repl", "path": "$DIR/new", "from": "$DIR/c"}"#,
+        r#"{"comm": "calls", "ret": 0, "kind": "move", "path": "$DIR/c", "to": "$DIR/new"}"#,
+        r#"{"comm": "rm", "ret": 0, "kind": "file", "path": "$DIR/new", "from": null}"#,
+        r#"{"type": "summary", "produced": 6, "delivered": 6, "lost": {}}"#,
+    ],
+    events: Some(6),
+    ..RENAMES
+};
+
 /// Below a descriptor, and below one that is none.
 const UNLINKAT: Case = Case {
     command: &["sh", "-c", "mkdir -p $DIR/d/e; touch $DIR/d/a; exec $CALLS unlinkat $DIR/d a e"],
@@ -312,6 +327,71 @@ pub(super) const CASES: &[Case] = &[
         args: &["unlinksnoop", "--renames", "--hook", "kprobe", "--json"],
         needs: &[Need::Kprobes],
         ..RENAMES
+    },
+    Case {
+        name: "renames_of_all_kinds_by_fexit",
+        args: &["unlinksnoop", "--renames=all", "--hook", "fexit", "--json"],
+        needs: &[Need::Fexit],
+        ..MOVES
+    },
+    Case {
+        name: "renames_of_all_kinds_by_kprobe_multi",
+        args: &["unlinksnoop", "--renames=all", "--hook", "kprobe-multi", "--json"],
+        needs: &[Need::KprobeMulti],
+        ..MOVES
+    },
+    Case {
+        name: "renames_of_all_kinds_by_kprobe",
+        args: &["filegone", "--hook", "kprobe", "--json"],
+        needs: &[Need::Kprobes],
+        ..MOVES
+    },
+    // Two names of one file, too.
+    Case {
+        name: "renames_of_all_kinds_by_sys_exit",
+        args: &["filegone", "--hook", "sys-exit", "--json", "-n", "calls"],
+        shows: &[
+            r#"{"kind": "rep?", "path": "$DIR/b", "from": "$DIR/a"}"#,
+            r#"{"kind": "move", "path": "$DIR/a", "to": "$DIR/b"}"#,
+            r#"{"kind": "rep?", "path": "$DIR/new", "from": "$DIR/b"}"#,
+            r#"{"kind": "move", "path": "$DIR/b", "to": "$DIR/new"}"#,
+            r#"{"kind": "rep?", "path": "$DIR/g", "from": "$DIR/f"}"#,
+            r#"{"kind": "move", "path": "$DIR/f", "to": "$DIR/g"}"#,
+            r#"{"kind": "rep?", "path": "$DIR/new", "from": "$DIR/c"}"#,
+            r#"{"kind": "move", "path": "$DIR/c", "to": "$DIR/new"}"#,
+        ],
+        events: Some(8),
+        ..RENAMES
+    },
+    Case {
+        name: "renames_by_either_path",
+        args: &["unlinksnoop", "--renames=all", "--json", "--path", "$DIR/a"],
+        shows: &[r#"{"kind": "move", "path": "$DIR/a", "to": "$DIR/b"}"#],
+        events: Some(1),
+        ..RENAMES
+    },
+    Case {
+        name: "renames_are_all_counted",
+        args: &["unlinksnoop", "--renames=all", "--hook", "sys-exit", "--json", "-n", "calls", "--count"],
+        shows: &[r#"{"type": "summary", "produced": 8, "delivered": 8, "lost": {}}"#],
+        events: None,
+        ..RENAMES
+    },
+    Case {
+        name: "renames_of_all_kinds_are_exact",
+        args: &["unlinksnoop", "--renames=all", "--hook", "kprobe", "--json"],
+        command: &["sh", "-c", "cd $DIR; exec $CALLS renames 500"],
+        needs: &[Need::Kprobes],
+        shows: &[r#"{"kind": "move"}"#, r#"{"type": "summary", "produced": 2000}"#],
+        ..CASE
+    },
+    // Each may have replaced a file.
+    Case {
+        name: "renames_of_all_kinds_are_exact_by_sys_exit",
+        args: &["unlinksnoop", "--renames=all", "--hook", "sys-exit", "--json", "-n", "calls"],
+        command: &["sh", "-c", "cd $DIR; exec $CALLS renames 500"],
+        shows: &[r#"{"type": "summary", "produced": 4000, "delivered": 4000, "lost": {}}"#],
+        ..CASE
     },
     // When a system call ends nothing tells whether there was a file.
     Case {
