@@ -55,8 +55,8 @@ pub(crate) struct Samplers {
     sampling: Sampling,
     /// The first one that works is used, and is then the only one.
     counters: Vec<Counter>,
-    /// The only CPU that is sampled, if not all are.
-    only: Option<u32>,
+    /// Those that are sampled, if not all are.
+    only: Vec<u32>,
     cpus: BTreeMap<u32, Sampler>,
     /// Those that could not be attached to the last time.
     refused: BTreeSet<u32>,
@@ -138,14 +138,14 @@ fn open(of: Counter, per_second: u64, cpu: u32) -> nix::Result<OwnedFd> {
 
 impl Samplers {
     /// By the first of these counters that works; of `only` this CPU, if there is one.
-    pub(crate) fn new(sampling: Sampling, counters: Vec<Counter>, only: Option<u32>) -> Self {
+    pub(crate) fn new(sampling: Sampling, counters: Vec<Counter>, only: Vec<u32>) -> Self {
         let (cpus, refused, missed) = Default::default();
         Self { sampling, counters, only, cpus, refused, missed }
     }
 
     /// Those that are to be sampled.
     fn online(&self) -> Result<Vec<u32>> {
-        let is_wanted = |cpu: &u32| self.only.is_none_or(|only| *cpu == only);
+        let is_wanted = |cpu: &u32| self.only.is_empty() || self.only.contains(cpu);
         Ok(kernel::online_cpus()?.into_iter().filter(is_wanted).collect())
     }
 

@@ -44,7 +44,6 @@ const UNKNOWN: &[Habit] = &[
         "all arguments are shown; --max-args-bytes SIZE is their limit in bytes",
     ),
     of(&["opensnoop"], &["-b", "--buffer-pages"], "--buffer SIZE, like 8M"),
-    of(&["funclatency"], &["-F", "--function"], "--by function"),
     of(&["funclatency"], &["-l", "--level"], "calls within calls are each measured, too"),
     of(&["funclatency"], &["-r", "--regexp"], "patterns are like 'vfs_*'"),
     of(&["funclatency"], &["-k", "--kprobes"], "--hook kprobe"),
@@ -89,22 +88,56 @@ fn find(habits: &[Habit], tool: &str, option: &str) -> Option<&'static str> {
     habits.iter().find(is_it).map(|habit| habit.tip)
 }
 
-/// `profile -adf`: as it is typed with bcc, where -d takes no value. It means nothing here, as -d takes
-/// one, and no time begins with such a letter.
-pub(super) fn spell_out(args: &mut Vec<OsString>) {
-    if args.get(1).is_none_or(|tool| tool != "profile") {
-        return;
+/// A letter of bcc's tool that takes no value, in a word of such letters.
+struct Letter {
+    tool: &'static str,
+    letter: char,
+    /// The letters that may be beside it.
+    flags: &'static str,
+    /// May it be the last one?
+    may_be_last: bool,
+    /// What it stands for.
+    options: &'static [&'static str],
+}
+
+const LETTERS: &[Letter] = &[
+    // `profile -adf`: -d takes a value here, and no time begins with such a letter.
+    Letter {
+        tool: "profile",
+        letter: 'd',
+        flags: "afIKU",
+        may_be_last: false,
+        options: &["--delimited"],
+    },
+    Letter {
+        tool: "funclatency",
+        letter: 'F',
+        flags: "mTv",
+        may_be_last: true,
+        options: &["--by", "function"],
+    },
+];
+
+impl Letter {
+    fn is_in(&self, arg: &OsString) -> bool {
+        let letters = arg.to_str().and_then(|arg| arg.strip_prefix('-')).unwrap_or_default();
+        letters.contains(self.letter)
+            && letters.chars().all(|c| c == self.letter || self.flags.contains(c))
+            && (self.may_be_last || !letters.ends_with(self.letter))
     }
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    let is_flag = |letter: char| "adfIKU".contains(letter);
-    let means_delimited = |arg: &OsString| {
-        let letters = arg.to_str().and_then(|arg| arg.strip_prefix('-'));
-        letters.is_some_and(|letters| {
-            letters.chars().all(is_flag) && letters.contains('d') && !letters.ends_with('d')
-        })
+}
+
+/// Words of letters as they are typed with bcc.
+pub(super) fn spell_out(args: &mut Vec<OsString>) {
+    let Some(letter) = LETTERS.iter().find(|of| args.get(1).is_some_and(|tool| tool == of.tool))
+    else {
+        return;
     };
-    if let Some(at) = args[..end].iter().position(means_delimited) {
-        let others = args[at].to_string_lossy().replace('d', "");
-        args.splice(at..=at, [others.into(), "--delimited".into()]);
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    if let Some(at) = args[..end].iter().position(|arg| letter.is_in(arg)) {
+        let others = args[at].to_string_lossy().replace(letter.letter, "");
+        let others = Some(OsString::from(others)).filter(|others| others != "-");
+        let options = letter.options.iter().map(OsString::from);
+        args.splice(at..=at, others.into_iter().chain(options));
     }
 }

@@ -136,13 +136,30 @@ fn shell_line(args: &[OsString]) -> String {
 
 /// clap sorts names that are alike by how much they are, the best one last.
 fn name_tools(error: &mut Error, command: &Command) {
-    if let Some(ContextValue::Strings(mut names)) = error.remove(ContextKind::SuggestedSubcommand) {
+    let name = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+    let alike = error.remove(ContextKind::SuggestedSubcommand);
+    if let Some(answer) = name.and_then(|name| answer_to(&name)) {
+        suggest(error, answer);
+    } else if let Some(ContextValue::Strings(mut names)) = alike {
         names.reverse();
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
     } else {
         let style = command.get_styles().get_valid();
         suggest(error, format!("{style}ebtools --list{style:#} names the tools"));
     }
+}
+
+/// What docs/names.md says of a name that other collections have, and that nothing here answers.
+fn answer_to(name: &str) -> Option<String> {
+    let rows = include_str!("../../docs/names.md").lines();
+    let row =
+        |line: &'static str| line.strip_prefix("| `")?.strip_prefix(name)?.strip_prefix("` | ");
+    let (_, here) = rows.filter_map(row).next()?.split_once(" | ")?;
+    let answer = match here.trim_end_matches(" |").split_once(": ")? {
+        ("planned", _) => "planned, but not there yet".into(),
+        (_, why) => format!("nothing here answers that: {}", why.replace('`', "")),
+    };
+    Some(format!("{name}: {answer}"))
 }
 
 /// Adds a tip.

@@ -40,11 +40,11 @@ const FOLLOWERS: [(Program, Role); 3] = [
 #[command(next_help_heading = "Options of all tools")]
 pub(crate) struct FilterOptions {
     /// Only these processes, until the last of them has ended; may be repeated
-    #[arg(short, long, value_name = "PID", value_parser = PidParser, value_delimiter = ',')]
+    #[arg(short, long, value_name = "PID", value_parser = PidParser, value_delimiter = ',', conflicts_with = "command")]
     pub(crate) pid: Vec<NonZeroU32>,
 
     /// Only these threads, until their processes have ended; may be repeated
-    #[arg(long, value_name = "TID", value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',')]
+    #[arg(long, value_name = "TID", value_parser = clap::value_parser!(u32).range(1..), value_delimiter = ',', conflicts_with = "command")]
     pub(crate) tid: Vec<u32>,
 
     /// Only this user, by name or number; may be repeated

@@ -59,6 +59,14 @@ impl Counting {
         }
     }
 
+    /// The same, where only events of this kind are seen.
+    pub(crate) fn of_kind(self, kind: u32) -> Self {
+        match self {
+            Self::InKernel(by) => Self::InKernel(InKernel { only_kind: Some(kind), ..by }),
+            other => other,
+        }
+    }
+
     pub(crate) fn is_off(&self) -> bool {
         matches!(self, Self::Off)
     }
@@ -101,6 +109,8 @@ pub(crate) struct InKernel {
     /// Bits of `enum count_by`.
     bits: u8,
     kinds: &'static [&'static str],
+    /// The number of the only one that is seen.
+    only_kind: Option<u32>,
 }
 
 impl InKernel {
@@ -114,7 +124,7 @@ impl InKernel {
         let known = names.iter().map(find).collect::<Option<Vec<_>>>()?;
         let bits = known.iter().fold(count_by::COUNT_ON.0, |bits, (_, of)| bits | of.0);
         let by = known.iter().map(|(column, _)| *column).collect();
-        Some(Self { by, bits: u8::try_from(bits).unwrap_or(0), kinds: &[] })
+        Some(Self { by, bits: u8::try_from(bits).unwrap_or(0), kinds: &[], only_kind: None })
     }
 
     /// The columns of a report.
@@ -136,7 +146,13 @@ impl InKernel {
         let kind: &[&Column<Count>] = &[&KIND];
         let mut groups = Groups::by(&[&self.by, kind].concat());
         let mut cgroups = Cgroups::of_columns(&self.by);
-        let (kinds, is_total) = (self.kinds, self.by.is_empty());
+        let kinds = self.kinds;
+        // That there were none is told too.
+        let told = match self.only_kind {
+            _ if !self.by.is_empty() => 0..0,
+            Some(kind) => kind..kind + 1,
+            None => 0..u32::try_from(kinds.len().max(1)).unwrap_or(0),
+        };
         let show = move |report: &mut Report, _| {
             let mut add = |key: count_key, count| {
                 let count_of = Count { kind: kinds.get(key.kind as usize).unwrap_or(&"") };
@@ -149,9 +165,7 @@ impl InKernel {
                 }
             };
             let read = tables.turn(&mut add);
-            // That there were none is told too.
-            let told = if is_total { 0..kinds.len().max(1) } else { 0..0 };
-            for kind in told.filter_map(|kind| u32::try_from(kind).ok()) {
+            for kind in told.clone() {
                 add(count_key { kind, ..count_key::default() }, 0);
             }
             groups.show(report, &lines);

@@ -201,6 +201,11 @@ impl<'a> Session<'a> {
         Self { count: self.count.of_kinds(kinds), ..self }
     }
 
+    /// The same, where there are only events of this kind, by its number.
+    pub(crate) fn of_kind(self, kind: u32) -> Self {
+        Self { count: self.count.of_kind(kind), ..self }
+    }
+
     /// The same, with sums of the outcomes of events instead of them, if that is asked for.
     pub(crate) fn summing_up(self, options: &EventOptions, top: &TopOptions) -> Self {
         match top.top {

@@ -11,7 +11,7 @@ use crate::bpf::programs::clonesnoop::ON_CLONE;
 #[derive(Args, Debug)]
 pub(crate) struct Clonesnoop {
     /// Show only new processes, or only new threads
-    #[arg(long, value_name = "KIND", conflicts_with = "count")]
+    #[arg(long, value_name = "KIND")]
     kind: Option<OnlyKind>,
 
     #[command(flatten)]
@@ -81,16 +81,17 @@ impl Tool for Clonesnoop {
     ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        let kind = self.kind.map_or(types::kind::KIND_ANY, |kind| match kind {
+            OnlyKind::Process => types::kind::KIND_PROCESS,
+            OnlyKind::Thread => types::kind::KIND_THREAD,
+        });
         let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
+        let session = if self.kind.is_some() { session.of_kind(kind.0) } else { session };
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<ClonesnoopSkelBuilder>(&mut storage, columns, &[&CLONES], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
-                    constants.only_kind = match self.kind {
-                        None => types::kind::KIND_ANY.0 as u8,
-                        Some(OnlyKind::Process) => types::kind::KIND_PROCESS.0 as u8,
-                        Some(OnlyKind::Thread) => types::kind::KIND_THREAD.0 as u8,
-                    };
+                    constants.only_kind = kind.0 as u8;
                 }
             })?;
         session.run(skel.object(), attached, columns, |_| true)

@@ -76,9 +76,9 @@ pub(crate) struct Profile {
     #[arg(short = 'K', long)]
     kernel_stacks_only: bool,
 
-    /// Only this CPU
-    #[arg(short = 'C', long, value_name = "CPU")]
-    cpu: Option<u32>,
+    /// Only these CPUs, by their numbers
+    #[arg(short = 'C', long, value_name = "CPU", value_delimiter = ',')]
+    cpu: Vec<u32>,
 
     /// Include idle CPUs
     #[arg(short = 'I', long)]
@@ -275,7 +275,7 @@ impl Tool for Profile {
         let counters = cycles.into_iter().chain([Counter::Clock]).collect();
         let (program, per_second) = (ON_SAMPLE, self.frequency);
         let sampling = Sampling { messages: host.messages.clone(), program, per_second };
-        let samplers = Samplers::new(sampling, counters, self.cpu);
+        let samplers = Samplers::new(sampling, counters, self.cpu.clone());
         let missed_cpus = samplers.missed();
         let (skel, attached) = session.attach::<ProfileSkelBuilder>(
             &mut storage,
@@ -317,11 +317,12 @@ impl Profile {
     }
 
     fn check_cpu(&self) -> Result<()> {
-        match self.cpu {
-            Some(cpu) if !kernel::online_cpus()?.contains(&cpu) => {
+        let online = kernel::online_cpus()?;
+        match self.cpu.iter().find(|cpu| !online.contains(cpu)) {
+            Some(cpu) => {
                 Err(Error::usage("profile", format!("there is no CPU {cpu}, or it is offline")))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 

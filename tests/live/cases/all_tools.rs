@@ -258,7 +258,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "filters_that_nothing_passes",
-        args: &["execsnoop", "-p", "1", "--json", "--fields", "comm,uid"],
+        args: &["execsnoop", "-u", "12345", "--json", "--fields", "comm,uid"],
         command: &["sh", "-c", "/bin/true"],
         events: Some(0),
         ..CASE

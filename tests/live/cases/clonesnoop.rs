@@ -50,6 +50,14 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "clone_count_of_one_kind",
+        args: &["clonesnoop", "--kind", "thread", "--count", "-i", "90", "--json"],
+        command: &["$CALLS", "clones", "-"],
+        shows: &[r#"{"type": "interval", "kind": "thread", "count": 1}"#],
+        hides: &[r#"{"kind": "process"}"#],
+        ..CASE
+    },
+    Case {
         name: "alias_threadsnoop",
         args: &["threadsnoop", "--json"],
         command: &["$CALLS", "clones", "-"],
