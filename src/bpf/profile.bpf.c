@@ -20,6 +20,8 @@ struct event {
 const volatile __u8 with_kernel = 1;
 const volatile __u8 with_user = 1;
 const volatile __u8 with_idle = 0;
+/* The name is that of the process, not of the thread. */
+const volatile __u8 names_process = 0;
 
 static __always_inline __u32 image(void)
 {
@@ -43,6 +45,8 @@ int on_sample(struct bpf_perf_event_data *ctx)
 	record = record_begin();
 	if (!record)
 		return 0;
+	if (names_process)
+		comm_of(record->event.header.comm, current_process());
 	if (with_kernel)
 		kernel = bpf_get_stack(ctx, record->tail, STACK_LEN, 0);
 	/* There is none: it ran its own code. */

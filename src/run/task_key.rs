@@ -1,18 +1,19 @@
 //! What counts have in common of the task, for tools that sum up by it: the user side of
 //! `task_key.bpf.h`.
 
+use clap::ValueEnum;
 use plain::Plain;
 
 use crate::bpf::shared::types::{count_by, task_key};
 use crate::filter::cgroups::Cgroups;
 use crate::output::{Column, Kind, Value};
-use crate::record::{Record, c_str};
+use crate::record::{Header, Record, c_str};
 use crate::run::capabilities::Need;
 use crate::run::tables::typed;
 use crate::system::sys;
 
 /// `None`, or empty, where calls are not counted by it.
-#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct TaskKey {
     pid: Option<u32>,
     uid: Option<u32>,
@@ -34,6 +35,9 @@ pub(crate) enum TaskField {
 }
 
 impl TaskField {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Pid, Self::Uid, Self::Comm, Self::Cgroup, Self::Container];
+
     /// Bits of `enum count_by`. The name of a process comes with its number.
     fn bits(self) -> u32 {
         match self {
@@ -42,6 +46,31 @@ impl TaskField {
             Self::Comm => count_by::COUNT_COMM.0,
             Self::Cgroup | Self::Container => count_by::COUNT_CGROUP.0,
         }
+    }
+}
+
+/// What is counted by where functions are: one of the task, or which function it is.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum FunctionField {
+    Function,
+    Pid,
+    Uid,
+    Comm,
+    Cgroup,
+    Container,
+}
+
+impl FunctionField {
+    /// What of the task it is, if it is that.
+    pub(crate) fn field(self) -> Option<TaskField> {
+        Some(match self {
+            Self::Function => return None,
+            Self::Pid => TaskField::Pid,
+            Self::Uid => TaskField::Uid,
+            Self::Comm => TaskField::Comm,
+            Self::Cgroup => TaskField::Cgroup,
+            Self::Container => TaskField::Container,
+        })
     }
 }
 
@@ -67,6 +96,19 @@ impl TaskKeys {
     /// What it takes to make them.
     pub(crate) fn needs(&self) -> &'static [Need] {
         if self.bits() & count_by::COUNT_CGROUP.0 > 0 { &[Need::Cgroups] } else { &[] }
+    }
+
+    /// Is it counted by that?
+    pub(crate) fn has(&self, field: TaskField) -> bool {
+        self.by.contains(&field)
+    }
+
+    /// Of the task of a record.
+    pub(crate) fn key_of(&mut self, header: &Header) -> TaskKey {
+        let Header { cgroup_id, pid, uid, comm, .. } = *header;
+        let named = self.has(TaskField::Pid) || self.has(TaskField::Comm);
+        let comm = if named { comm } else { Default::default() };
+        self.key(&task_key { cgroup_id, pid, uid, comm })
     }
 
     /// Each kernel side has a type of its own for the same bytes.

@@ -21,7 +21,9 @@ use crate::run::capabilities::FUNCLATENCY_OF_PROGRAMS;
 use crate::run::options;
 use crate::run::summary::Sum;
 use crate::run::tables::{self, Tables};
-use crate::run::task_key::{self, OF_TASKS, OfTasks, TaskField, TaskKey, TaskKeys};
+use crate::run::task_key::{
+    self, FunctionField as By, OF_TASKS, OfTasks, TaskField, TaskKey, TaskKeys,
+};
 use crate::system::foreign::ForeignFile;
 use crate::system::kernel::{self, Function};
 use crate::system::names::{self, Wanted};
@@ -56,31 +58,6 @@ pub(crate) struct Funclatency {
 
     #[command(flatten)]
     options: IntervalOptions,
-}
-
-/// What calls are grouped by.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-enum By {
-    Function,
-    Pid,
-    Uid,
-    Comm,
-    Cgroup,
-    Container,
-}
-
-impl By {
-    /// What of the task it is, if it is that.
-    fn field(self) -> Option<TaskField> {
-        Some(match self {
-            By::Function => return None,
-            By::Pid => TaskField::Pid,
-            By::Uid => TaskField::Uid,
-            By::Comm => TaskField::Comm,
-            By::Cgroup => TaskField::Cgroup,
-            By::Container => TaskField::Container,
-        })
-    }
 }
 
 /// How calls of the kernel's functions are seen.
@@ -134,7 +111,7 @@ impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let (key, value) = tables::entry_of::<types::latency_key, _>(bytes);
         let function = Some(format!("f{}", key.function));
-        let task = TaskKeys::by(By::value_variants().iter().filter_map(|by| by.field()));
+        let task = TaskKeys::by(TaskField::ALL);
         let mut row = Self::new({ task }.key(&key.task), function, bytes.len() % 2 == 0);
         row.add(&value);
         show(&Record::of(&Header::default(), &row));

@@ -20,6 +20,9 @@ use crate::run::options::{self, Format};
 use crate::run::report::{Report, boottime_ns};
 use crate::run::stream::Consumer;
 use crate::run::summary::{Sum, Summary};
+use crate::run::task_key::{
+    self, FunctionField as By, OF_TASKS, OfTasks, TaskField, TaskKey, TaskKeys,
+};
 use crate::system::kernel;
 use crate::system::symbols::{Function, Space, Symbols};
 
@@ -27,6 +30,7 @@ mod files;
 #[cfg(feature = "svg")]
 mod flames;
 mod folded;
+mod groups;
 mod gzip;
 mod pprof;
 mod protobuf;
@@ -36,6 +40,7 @@ mod tree;
 
 use files::{FileOptions, Files, Sampled};
 use folded::{Folded, Marks};
+use groups::{Groups, Sums};
 use tree::{Tree, What};
 
 /// Show where the processors spend their time, by sampling stacks
@@ -67,6 +72,10 @@ pub(crate) struct Profile {
 
     #[command(flatten)]
     files: FileOptions,
+
+    /// Group samples by this, or by several fields, like comm,function
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', conflicts_with_all = ["folded", "tree"])]
+    by: Vec<By>,
 
     /// Only stacks of programs, not of the kernel
     #[arg(short = 'U', long, conflicts_with = "kernel_stacks_only")]
@@ -113,6 +122,8 @@ type Stack = (Vec<u8>, Vec<u32>);
 /// One line: a function, a call in the tree, or a stack.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
+    /// What it is grouped by.
+    task: TaskKey,
     comm: Vec<u8>,
     function: Vec<u8>,
     module: Vec<u8>,
@@ -130,10 +141,10 @@ pub(crate) struct Row {
 }
 
 impl Sum for Row {
-    type Id = (Reverse<u64>, u32);
+    type Id = (Reverse<u64>, u32, TaskKey);
 
     fn id(&self) -> Self::Id {
-        (Reverse(self.total), self.number)
+        (Reverse(self.total), self.number, self.task.clone())
     }
 
     fn weight(&self) -> u64 {
@@ -149,8 +160,15 @@ impl record::Row for Row {
     fn of_any(bytes: &[u8], show: &mut dyn FnMut(&Record<'_, Self>)) {
         let [function, module, comm, stack] = [(); 4].map(|()| bytes.to_vec());
         let (depth, count, total, all) = (bytes.len(), 1, 2, 3);
-        let row = Self { comm, function, module, number: 0, stack, depth, count, total, all };
+        let task = TaskKeys::by(TaskField::ALL).key_of(&Header::default());
+        let row = Self { task, comm, function, module, number: 0, stack, depth, count, total, all };
         show(&Record::of(&Header::default(), &row));
+    }
+}
+
+impl OfTasks for Row {
+    fn task(&self) -> &TaskKey {
+        &self.task
     }
 }
 
@@ -183,22 +201,40 @@ const MODULE: Col = Col::file(
 )
 .user();
 
-const FUNCTIONS: &[Col] = &[
-    Col::TIME.json_only(),
-    SAMPLES,
-    SELF,
-    TOTAL,
-    TOTAL_PERCENT,
-    Col::text(
-        "FUNCTION",
-        "function",
-        40,
-        "its name; without symbols its file and address, [server+0x1260]",
-        |r| Value::Text(&r.event.function),
-    )
-    .user(),
-    MODULE,
-];
+const FUNCTION: Col = Col::text(
+    "FUNCTION",
+    "function",
+    40,
+    "its name; without symbols its file and address, [server+0x1260]",
+    |r| Value::Text(&r.event.function),
+)
+.user();
+
+const FUNCTIONS: &[Col] =
+    &[Col::TIME.json_only(), SAMPLES, SELF, TOTAL, TOTAL_PERCENT, FUNCTION, MODULE];
+
+const BY_FUNCTION: &[&str] = &["--by=function"];
+
+const GROUPS: [Col; 13] = {
+    let [time, pid, uid, cgroup_path, cgroup, container, comm] =
+        task_key::columns(OF_TASKS.0, OF_TASKS.1);
+    let (total, total_percent) = (TOTAL.hidden(), TOTAL_PERCENT.hidden());
+    [
+        time.json_only(),
+        pid,
+        uid,
+        cgroup_path,
+        cgroup,
+        container,
+        comm,
+        SAMPLES,
+        SELF,
+        total.with(BY_FUNCTION),
+        total_percent.with(BY_FUNCTION),
+        FUNCTION.hidden().with(BY_FUNCTION),
+        MODULE.hidden().with(BY_FUNCTION),
+    ]
+};
 
 const TREE: &[Col] = &[
     Col::TIME.json_only(),
@@ -255,7 +291,7 @@ impl Tool for Profile {
 
     const COLUMNS: &'static [Col] = FUNCTIONS;
     const OTHERS: &'static [(&'static str, &'static [Col])] =
-        &[("--folded", STACKS), ("--tree", TREE)];
+        &[("--folded", STACKS), ("--tree", TREE), ("--by", &GROUPS)];
 
     fn run(mut self, host: &Host, columns: &[&Col]) -> Result<()> {
         let duration = &mut self.options.common.run.duration;
@@ -264,12 +300,16 @@ impl Tool for Profile {
         let session = Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
         self.check_frequency()?;
         self.check_cpu()?;
+        let groups = Groups::by(&self.by);
+        let needs = groups.as_ref().map_or(&[][..], |groups| groups.tasks.needs());
+        let session = session.keeping(needs);
         let files = self.files.create()?;
         // That takes a while, in which nothing is to be sampled yet.
         let symbols = host.messages.during("reading the kernel's symbols", |_| Symbols::new());
         let mut storage = Storage::new();
         // Names have to be looked up while the process is there.
-        let options = LoadOptions { at_once: true, ..LoadOptions::default() };
+        let collect = groups.as_ref().map_or(0, Groups::collect);
+        let options = LoadOptions { at_once: true, collect, ..LoadOptions::default() };
         // A CPU that has nothing to do has no cycles.
         let cycles = (!self.include_idle).then_some(Counter::Cycles);
         let counters = cycles.into_iter().chain([Counter::Clock]).collect();
@@ -286,6 +326,8 @@ impl Tool for Profile {
                     constants.with_kernel = (!self.user_stacks_only).into();
                     constants.with_user = (!self.kernel_stacks_only).into();
                     constants.with_idle = self.include_idle.into();
+                    let by = |field| self.by.contains(&field);
+                    constants.names_process = (by(By::Pid) && !by(By::Comm)).into();
                 }
             },
         )?;
@@ -298,7 +340,8 @@ impl Tool for Profile {
                 (_, true) => report.lines_of_summary(columns),
                 _ => report.lines("interval", columns),
             };
-            Samples { files, ..Samples::new(&self, symbols, lines, is_folded, missed_cpus) }
+            let samples = Samples::new(&self, symbols, lines, is_folded, missed_cpus);
+            Samples { files, groups, ..samples }
         })
     }
 }
@@ -349,6 +392,8 @@ struct Samples<'a> {
     time_ns: u64,
     symbols: Symbols,
     stacks: HashMap<Stack, u64>,
+    /// With `--by`.
+    groups: Option<Groups>,
     /// The calls in them.
     calls: usize,
     /// Stacks of programs, those that end before a thread's first call, and how deep they may be.
@@ -366,10 +411,13 @@ impl Consumer<types::event> for Samples<'_> {
         is_silent.then(|| format!("{} samples; Ctrl-C ends it and shows them", samples()))
     }
 
-    fn take(&mut self, _: &mut Report, record: Record<'_, types::event>) {
+    fn take(&mut self, report: &mut Report, record: Record<'_, types::event>) {
         let comm = c_str(&record.header.comm).to_vec();
         let is_full = self.stacks.len() >= STACKS_MAX || self.calls >= CALLS_MAX;
         let stack = if is_full { vec![Symbols::OTHER] } else { self.stack(&record) };
+        if self.groups.as_mut().is_some_and(|groups| !groups.add(record.header, &stack)) {
+            return report.no_room(1);
+        }
         let calls = stack.len();
         let known = self.stacks.len();
         *self.stacks.entry((comm, stack)).or_default() += 1;
@@ -385,6 +433,7 @@ impl Consumer<types::event> for Samples<'_> {
         match (self.tool.folded, self.tool.tree) {
             (true, _) => self.show_stacks(report),
             (_, true) => self.show_tree(report),
+            _ if self.groups.is_some() => self.show_groups(report),
             _ => self.show_functions(report),
         }
         self.write_files(report, length);
@@ -410,6 +459,7 @@ impl<'a> Samples<'a> {
             time_ns: 0,
             symbols,
             stacks: HashMap::new(),
+            groups: None,
             calls: 0,
             of_programs: 0,
             broken: 0,
@@ -506,6 +556,25 @@ impl<'a> Samples<'a> {
             let Function { name, module, .. } = self.symbols.function(number).clone();
             let (function, module) = (name.to_vec(), module.to_vec());
             rows.row(Row { number, function, module, count, total, all, ..Row::default() });
+        }
+        rows.show(report, &self.lines);
+    }
+
+    fn show_groups(&mut self, report: &mut Report) {
+        let all = self.all();
+        let mut rows = Summary::new();
+        rows.cut_to(self.tool.top());
+        for ((task, function), Sums { count, total }) in
+            self.groups.iter_mut().flat_map(Groups::take)
+        {
+            let number = function.unwrap_or(0);
+            let row = Row { task, number, count, total, all, ..Row::default() };
+            let Some(function) = function else {
+                rows.row(row);
+                continue;
+            };
+            let Function { name, module, .. } = self.symbols.function(function);
+            rows.row(Row { function: name.to_vec(), module: module.to_vec(), ..row });
         }
         rows.show(report, &self.lines);
     }

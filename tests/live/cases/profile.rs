@@ -87,6 +87,29 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "profile_by_fields",
+        args: &["profile", "--by", "comm,uid,function", "--json"],
+        command: &["sh", "-c", "$CALLS busy 500; $SELF helper as 12345 $CALLS busy 500"],
+        shows: &[
+            r#"{"type": "interval", "comm": "calls", "uid": 0, "function": "spin"}"#,
+            r#"{"type": "interval", "comm": "calls", "uid": 12345, "function": "spin"}"#,
+        ],
+        also: |run| {
+            let lines = run.json()?;
+            let sum = lines.iter().filter_map(|line| line["count"].as_u64()).sum::<u64>();
+            let all = lines.last().and_then(|line| line["delivered"].as_u64());
+            if all == Some(sum) { Ok(()) } else { Err(format!("{sum} of {all:?} samples")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "profile_by_process",
+        args: &["profile", "--by", "pid,cgroup", "--json"],
+        command: &["sh", "-c", "echo pid $$; exec $CALLS busy 500"],
+        shows: &[r#"{"type": "interval", "pid": $PID, "comm": "calls"}"#],
+        ..CASE
+    },
+    Case {
         name: "profile_stacks_of_the_kernel",
         args: &["profile", "-f", "-K", "--json"],
         // A CPU that makes system calls for half a second.
