@@ -186,6 +186,14 @@ struct Sample {
 fn measure(scene: &Scene, dir: &Path) -> Result<()> {
     let done = scene.count * scene.producers as u64;
     println!("{}: {done} events", scene.title);
+    let (samples, alone_ns) = rounds(scene, dir)?;
+    println!("  alone: {alone_ns:.0} ns an event");
+    show(scene, &samples);
+    Ok(())
+}
+
+/// The medians of each tracer, and of the load alone.
+fn rounds(scene: &Scene, dir: &Path) -> Result<(Vec<Sample>, f64)> {
     let mut added = vec![Vec::new(); scene.tracers.len()];
     let mut in_kernel = vec![Vec::new(); scene.tracers.len()];
     let mut samples = vec![Sample::default(); scene.tracers.len()];
@@ -216,7 +224,10 @@ fn measure(scene: &Scene, dir: &Path) -> Result<()> {
         sample.kernel_ns = median(&mut in_kernel[i].clone());
         sample.wall_ns = median(&mut added[i]);
     }
-    println!("  alone: {:.0} ns an event", median(&mut bare));
+    Ok((samples, median(&mut bare)))
+}
+
+fn show(scene: &Scene, samples: &[Sample]) {
     println!(
         "  {:<15} {:>13} {:>10} {:>13} {:>13} {:>9} {:>12}",
         "tracer",
@@ -228,7 +239,7 @@ fn measure(scene: &Scene, dir: &Path) -> Result<()> {
         "delivered"
     );
     let peer = scene.tracers.iter().position(|tracer| tracer.name == "libbpf-tools");
-    for (tracer, sample) in scene.tracers.iter().zip(&samples) {
+    for (tracer, sample) in scene.tracers.iter().zip(samples) {
         let ratio = |value: fn(&Sample) -> f64| {
             let other = peer.map_or(0.0, |peer| value(&samples[peer]));
             match value(sample) {
@@ -250,7 +261,6 @@ fn measure(scene: &Scene, dir: &Path) -> Result<()> {
         );
     }
     println!();
-    Ok(())
 }
 
 /// The load under a tracer.

@@ -1,8 +1,9 @@
 //! Rows: written in large pieces, and the accounts of what got through.
 
+use crate::system::lock::locked;
 use std::fmt::Debug;
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;
@@ -29,19 +30,19 @@ pub(crate) type Shared = Arc<Mutex<dyn Taker + Send>>;
 
 impl Taker for Shared {
     fn write(&mut self, bytes: &[u8]) -> (usize, Option<io::Error>) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        locked(self).write(bytes)
     }
 
     fn take_back(&mut self, bytes: usize) {
-        self.lock().unwrap_or_else(PoisonError::into_inner).take_back(bytes);
+        locked(self).take_back(bytes);
     }
 
     fn is_closed(&self) -> bool {
-        self.lock().unwrap_or_else(PoisonError::into_inner).is_closed()
+        locked(self).is_closed()
     }
 
     fn recovers(&self) -> bool {
-        self.lock().unwrap_or_else(PoisonError::into_inner).recovers()
+        locked(self).recovers()
     }
 }
 

@@ -4,13 +4,14 @@
 use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::escape;
 use crate::output::sink::Stream;
 use crate::output::status::{Status, grouped};
+use crate::system::lock::locked;
 
 /// Work that takes longer is told of while it is done.
 const LONG: Duration = Duration::from_millis(500);
@@ -86,13 +87,13 @@ impl Messages {
 
     /// A hook is in use.
     pub(crate) fn hook_in_use(&self, hook: impl Display) {
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook.to_string());
+        locked(&self.hooks).push(hook.to_string());
         self.note(format!("hook in use: {hook}"));
     }
 
     /// Those that are.
     pub(crate) fn hooks(&self) -> Vec<String> {
-        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.hooks).clone()
     }
 
     /// What is being done, until something else is said: on a terminal alone. Any bytes.

@@ -1,10 +1,11 @@
 //! The line at the bottom of a terminal that says what is going on. It is replaced, and gone when
 //! anything else is written there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::output::sink::Stream;
 use crate::output::{fit, screen};
+use crate::system::lock::locked;
 
 /// To the beginning of the line, and nothing is there any more.
 const CLEAR: &str = "\r\x1b[K";
@@ -92,13 +93,13 @@ impl Status {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0.held)
     }
 
     /// Puts this text there, which has no hostile characters any more.
     pub(crate) fn show(&self, text: &str) {
         let Some((width, _)) = self.0.to.size().filter(|_| self.0.to.is_ours()) else { return };
-        let mut is_shown = self.0.is_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_shown = locked(&self.0.is_shown);
         // The last column would start another line in some terminals.
         let text = fit::text(text, width.saturating_sub(1));
         let _ = self.0.to.write(format!("{CLEAR}{text}").as_bytes());
@@ -107,7 +108,7 @@ impl Status {
 
     /// Takes it away.
     pub(crate) fn clear(&self) {
-        let mut is_shown = self.0.is_shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_shown = locked(&self.0.is_shown);
         if std::mem::take(&mut *is_shown) {
             let _ = self.0.to.write(CLEAR.as_bytes());
         }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use crate::attach::libraries;
 use crate::error::{Context as _, Error, Result};
 use crate::run::capabilities::Kept;
+use crate::system::lock::locked;
 use crate::system::sys;
 
 /// Exit codes of a command that cannot be run, as with env(1) and time(1).
@@ -34,7 +35,7 @@ pub(crate) fn note_mask(own: SigSet) {
 static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 
 fn running() -> MutexGuard<'static, Option<Child>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(&RUNNING)
 }
 
 /// Starts the command later, with the rights that this process has now: those of a thread are its

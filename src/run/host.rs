@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 
 use clap::ColorChoice;
 use libbpf_rs::PrintLevel;
@@ -25,6 +25,7 @@ use crate::output::status::Status;
 use crate::run::options::{Format, OutputOptions};
 use crate::run::tally::Tally;
 use crate::run::terminal::Terminal;
+use crate::system::lock::locked;
 use crate::system::stop::Stop;
 
 /// Where rows and messages of a run go, and what ends it.
@@ -204,7 +205,7 @@ impl Host {
     }
 
     fn terminal(&self) -> MutexGuard<'_, Option<Terminal>> {
-        self.terminal.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.terminal)
     }
 
     /// A text for people about something that is missing.

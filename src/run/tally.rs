@@ -1,10 +1,11 @@
 //! What a run has told of itself so far, for those who ask while it goes on; and how much it may show.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::output::series::Series;
 use crate::run::loss::Accounts;
+use crate::system::lock::locked;
 
 /// The state of one run.
 #[derive(Debug, Default)]
@@ -51,8 +52,4 @@ impl Tally {
     pub(crate) fn series(&self) -> Series {
         self.series.as_ref().map(|series| locked(series).clone()).unwrap_or_default()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

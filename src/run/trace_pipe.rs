@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Duration, Instant};
@@ -21,7 +21,6 @@ use crate::system::kernel;
 
 /// How long what is left in the pipe is read at the end.
 const PATIENCE: Duration = Duration::from_secs(1);
-const PATHS: [&str; 2] = ["/sys/kernel/tracing/trace_pipe", "/sys/kernel/debug/tracing/trace_pipe"];
 
 /// What was printed.
 #[derive(Clone, Debug)]
@@ -118,18 +117,13 @@ impl Source for Messages<'_> {
 pub(crate) fn open() -> Result<File> {
     let mut options = File::options();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    if PATHS.iter().any(|path| is_busy(&options.open(path))) {
-        return Err(Error::new("opening trace_pipe", "somebody else reads it; only one can"));
+    let path = kernel::tracefs_for("opening trace_pipe")?.join("trace_pipe");
+    match options.open(&path) {
+        Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+            Err(Error::new("opening trace_pipe", "somebody else reads it; only one can"))
+        }
+        opened => opened.doing(format!("opening {}", path.display())),
     }
-    let opened = PATHS.iter().map(|path| options.open(path).doing(format!("opening {path}")));
-    opened
-        .reduce(Result::or)
-        .unwrap_or_else(|| Err(Error::new("opening trace_pipe", "no path")))
-        .map_err(|error| error.hint(kernel::MOUNT_TRACEFS))
-}
-
-fn is_busy(opened: &io::Result<File>) -> bool {
-    opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
 }
 
 /// `comm-12 [000] d..21 1.5: bpf_trace_printk: Hello, World! pid 12 uid 0 at 15` as hello.bpf.c

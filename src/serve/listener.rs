@@ -5,13 +5,14 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Context as _, Result};
 use crate::run::capabilities::Kept;
 use crate::serve::exposition::{self, Flavour, Subject};
+use crate::system::lock::locked;
 
 /// What metrics tell of: it changes when tools come and go.
 pub(super) type Subjects = Arc<Mutex<Vec<Subject>>>;
@@ -126,6 +127,6 @@ fn response(request: &str, subjects: &Subjects) -> (&'static str, Flavour, Strin
         true => Flavour::OpenMetrics,
         false => Flavour::Prometheus,
     };
-    let subjects = subjects.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let subjects = locked(subjects).clone();
     ("200 OK", flavour, exposition::text(flavour, &subjects))
 }

@@ -17,7 +17,7 @@ mod standard_output;
 mod whole_file;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -35,6 +35,7 @@ use crate::serve::listener::Subjects;
 use crate::serve::served::Served;
 use crate::serve::signals::Signals;
 use crate::serve::standard_output::StandardOutput;
+use crate::system::lock::locked;
 
 /// How often files are looked after, and ends noticed.
 const TICK: Duration = Duration::from_millis(200);
@@ -124,7 +125,7 @@ impl Supervisor {
 
     fn tell_subjects(&self) {
         let subjects = self.served.iter().map(|served| served.subject.clone()).collect();
-        *self.subjects.lock().unwrap_or_else(PoisonError::into_inner) = subjects;
+        *locked(&self.subjects) = subjects;
     }
 
     fn until_all_have_begun(&mut self, signals: &Signals) {
@@ -213,7 +214,7 @@ impl Supervisor {
             return;
         }
         self.next_metrics = Instant::now() + self.config.metrics.interval.unwrap_or(INTERVAL);
-        let subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let subjects = locked(&self.subjects).clone();
         let text = exposition::text(Flavour::Prometheus, &subjects);
         let failure = whole_file::write(file, text.as_bytes(), 0o644).err();
         self.metrics_file.tell(failure.map(|error| error.line()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use crate::serve::config::Tool;
 use crate::serve::exposition::Subject;
 use crate::serve::log_file::{LogFile, Nowhere, Rotation};
 use crate::serve::profiles::Profiles;
+use crate::system::lock::locked;
 use crate::system::stop::Stop;
 
 /// One of them.
@@ -166,7 +167,7 @@ impl Served {
 /// The name for as long as the process lives: there are few, and they come again.
 fn known(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = locked(&NAMES);
     if let Some(known) = names.get(name) {
         return known;
     }

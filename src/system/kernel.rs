@@ -55,10 +55,7 @@ pub(crate) fn traceable() -> Option<HashSet<String>> {
 ///
 /// When tracefs cannot be read.
 pub(crate) fn tracepoints() -> Result<Vec<String>> {
-    let dir = tracefs().ok_or_else(|| {
-        Error::new("listing tracepoints", "tracefs is not mounted, or closed to this user")
-            .hint(format!("as root: {MOUNT_TRACEFS}"))
-    })?;
+    let dir = tracefs_for("listing tracepoints")?;
     let mut names = Vec::new();
     for category in dir.join("events").read_dir().doing("listing tracepoints")?.flatten() {
         let category_name = category.file_name().to_string_lossy().into_owned();
@@ -70,6 +67,18 @@ pub(crate) fn tracepoints() -> Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Where tracefs is, for something that is to be done there.
+///
+/// # Errors
+///
+/// When it cannot be found.
+pub(crate) fn tracefs_for(doing: &str) -> Result<PathBuf> {
+    tracefs().ok_or_else(|| {
+        Error::new(doing, "tracefs is not mounted, or closed to this user")
+            .hint(format!("as root: {MOUNT_TRACEFS}"))
+    })
 }
 
 /// Has it links for many uprobes at once? They also go away at once, while the kernel waits a tenth

@@ -4,6 +4,7 @@ pub(crate) mod demangle;
 pub(crate) mod foreign;
 pub(crate) mod kernel;
 pub(crate) mod kernel_types;
+pub(crate) mod lock;
 pub(crate) mod names;
 pub(crate) mod processes;
 pub mod procfs;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use caps::CapSet;
@@ -19,6 +19,7 @@ use crate::output::sink::Stream;
 use crate::record::{Header, Record, Row};
 use crate::run::listing;
 use crate::run::options::OutputOptions;
+use crate::system::lock::locked;
 use crate::system::stop::Stop;
 use crate::system::{kernel, kernel_types};
 use crate::tool::Entry;
@@ -185,7 +186,7 @@ fn tried(args: &[&str]) -> Result<Finding> {
     let run = move || tool.run(host, &matches).unwrap_or_else(|error| Err(error).doing("reading"));
     let done = thread::Builder::new().spawn(run).doing(&doing)?.join();
     let done = done.unwrap_or_else(|_| Err(Error::new(&doing, "it ended in the middle")));
-    let hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
+    let hooks = locked(&hooks).join("; ");
     Ok(match done {
         Ok(()) => Finding::new(true, hooks),
         Err(error) => {

@@ -298,11 +298,9 @@ impl Tool for Profile {
         *duration = duration.or(self.seconds);
         let run = &self.options.common.run;
         let session = Session::start_intervals(host, &self.options, None)?.buffer(self.buffer);
-        self.check_frequency()?;
-        self.check_cpu()?;
+        self.check()?;
         let groups = Groups::by(&self.by);
-        let needs = groups.as_ref().map_or(&[][..], |groups| groups.tasks.needs());
-        let session = session.keeping(needs);
+        let session = session.keeping(groups.as_ref().map_or(&[], |groups| groups.tasks.needs()));
         let files = self.files.create()?;
         // That takes a while, in which nothing is to be sampled yet.
         let symbols = host.messages.during("reading the kernel's symbols", |_| Symbols::new());
@@ -359,7 +357,8 @@ impl Profile {
         }
     }
 
-    fn check_cpu(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
+        self.check_frequency()?;
         let online = kernel::online_cpus()?;
         match self.cpu.iter().find(|cpu| !online.contains(cpu)) {
             Some(cpu) => {
