@@ -1,43 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* exitsnoop: processes that end, how, and by whom. */
 #include "ebtools.bpf.h"
+#include "signal.bpf.h"
 
 #define TAIL_MAX 4096 /* of the arguments */
 #define COMM_OF_PROCESS
 /* Threads of one process whose time is added up when it ends; those that are gone are counted already. */
 #define THREADS_MAX 512
 
-/* Who or what ended it. */
-enum by {
-	BY_NOBODY, /* it left, or the signal was not seen when it was sent */
-	BY_ITSELF,
-	BY_PROCESS,
-	BY_FAULT, /* of its own: what it did is not possible */
-	BY_FAULT_SOMEWHERE, /* the same, and the processor does not say where */
-	BY_SECCOMP, /* a system call that it may not make */
-	BY_OOM,
-	BY_NAMESPACE, /* the first process of its PID namespace has ended */
-	BY_KERNEL,
-};
-
-struct sender {
+/* A process. */
+struct peer {
 	__u32 pid; /* 0: nobody */
 	__u32 uid;
 	__u8 comm[COMM_LEN];
 };
 
-/* Tail: the arguments. */
+/* Of a process that ends, with its arguments as the tail; or with --signals, of a signal. */
 struct event {
 	struct event_header header;
 	__u64 process_start_ns;
 	__u64 life_ns;
 	__u64 cpu_ns;
 	__u64 rss_max_pages;
-	__u64 fault_address;
-	__u32 status; /* as wait() has it */
-	__u32 by; /* enum by */
-	struct sender sender;
+	struct origin origin;
+	struct peer peer; /* who sent the signal; with --signals, who it is for */
+	__u32 status; /* as wait() has it; with --signals, the signal */
 	__u32 args_bytes; /* ~0: it has none that can be read any more */
+	/* Of a signal: */
+	__s32 ret; /* -errno of a call that failed */
+	__u32 sent; /* enum sent */
+	__u32 target_tid; /* 0: it is for the process */
 	__u32 reserved;
 };
 
@@ -45,17 +37,30 @@ struct event {
 #include "in_flight.bpf.h"
 
 enum by *export_by;
+enum signal_call *export_signal_call;
+enum sent *export_sent;
 
-/* -x: only those that a signal ended, or that did not leave with 0. */
+/* -x: only those that a signal ended, or that did not leave with 0; with --signals, calls that failed. */
 const volatile __u8 only_failed = 0;
+/* --signal: only these, a bit each from 1 on; 0: all. */
+const volatile __u64 wanted_signals = 0;
+/* --calls */
+const volatile __u8 only_calls = 0;
+/* --to: only those to this process, as the tracer numbers it; 0: all. */
+const volatile __u32 wanted_target = 0;
+
+static __always_inline bool signal_wanted(__u32 signal)
+{
+	return !wanted_signals || (signal - 1 < SIGNALS_MAX && wanted_signals >> (signal - 1) & 1);
+}
 
 /* The last signal that may end a process. */
 struct cause {
 	__u64 process_start_ns;
-	__u64 fault_address;
+	struct origin origin;
+	struct peer sender;
 	__u32 signal;
-	__u32 by; /* enum by */
-	struct sender sender;
+	__u32 reserved;
 };
 
 /* By the process's number. */
@@ -127,34 +132,12 @@ int on_fork(__u64 *ctx)
 	return 0;
 }
 
-/* asm-generic/signal.h, asm-generic/siginfo.h. */
-#define SIGILL 4
-#define SIGTRAP 5
-#define SIGBUS 7
-#define SIGFPE 8
-#define SIGKILL 9
-#define SIGSEGV 11
-#define SIGSYS 31
-#define BIT_OF(signal) (1ULL << (signal))
-#define FAULTS                                                                                     \
-	(BIT_OF(SIGILL) | BIT_OF(SIGTRAP) | BIT_OF(SIGBUS) | BIT_OF(SIGFPE) | BIT_OF(SIGSEGV))
 /* CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH: nothing ends by them. */
 #define HARMLESS                                                                                   \
 	(BIT_OF(17) | BIT_OF(18) | BIT_OF(19) | BIT_OF(20) | BIT_OF(21) | BIT_OF(22) |             \
 	 BIT_OF(23) | BIT_OF(28))
-#define SIGNALS_MAX 64
-#define SI_USER 0
-#define SI_MESGQ -3
-#define SI_TKILL -6
-#define SI_KERNEL 0x80
-/* What stands for the address of a struct kernel_siginfo: linux/sched/signal.h. */
-#define SEND_SIG_NOINFO 0
-#define SEND_SIG_PRIV 1
-/* linux/sched/signal.h; trace/events/signal.h. */
+/* linux/sched/signal.h. */
 #define SIGNAL_GROUP_EXIT 4
-#define TRACE_SIGNAL_DELIVERED 0
-#define TRACE_SIGNAL_LOSE_INFO 4
-#define PF_EXITING 4
 #define SECCOMP_MODE_FILTER 2
 
 /* Does the process leave it to the kernel what the signal does? */
@@ -174,48 +157,10 @@ static __always_inline bool may_end(struct task_struct *task, __u32 signal)
 		return false;
 	if (signal == SIGKILL)
 		return true;
-	return !(signal < SIGNALS_MAX && BIT_OF(signal) & HARMLESS) &&
-	       is_left_to_kernel(task, signal);
+	return !IS_OF(signal, HARMLESS) && is_left_to_kernel(task, signal);
 }
 
-/* The kernel itself has sent it, while the current task did something. */
-static __always_inline enum by by_kernel(__u32 signal)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	if (signal == SIGKILL && BPF_CORE_READ(task, flags) & PF_EXITING &&
-	    pid_in_own_namespace(task) == 1)
-		return BY_NAMESPACE;
-	return BY_KERNEL;
-}
-
-static __always_inline enum by by_whom(__u32 signal, __u64 info, __u32 pid, __u64 *address)
-{
-	struct kernel_siginfo *siginfo = (void *)info;
-	enum by by = pid == bpf_get_current_pid_tgid() >> 32 ? BY_ITSELF : BY_PROCESS;
-	int code;
-
-	if (info == SEND_SIG_NOINFO)
-		return by;
-	if (info == SEND_SIG_PRIV)
-		return by_kernel(signal);
-	code = BPF_CORE_READ(siginfo, si_code);
-	if (code == SI_USER || code == SI_TKILL || code == SI_MESGQ)
-		return by;
-	/* Whatever the sender says. */
-	if (code < 0 && IS_SIGQUEUE(current_call_number(), is_compat_call()))
-		return by;
-	if (code > 0 && signal == SIGSYS)
-		return BY_SECCOMP;
-	if (code <= 0 || signal >= SIGNALS_MAX || !(BIT_OF(signal) & FAULTS))
-		return BY_KERNEL;
-	if (code == SI_KERNEL)
-		return BY_FAULT_SOMEWHERE;
-	*address = (__u64)BPF_CORE_READ(siginfo, _sifields._sigfault._addr);
-	return BY_FAULT;
-}
-
-static __always_inline void fill_sender(struct sender *sender)
+static __always_inline void fill_sender(struct peer *sender)
 {
 	sender->pid = bpf_get_current_pid_tgid() >> 32;
 	sender->uid = bpf_get_current_uid_gid();
@@ -233,17 +178,121 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_str
 	struct cause cause = {.signal = signal};
 	__u64 pid = BPF_CORE_READ(task, tgid);
 
-	if (result != TRACE_SIGNAL_DELIVERED && result != TRACE_SIGNAL_LOSE_INFO)
+	if (result != SENT && result != SENT_WITHOUT_INFO)
 		return 0;
 	if (!may_end(task, signal) || !BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	cause.process_start_ns = process_start_ns(task);
-	cause.by = by_whom(signal, number_of(info), pid, &cause.fault_address);
-	if (cause.by == BY_ITSELF || cause.by == BY_PROCESS || cause.by == BY_NAMESPACE ||
-	    cause.by == BY_KERNEL)
+	fill_origin(&cause.origin, signal, number_of(info), task);
+	if (cause.origin.by == BY_ITSELF || cause.origin.by == BY_PROCESS ||
+	    cause.origin.by == BY_NAMESPACE || cause.origin.by == BY_KERNEL)
 		fill_sender(&cause.sender);
 	if (bpf_map_update_elem(&causes, &pid, &cause, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
+	return 0;
+}
+
+/* Of an event that begins, all but its header. */
+static __always_inline void clear_event(struct event *event)
+{
+	__builtin_memset((void *)event + sizeof(event->header), 0,
+			 sizeof(*event) - sizeof(event->header));
+}
+
+/* Filters know nobody any more who is ending: then who the signal is for is asked for. */
+static __always_inline bool sender_wanted(struct task_struct *to)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return task_wanted() ||
+	       (to && BPF_CORE_READ(task, flags) & PF_EXITING && task_wanted_of(to));
+}
+
+/* --signals. The task is who sends it, NULL for the current one; what the kernel sends is its own. */
+static __always_inline void show_signal(struct task_struct *task, struct task_struct *to,
+					const struct event *signal)
+{
+	struct record *record;
+	struct event *event;
+
+	if (task ? !task_wanted_of(task) || count_only_of(task, 0)
+		 : !sender_wanted(to) || count_only())
+		return;
+	record = task ? record_begin_of(task) : record_begin();
+	if (!record)
+		return;
+	event = &record->event;
+	event->header.tid = event->header.pid;
+	clear_event(event);
+	event->origin = signal->origin;
+	event->status = signal->status;
+	event->ret = signal->ret;
+	event->sent = signal->sent;
+	event->target_tid = signal->target_tid;
+	event->peer.pid = signal->peer.pid;
+	if (to) {
+		event->peer.uid = uid_of(to);
+		comm_of(event->peer.comm, BPF_CORE_READ(to, group_leader));
+	}
+	record_submit(record, 0);
+}
+
+SEC("tp_btf/signal_generate")
+int BPF_PROG(on_sent, int signal, struct kernel_siginfo *info, struct task_struct *task, int group,
+	     int result)
+{
+	struct event event = {.status = signal, .sent = result};
+
+	if (!signal_wanted(signal) || (wanted_target && pid_for_tracer_of(task) != wanted_target))
+		return 0;
+	fill_origin(&event.origin, signal, number_of(info), task);
+	/* For want of room its call fails, and is seen then. */
+	if (result == SENT_NO_ROOM ? event.origin.call : only_failed)
+		return 0;
+	if (only_calls && !event.origin.call)
+		return 0;
+	event.peer.pid = BPF_CORE_READ(task, tgid);
+	event.target_tid = group ? 0 : BPF_CORE_READ(task, pid);
+	if (event.origin.by == BY_KERNEL || event.origin.by == BY_TIMER)
+		show_signal(task, task, &event);
+	else
+		show_signal(NULL, task, &event);
+	return 0;
+}
+
+/* What no signal was sent by: a call that fails, or that asks whether there is such a process. */
+static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
+{
+	bool compat = is_compat_call();
+	enum signal_call call = signal_call(number, compat);
+	__u32 first = call_argument(regs, 0, compat), second = call_argument(regs, 1, compat),
+	      third = call_argument(regs, 2, compat);
+	bool has_thread = call == CALL_TGKILL || call == CALL_TGSIGQUEUE;
+	struct event event = {.status = has_thread ? third : second, .ret = ret};
+	int done = 0;
+
+	if (!call || !signal_wanted(event.status) || (ret >= 0 && event.status))
+		goto out;
+	/* A descriptor tells nothing of a process that is gone. */
+	event.peer.pid = call == CALL_PIDFD ? 0 : first;
+	event.target_tid = has_thread ? second : 0;
+	if (wanted_target && event.peer.pid != wanted_target)
+		goto out;
+	event.origin.call = call;
+	show_signal(NULL, NULL, &event);
+out:
+	barrier_var(done);
+	return done;
+}
+
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_exit(__u64 *ctx)
+{
+	struct pt_regs *regs = syscall_regs(ctx);
+	long number = call_number(regs), ret = syscall_ret(ctx);
+
+	if (MAY_BE_SIGNAL_CALL(number) && (!only_failed || ret < 0))
+		return call_ended(regs, number, ret);
 	return 0;
 }
 
@@ -279,20 +328,16 @@ static __always_inline void fill_cause(struct event *event, struct task_struct *
 {
 	__u32 signal = event->status & 0x7f;
 
-	event->fault_address = 0;
-	__builtin_memset(&event->sender, 0, sizeof(event->sender));
-	event->by = BY_NOBODY;
 	if (signal && cause && cause->signal == signal &&
 	    cause->process_start_ns == event->process_start_ns) {
-		event->by = cause->by;
-		event->fault_address = cause->fault_address;
-		event->sender = cause->sender;
-		if (signal == SIGKILL && event->by == BY_KERNEL &&
+		event->origin = cause->origin;
+		event->peer = cause->sender;
+		if (signal == SIGKILL && event->origin.by == BY_KERNEL &&
 		    BPF_CORE_READ(task, signal, oom_mm))
-			event->by = BY_OOM;
+			event->origin.by = BY_OOM;
 	} else if (signal == SIGSYS && BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
 		/* Linux 5.10 sends none: the process just ends. */
-		event->by = BY_SECCOMP;
+		event->origin.by = BY_SECCOMP;
 	}
 }
 
@@ -336,12 +381,12 @@ static __always_inline void show(struct task_struct *task, const struct cause *c
 		return;
 	event = &record->event;
 	event->header.tid = event->header.pid;
+	clear_event(event);
 	event->process_start_ns = start_ns;
 	event->life_ns = event->header.time_ns - start_ns;
 	event->cpu_ns = cpu_ns_of(task);
 	event->rss_max_pages = BPF_CORE_READ(task, signal, maxrss);
 	event->status = status;
-	event->reserved = 0;
 	fill_cause(event, task, cause);
 	record_submit(record, fill_arguments(record, task));
 }
@@ -374,7 +419,8 @@ int on_end(void *ctx)
 	if (has_ended(task, pid, start_ns))
 		return 0;
 	status = wait_status(task);
-	if (task_wanted() && (!only_failed || status) && !count_only())
+	if (task_wanted() && (!only_failed || status) && signal_wanted(status & 0x7f) &&
+	    !count_only())
 		show(task, in_flight_find(&causes, key), start_ns, status);
 	bpf_map_delete_elem(&causes, &key);
 	if (keeps_arguments)

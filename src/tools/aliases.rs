@@ -23,6 +23,8 @@ pub(crate) const ALIASES: &[Alias] = &[
     Alias { name: "filegone", tool: "unlinksnoop", options: &["--renames", "all"], words: &[] },
     // How often functions are called, each by itself.
     Alias { name: "funccount", tool: "funclatency", options: &["--by", "function"], words: &[] },
+    // What processes send by kill and the like.
+    Alias { name: "killsnoop", tool: "exitsnoop", options: &["--signals", "--calls"], words: &[] },
     // Queries of a millisecond or more to one server of MySQL.
     Alias {
         name: "mysqld_qslower",
@@ -32,6 +34,8 @@ pub(crate) const ALIASES: &[Alias] = &[
     },
     // How many processes and threads begin, each second.
     Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
+    // All signals.
+    Alias { name: "sigsnoop", tool: "exitsnoop", options: &["--signals"], words: &[] },
     // Who starts threads.
     Alias { name: "threadsnoop", tool: "clonesnoop", options: &["--kind", "thread"], words: &[] },
     // Which tracepoints and USDT probes there are.

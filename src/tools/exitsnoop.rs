@@ -1,16 +1,17 @@
 //! exitsnoop: processes that end, how, and by whom.
 
+mod signals;
+
 use std::fs;
 use std::sync::LazyLock;
 
 use libbpf_rs::{ErrorKind, MapCore as _, MapFlags, Object};
-use nix::sys::signal::Signal;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::prelude::*;
 use crate::bpf::exitsnoop::{ExitsnoopSkelBuilder, types};
 use crate::bpf::object;
-use crate::bpf::programs::exitsnoop::{ON_END, ON_EXEC, ON_FORK, ON_SIGNAL};
+use crate::bpf::programs::exitsnoop::{ON_CALL_EXIT, ON_END, ON_EXEC, ON_FORK, ON_SENT, ON_SIGNAL};
 use crate::error::Context as _;
 use crate::output::values;
 use crate::record::{self, Record};
@@ -19,9 +20,25 @@ use crate::system::{kernel, processes, sys};
 /// Show processes that end, how, and who ended them
 #[derive(Args, Debug)]
 pub(crate) struct Exitsnoop {
-    /// Show only those that a signal ends, or that do not leave with 0
+    /// Show only those that a signal ends, or that do not leave with 0; with --signals, calls that fail
     #[arg(short = 'x', long)]
     failed: bool,
+
+    /// Show signals instead, as they are sent: by whom, to whom, and what becomes of them
+    #[arg(long)]
+    signals: bool,
+
+    /// Only these signals, or ends by them: like TERM,9
+    #[arg(short, long, value_name = "SIGNAL", value_delimiter = ',', value_parser = signals::bit)]
+    signal: Vec<u64>,
+
+    /// With --signals: only those that a process sends by kill, sigqueue or the like
+    #[arg(short = 'k', long, requires = "signals")]
+    calls: bool,
+
+    /// With --signals: only those to this process
+    #[arg(long, alias = "tpid", value_name = "PID", requires = "signals", value_parser = clap::value_parser!(u32).range(1..))]
+    to: Option<u32>,
 
     #[command(flatten)]
     options: EventOptions,
@@ -47,13 +64,29 @@ const HOOK_THAT_KEEPS: Hook = Hook {
 };
 const KEPT_MAP: &str = "started";
 
+const HOOK_OF_SIGNALS: Hook = Hook {
+    name: "tracepoint signal_generate, and sys_exit for calls that fail",
+    probes: &[
+        Probe::events(ON_SENT, Point::Declared),
+        Probe::events(ON_CALL_EXIT, Point::Declared),
+    ],
+};
+
+const ADDRESS: Col = Col::hex("ADDRESS", "fault_address", 18, "for a fault, where it was", |r| {
+    match types::by(r.event.origin.by) {
+        types::by::BY_FAULT => Value::Hex(r.event.origin.fault_address),
+        _ => Value::None,
+    }
+})
+.json_only();
+
 impl Tool for Exitsnoop {
     type Row = types::event;
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x -T", "what fails or is killed, with the time"),
         ("--container 3f2a --json", "why a container's processes end, as JSON Lines"),
         ("--count=comm,exit_code,signal -i 60", "how programs end, a minute at a time"),
-        ("-- make test", "what a command starts, and how each of it ends"),
+        ("--signals -s TERM,KILL", "who sends these signals, to whom"),
     ];
     const TASK: &'static [Col] = &Task {
         names: [Col { about: "the name of the process", ..Col::COMM }, Col::PID, Col::NS_PID],
@@ -83,7 +116,7 @@ impl Tool for Exitsnoop {
         }),
         Col::word("SIGNAL", "signal", 9, "the signal that ended it", |r| match signal(r) {
             0 => Value::None,
-            number => Value::Word(name_of(number)),
+            number => Value::Word(signals::name_of(number)),
         }),
         Col::boolean("CORE", "core", 4, "whether a core was dumped", |r| match signal(r) {
             0 => Value::None,
@@ -95,7 +128,7 @@ impl Tool for Exitsnoop {
             "by",
             9,
             "who: itself, process, fault, seccomp, oom, namespace: with the first process of its \
-             PID namespace, kernel",
+             PID namespace, timer, kernel",
             by,
         ),
         Col::uint(
@@ -103,30 +136,24 @@ impl Tool for Exitsnoop {
             "sender_pid",
             7,
             "the process that sent the signal; for oom, the one that needed memory",
-            |r| sender(r, Value::Uint(r.event.sender.pid.into())),
+            |r| sender(r, Value::Uint(r.event.peer.pid.into())),
         ),
         Col::text(
             "SENDER",
             "sender_comm",
             16,
             "the name of the process that sent the signal",
-            |r| sender(r, Value::Text(record::c_str(&r.event.sender.comm))),
+            |r| sender(r, Value::Text(record::c_str(&r.event.peer.comm))),
         ),
         Col::uint(
             "SUID",
             "sender_uid",
             6,
             "the user of the process that sent the signal, by number",
-            |r| sender(r, Value::Uint(r.event.sender.uid.into())),
+            |r| sender(r, Value::Uint(r.event.peer.uid.into())),
         )
         .json_only(),
-        Col::hex("ADDRESS", "fault_address", 18, "for a fault, where it was", |r| {
-            match (types::by(r.event.by), r.event.fault_address) {
-                (types::by::BY_FAULT, address) => Value::Hex(address),
-                _ => Value::None,
-            }
-        })
-        .json_only(),
+        ADDRESS,
         Col::args(
             "ARGS",
             "args",
@@ -138,17 +165,26 @@ impl Tool for Exitsnoop {
         Col::process_start(|r| Value::Uint(r.event.process_start_ns)),
     ];
 
+    const OTHERS: &'static [(&'static str, &'static [Col])] = &[("--signals", signals::COLUMNS)];
+
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
-        let keeps = kernel::is_before(6, 16);
+        let keeps = !self.signals && kernel::is_before(6, 16);
         let session = Session::start(host, &self.options)?;
         let without = if keeps { vec![] } else { vec![KEPT_MAP] };
         let options = LoadOptions { without, ..LoadOptions::from(columns) };
-        let hook = if keeps { &HOOK_THAT_KEEPS } else { &HOOK };
+        let hook = match keeps {
+            _ if self.signals => &HOOK_OF_SIGNALS,
+            true => &HOOK_THAT_KEEPS,
+            false => &HOOK,
+        };
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<ExitsnoopSkelBuilder>(&mut storage, options, &[hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
+                    constants.only_calls = self.calls.into();
+                    constants.wanted_signals = self.signal.iter().fold(0, |all, bit| all | bit);
+                    constants.wanted_target = self.to.unwrap_or(0);
                     constants.keeps_arguments = keeps.into();
                 }
             })?;
@@ -190,41 +226,30 @@ fn signal(record: &Record<'_, types::event>) -> u32 {
     record.event.status & 0x7f
 }
 
-/// As shells have it. Those from 32 on have no names of their own, and the C library keeps two.
-fn name_of(signal: u32) -> &'static str {
-    const REAL_TIME: u32 = 34;
-    static OTHERS: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let name = |number| match number {
-            ..REAL_TIME => format!("SIG{number}"),
-            REAL_TIME => "SIGRTMIN".into(),
-            _ => format!("SIGRTMIN+{}", number - REAL_TIME),
-        };
-        (0..=64).map(name).collect()
-    });
-    match i32::try_from(signal).map(Signal::try_from) {
-        Ok(Ok(signal)) => signal.as_str(),
-        _ => OTHERS.get(signal as usize).map_or("?", String::as_str),
-    }
+fn by<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    word_of(record.event.origin.by).map_or(Value::None, Value::Word)
 }
 
-fn by<'a>(record: &Record<'a, types::event>) -> Value<'a> {
-    Value::Word(match types::by(record.event.by) {
+fn word_of(by: u32) -> Option<&'static str> {
+    Some(match types::by(by) {
         types::by::BY_ITSELF => "itself",
         types::by::BY_PROCESS => "process",
         types::by::BY_FAULT | types::by::BY_FAULT_SOMEWHERE => "fault",
         types::by::BY_SECCOMP => "seccomp",
         types::by::BY_OOM => "oom",
         types::by::BY_NAMESPACE => "namespace",
+        types::by::BY_CHILD => "child",
+        types::by::BY_TIMER => "timer",
         types::by::BY_KERNEL => "kernel",
-        _ => return Value::None,
+        _ => return None,
     })
 }
 
 /// Who is interrupted when the kernel sends a signal has nothing to do with it.
 fn sender<'a>(record: &Record<'a, types::event>, value: Value<'a>) -> Value<'a> {
-    match types::by(record.event.by) {
+    match types::by(record.event.origin.by) {
         types::by::BY_KERNEL => Value::None,
-        _ if record.event.sender.pid == 0 => Value::None,
+        _ if record.event.peer.pid == 0 => Value::None,
         _ => value,
     }
 }

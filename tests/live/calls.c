@@ -30,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -234,6 +235,13 @@ static int do_unlink32(char **argv)
 	       call32(301, AT_FDCWD, low_string(argv[1]), 0) || call32(40, low_string(argv[2]), 0, 0);
 }
 
+/* Nobody has this number. */
+static int do_kill32(char **argv)
+{
+	(void)argv;
+	return call32(37, 0x7ffffff0, SIGTERM, 0) != -ESRCH;
+}
+
 /* FILE NAME: opens an absolute and a relative name. */
 static int do_open32(char **argv)
 {
@@ -248,6 +256,7 @@ static int do_exec32(char **argv)
 }
 #define do_unlink32 do_exec32
 #define do_open32 do_exec32
+#define do_kill32 do_exec32
 #endif
 
 /* --- opens ----------------------------------------------------------------------------------- */
@@ -1792,6 +1801,70 @@ static int do_burn(char **argv)
 	return 0;
 }
 
+/*
+ * Signals to itself, which takes none: one that it ignores, one that is waiting already, and where there
+ * is no room for what goes with it, one that does without and one that does not.
+ */
+static int do_signals(char **argv)
+{
+	struct rlimit none = { 0, 0 };
+	union sigval value = { 0 };
+	pid_t self = getpid();
+	sigset_t all;
+
+	(void)argv;
+	say_pid();
+	signal(SIGUSR2, SIG_IGN);
+	kill(self, SIGUSR2);
+	sigfillset(&all);
+	if (sigprocmask(SIG_BLOCK, &all, NULL) || kill(self, SIGUSR1) || kill(self, SIGUSR1))
+		return fail("kill");
+	if (setrlimit(RLIMIT_SIGPENDING, &none) || kill(self, SIGRTMIN))
+		return fail("no room");
+	return sigqueue(self, SIGRTMIN + 1, value) == 0 || errno != EAGAIN;
+}
+
+/* COUNT: so many kills, of a child that waits for none. */
+static int do_kills(char **argv)
+{
+	int i, many = atoi(argv[0]);
+	sigset_t all;
+	pid_t child;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	child = waiter();
+	for (i = 0; i < many; i++)
+		if (kill(child, SIGUSR1))
+			return fail("kill");
+	kill(child, SIGKILL);
+	return killed_by(child, SIGKILL);
+}
+
+/* COUNT: so many children end at the same time, each with another code than the one before. */
+static int do_ends(char **argv)
+{
+	int i, ready[2], status, sum = 0, many = atoi(argv[0]);
+	char byte;
+
+	if (pipe(ready))
+		return fail("pipe");
+	for (i = 0; i < many; i++) {
+		pid_t child = fork();
+
+		if (child < 0)
+			return fail("fork");
+		if (!child) {
+			close(ready[1]);
+			_exit(read(ready[0], &byte, 1) ? 1 : i % 256);
+		}
+	}
+	for (close(ready[1]); wait(&status) > 0; many--)
+		sum += WEXITSTATUS(status);
+	printf("pid %d\n", sum);
+	return many != 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(char **argv);
@@ -1857,6 +1930,10 @@ static const struct {
 	{ "readline", do_readline },
 	{ "sigqueue", do_sigqueue },
 	{ "pidfd", do_pidfd },
+	{ "signals", do_signals },
+	{ "kills", do_kills },
+	{ "ends", do_ends },
+	{ "kill32", do_kill32 },
 	{ "fault", do_fault },
 	{ "timer", do_timer },
 	{ "pipe", do_pipe },

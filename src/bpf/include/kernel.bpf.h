@@ -273,12 +273,18 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_CLONE3(number) ((number) == 435)
 #define IS_SOCKETCALL(number, compat) ((compat) && (number) == 102)
 #define IS_ACCEPT(number, compat) ((compat) ? (number) == 364 : (number) == 43 || (number) == 288)
-/* rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal: the caller says what the signal is. */
+#define IS_KILL(number, compat) ((number) == ((compat) ? 37 : 62))
+#define IS_TKILL(number, compat) ((number) == ((compat) ? 238 : 200))
+#define IS_TGKILL(number, compat) ((number) == ((compat) ? 270 : 234))
 #define IS_SIGQUEUE(number, compat)                                                                \
-	((number) == 424 ||                                                                        \
-	 ((compat) ? (number) == 178 || (number) == 335                                            \
-		   : (number) == 129 || (number) == 297 || (number) == (X32_BIT | 524) ||          \
-			     (number) == (X32_BIT | 536)))
+	((compat) ? (number) == 178 : (number) == 129 || (number) == (X32_BIT | 524))
+#define IS_TGSIGQUEUE(number, compat)                                                              \
+	((compat) ? (number) == 335 : (number) == 297 || (number) == (X32_BIT | 536))
+#define MAY_BE_SIGNAL_CALL(number)                                                                 \
+	((number) == 62 || (number) == 37 || (number) == 234 || (number) == 270 ||                 \
+	 (number) == 200 || (number) == 238 || (number) == 129 || (number) == 178 ||               \
+	 (number) == 297 || (number) == 335 || (number) == 424 || (number) == (X32_BIT | 524) ||   \
+	 (number) == (X32_BIT | 536))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
@@ -306,9 +312,15 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_SOCKETCALL(number, compat) false
 #define IS_ACCEPT(number, compat)                                                                  \
 	((compat) ? (number) == 285 || (number) == 366 : (number) == 202 || (number) == 242)
-#define IS_SIGQUEUE(number, compat)                                                                \
-	((number) == 424 ||                                                                        \
-	 ((compat) ? (number) == 178 || (number) == 363 : (number) == 138 || (number) == 240))
+#define IS_KILL(number, compat) ((number) == ((compat) ? 37 : 129))
+#define IS_TKILL(number, compat) ((number) == ((compat) ? 238 : 130))
+#define IS_TGKILL(number, compat) ((number) == ((compat) ? 268 : 131))
+#define IS_SIGQUEUE(number, compat) ((number) == ((compat) ? 178 : 138))
+#define IS_TGSIGQUEUE(number, compat) ((number) == ((compat) ? 363 : 240))
+#define MAY_BE_SIGNAL_CALL(number)                                                                 \
+	((number) == 129 || (number) == 37 || (number) == 131 || (number) == 268 ||                \
+	 (number) == 130 || (number) == 238 || (number) == 138 || (number) == 178 ||               \
+	 (number) == 240 || (number) == 363 || (number) == 424)
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((compat) && (number) == 5)

@@ -120,7 +120,7 @@ pub(super) const CASES: &[Case] = &[
         args: &["exitsnoop", "--json"],
         command: &["$CALLS", "timer", "-"],
         code: 142,
-        shows: &[r#"{"signal": "SIGALRM", "by": "kernel", "sender_pid": null}"#],
+        shows: &[r#"{"signal": "SIGALRM", "by": "timer", "sender_pid": null}"#],
         events: Some(1),
         ..CASE
     },
@@ -230,6 +230,178 @@ pub(super) const CASES: &[Case] = &[
         shows: &[r#"{"signal": "SIGINT", "by": "itself"}"#],
         hides: &[r#"{"signal": "SIGTERM"}"#],
         events: Some(2),
+        ..CASE
+    },
+
+    Case {
+        name: "exit_by_these_signals",
+        args: &["exitsnoop", "-s", "usr2,9", "--json"],
+        command: &["sh", "-c", "sh -c 'kill -9 $$'; sh -c 'kill -15 $$'; $CALLS orphan -; :"],
+        shows: &[r#"{"signal": "SIGKILL"}"#, r#"{"signal": "SIGUSR2"}"#],
+        events: Some(2),
+        ..CASE
+    },
+
+    // --signals
+    Case {
+        name: "exit_signals_are_exact",
+        args: &["exitsnoop", "--signals", "-k", "--json"],
+        command: &["$CALLS", "signals", "-"],
+        shows: &[
+            r#"{"comm": "calls", "pid": $PID, "uid": 0, "ppid": $TRACER, "signal": "SIGUSR2", "signal_number": 12,
+                "how": "kill", "code": 0, "target_pid": $PID, "target_comm": "calls", "target_uid": 0,
+                "target_tid": null, "result": "ignored", "errno": null, "fault_address": null}"#,
+            r#"{"signal": "SIGUSR1", "result": "sent"}"#,
+            r#"{"signal": "SIGUSR1", "result": "pending"}"#,
+            r#"{"signal": "SIGRTMIN", "result": "no_info"}"#,
+            r#"{"signal": "SIGRTMIN+1", "how": "sigqueue", "code": null, "target_pid": $PID, "result": "EAGAIN",
+                "errno": "EAGAIN"}"#,
+        ],
+        events: Some(5),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_that_fail",
+        args: &["exitsnoop", "--signals", "-x", "--json"],
+        command: &["sh", "-c", "kill -9 2147483646; kill -0 $$; kill -0 2147483646; kill -99 $$; kill -CONT $$; :"],
+        shows: &[
+            r#"{"comm": "sh", "signal": "SIGKILL", "how": "kill", "target_pid": 2147483646, "target_comm": null,
+                "result": "ESRCH", "errno": "ESRCH"}"#,
+            r#"{"signal": "SIG0", "result": "ESRCH"}"#,
+        ],
+        hides: &[r#"{"signal": "SIGCONT"}"#, r#"{"result": "exists"}"#],
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_of_32_bit_calls",
+        args: &["exitsnoop", "--signals", "-x", "--json"],
+        command: &["$CALLS", "kill32", "-"],
+        needs: &[Need::Calls32],
+        shows: &[r#"{"signal": "SIGTERM", "how": "kill", "target_pid": 2147483632, "result": "ESRCH"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_that_ask",
+        args: &["exitsnoop", "--signals", "-k", "--json"],
+        command: &["sh", "-c", "echo pid $$ >&2; kill -0 $$"],
+        shows: &[r#"{"signal": "SIG0", "how": "kill", "target_pid": $PID, "result": "exists", "errno": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_to_a_thread",
+        args: &["exitsnoop", "--signals", "-s", "abrt", "--json"],
+        command: &["sh", "-c", "$CALLS abort -; :"],
+        shows: &[r#"{"comm": "calls", "signal": "SIGABRT", "how": "tgkill", "target_comm": "calls"}"#],
+        events: Some(1),
+        also: |run| {
+            let pid = number(run, "pid", |line| line["signal"] == "SIGABRT")?;
+            let tid = number(run, "target_tid", |line| line["signal"] == "SIGABRT")?;
+            if pid == tid { Ok(()) } else { Err(format!("{tid} of {pid}")) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_by_sigqueue",
+        args: &["exitsnoop", "--signals", "-k", "--json"],
+        command: &["$CALLS", "sigqueue", "15", "-2"],
+        shows: &[r#"{"signal": "SIGTERM", "how": "sigqueue", "code": -2, "pid": $PID, "result": "sent"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_by_a_pidfd",
+        args: &["exitsnoop", "--signals", "-k", "--json"],
+        command: &["$CALLS", "pidfd", "-"],
+        shows: &[r#"{"signal": "SIGKILL", "how": "pidfd", "code": 0, "pid": $PID, "target_comm": "calls"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_by_a_timer",
+        args: &["exitsnoop", "--signals", "-s", "ALRM", "--json"],
+        command: &["sh", "-c", "$CALLS timer -; :"],
+        shows: &[r#"{"comm": "calls", "signal": "SIGALRM", "how": "timer", "target_comm": "calls"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_by_a_fault",
+        args: &["exitsnoop", "--signals", "-s", "SEGV", "--json"],
+        command: &["sh", "-c", "$CALLS fault 0x1230; :"],
+        shows: &[r#"{"comm": "calls", "how": "fault", "code": 1, "fault_address": "0x1230"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_by_a_pipe",
+        args: &["exitsnoop", "--signals", "-s", "PIPE", "--json"],
+        command: &["sh", "-c", "$CALLS pipe -; :"],
+        shows: &[r#"{"comm": "calls", "how": "effect", "target_comm": "calls"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_at_the_end_of_the_parent",
+        args: &["exitsnoop", "--signals", "-s", "KILL", "--json"],
+        command: &["$CALLS", "parent-death", "-"],
+        shows: &[r#"{"pid": $PID, "signal": "SIGKILL", "how": "effect", "result": "sent"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_at_the_end_of_a_namespace",
+        args: &["exitsnoop", "--signals", "-s", "KILL", "--json"],
+        command: &["$CALLS", "namespace-ends", "-"],
+        shows: &[r#"{"pid": $PID, "signal": "SIGKILL", "how": "namespace", "result": "sent"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_of_children",
+        args: &["exitsnoop", "--signals", "--json"],
+        command: &["sh", "-c", "echo pid $$ >&2; /bin/true; :"],
+        shows: &[r#"{"comm": "true", "signal": "SIGCHLD", "how": "child", "code": 1, "target_pid": $PID}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_to_one",
+        args: &["exitsnoop", "--signals", "--to", "1", "--json"],
+        command: &["sh", "-c", "kill -0 1; kill -0 $$; kill -CONT $$"],
+        shows: &[r#"{"target_pid": 1, "result": "exists"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_as_killsnoop",
+        args: &["killsnoop", "-s", "9", "--json"],
+        command: &["sh", "-c", "kill -0 $$; kill -9 2147483646; :"],
+        shows: &[r#"{"tool": "exitsnoop", "signal": "SIGKILL", "how": "kill"}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
+        name: "exit_signals_are_all_there",
+        args: &["exitsnoop", "--signals", "--count=how,result", "-i", "90", "--json"],
+        command: &["$CALLS", "kills", "20000"],
+        shows: &[r#"{"how": "kill", "result": "pending", "count": 19999}"#],
+        events: Some(20002),
+        ..CASE
+    },
+    Case {
+        name: "exit_of_many_at_once",
+        args: &["exitsnoop", "--json", "--fields", "exit_code"],
+        command: &["$CALLS", "ends", "600"],
+        events: Some(601),
+        also: |run| {
+            let codes = run.json()?;
+            let sum = codes.iter().filter_map(|line| line["exit_code"].as_u64()).sum::<u64>();
+            let told = run.stderr.lines().find_map(|line| line.strip_prefix("pid "));
+            let told = told.and_then(|told| told.parse().ok());
+            if told == Some(sum) { Ok(()) } else { Err(format!("{sum}, and not {told:?}")) }
+        },
         ..CASE
     },
 
