@@ -226,7 +226,8 @@ impl Attached<'_> {
 impl Hook<'_> {
     /// Why it cannot work here, where that is known before anything is loaded.
     pub(crate) fn impossible(&self) -> Option<Error> {
-        self.probes.iter().find_map(|probe| probe.at.impossible())
+        let needed = self.probes.iter().filter(|probe| !probe.is_optional);
+        needed.map(|probe| probe.at).find_map(Point::impossible)
     }
 
     /// Gives each program what it must have before it is loaded: its kind, and its kernel function.

@@ -3,10 +3,13 @@
 #include "ebtools.bpf.h"
 #include "signal.bpf.h"
 
-#define TAIL_MAX 4096 /* of the arguments */
+#define ARGS_MAX 4096
+#define TAIL_MAX (NAMES_LEN + ARGS_MAX)
 #define COMM_OF_PROCESS
 /* Threads of one process whose time is added up when it ends; those that are gone are counted already. */
 #define THREADS_MAX 512
+#define CGROUP_DEPTH_MAX 32
+#define NAME_LEN 256 /* NAME_MAX and a NUL */
 
 /* A process. */
 struct peer {
@@ -15,7 +18,25 @@ struct peer {
 	__u8 comm[COMM_LEN];
 };
 
-/* Of a process that ends, with its arguments as the tail; or with --signals, of a signal. */
+/* Where there was no memory left. */
+enum oom_scope {
+	OOM_UNKNOWN,
+	OOM_MACHINE,
+	OOM_CGROUP,
+};
+
+/* What the kernel ended a process for, if it did it for want of memory. */
+struct oom {
+	__u64 limit_pages; /* of the cgroup */
+	__u64 rss_pages; /* of the process, when it was chosen */
+	__u32 scope; /* enum oom_scope */
+	__u32 reserved;
+};
+
+/*
+ * Of a process that ends; the tail is the names of the cgroup that has no memory left, and the arguments.
+ * Or with --signals, of a signal.
+ */
 struct event {
 	struct event_header header;
 	__u64 process_start_ns;
@@ -24,6 +45,9 @@ struct event {
 	__u64 rss_max_pages;
 	struct origin origin;
 	struct peer peer; /* who sent the signal; with --signals, who it is for */
+	struct oom oom;
+	__u32 cgroup_bytes; /* of its names */
+	__u32 cgroup_state; /* enum path_state */
 	__u32 status; /* as wait() has it; with --signals, the signal */
 	__u32 args_bytes; /* ~0: it has none that can be read any more */
 	/* Of a signal: */
@@ -39,11 +63,14 @@ struct event {
 enum by *export_by;
 enum signal_call *export_signal_call;
 enum sent *export_sent;
+enum oom_scope *export_oom_scope;
 
 /* -x: only those that a signal ended, or that did not leave with 0; with --signals, calls that failed. */
 const volatile __u8 only_failed = 0;
 /* --signal: only these, a bit each from 1 on; 0: all. */
 const volatile __u64 wanted_signals = 0;
+/* --oom */
+const volatile __u8 only_oom = 0;
 /* --calls */
 const volatile __u8 only_calls = 0;
 /* --to: only those to this process, as the tracer numbers it; 0: all. */
@@ -59,12 +86,32 @@ struct cause {
 	__u64 process_start_ns;
 	struct origin origin;
 	struct peer sender;
+	struct oom oom;
+	__u64 cgroup; /* the struct mem_cgroup that has no memory left */
 	__u32 signal;
 	__u32 reserved;
 };
 
 /* By the process's number. */
 IN_FLIGHT(causes, struct cause, 16384);
+
+/* Threads that look for a process to end: the struct mem_cgroup, or 0, where it is for the whole machine. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, __u64);
+	__type(value, __u64);
+	__uint(max_entries, 1024);
+} starving SEC(".maps");
+
+/* The signal is sent in there: no tracepoint tells for whose sake. */
+SEC("kprobe")
+int BPF_KPROBE(on_out_of_memory, struct oom_control *control)
+{
+	__u64 thread = thread_key(), cgroup = (__u64)BPF_CORE_READ(control, memcg);
+
+	bpf_map_update_elem(&starving, &thread, &cgroup, BPF_ANY);
+	return 0;
+}
 
 /*
  * Its last threads may end at the same time, and each is the last one then: when a process was made whose
@@ -167,6 +214,20 @@ static __always_inline void fill_sender(struct peer *sender)
 	comm_of(sender->comm, current_process());
 }
 
+/* It may be for want of memory: the kernel says so behind the signal. */
+static __always_inline void fill_oom(struct cause *cause, struct task_struct *task)
+{
+	__u64 thread = thread_key(), *cgroup = bpf_map_lookup_elem(&starving, &thread);
+
+	cause->oom.rss_pages = rss_pages_of(BPF_CORE_READ(task, mm));
+	if (!cgroup)
+		return;
+	cause->oom.scope = *cgroup ? OOM_CGROUP : OOM_MACHINE;
+	cause->cgroup = *cgroup;
+	if (*cgroup)
+		cause->oom.limit_pages = BPF_CORE_READ((struct mem_cgroup *)*cgroup, memory.max);
+}
+
 /*
  * By BTF on all kernels, since perf's tracepoint has no siginfo: the kernel holds a lock here with
  * interrupts off, so that the program is not preempted.
@@ -187,6 +248,8 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_str
 	if (cause.origin.by == BY_ITSELF || cause.origin.by == BY_PROCESS ||
 	    cause.origin.by == BY_NAMESPACE || cause.origin.by == BY_KERNEL)
 		fill_sender(&cause.sender);
+	if (signal == SIGKILL && cause.origin.by == BY_KERNEL)
+		fill_oom(&cause, task);
 	if (bpf_map_update_elem(&causes, &pid, &cause, BPF_ANY))
 		count_lost(LOST_MAP_FULL);
 	return 0;
@@ -323,25 +386,70 @@ static __noinline __u64 cpu_ns_of(struct task_struct *task)
 	return sum;
 }
 
-static __always_inline void fill_cause(struct event *event, struct task_struct *task,
-				       const struct cause *cause)
+/* Has this ended it? */
+static __always_inline bool is_cause(const struct cause *cause, __u64 start_ns, __u32 status)
 {
-	__u32 signal = event->status & 0x7f;
+	return cause && cause->signal == (status & 0x7f) && cause->process_start_ns == start_ns;
+}
 
-	if (signal && cause && cause->signal == signal &&
-	    cause->process_start_ns == event->process_start_ns) {
+static __always_inline bool is_oom(const struct cause *cause, struct task_struct *task)
+{
+	return cause->signal == SIGKILL && cause->origin.by == BY_KERNEL &&
+	       BPF_CORE_READ(task, signal, oom_mm);
+}
+
+/* Puts the names of a cgroup into the tail, the last one first: how long that is. */
+static __noinline __u64 fill_cgroup(struct record *record, __u64 memcg)
+{
+	struct mem_cgroup *group = (void *)memcg;
+	struct kernfs_node *node = BPF_CORE_READ(group, css.cgroup, kn), *parent;
+	__u64 at = 0;
+	long len;
+	int i;
+
+	record->event.cgroup_state = PATH_CUT;
+	for (i = 0; i < CGROUP_DEPTH_MAX && at <= NAMES_LEN - NAME_LEN; i++) {
+		parent = (void *)kernfs_parent(node);
+		if (!parent) {
+			record->event.cgroup_state = PATH_WHOLE;
+			break;
+		}
+		len = bpf_probe_read_kernel_str(record->tail + at, NAME_LEN,
+						BPF_CORE_READ(node, name));
+		if (len < 1 || len > NAME_LEN)
+			break;
+		at += len;
+		node = parent;
+	}
+	return at;
+}
+
+/* Why it ended: how long what it puts into the tail is. */
+static __always_inline __u64 fill_cause(struct record *record, struct task_struct *task,
+					const struct cause *cause)
+{
+	struct event *event = &record->event;
+	__u64 len = 0;
+
+	if (event->status & 0x7f && is_cause(cause, event->process_start_ns, event->status)) {
 		event->origin = cause->origin;
 		event->peer = cause->sender;
-		if (signal == SIGKILL && event->origin.by == BY_KERNEL &&
-		    BPF_CORE_READ(task, signal, oom_mm))
-			event->origin.by = BY_OOM;
-	} else if (signal == SIGSYS && BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
+		if (!is_oom(cause, task))
+			return 0;
+		event->origin.by = BY_OOM;
+		event->oom = cause->oom;
+		if (cause->cgroup)
+			len = fill_cgroup(record, cause->cgroup);
+		event->cgroup_bytes = len;
+	} else if ((event->status & 0x7f) == SIGSYS &&
+		   BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
 		/* Linux 5.10 sends none: the process just ends. */
 		event->origin.by = BY_SECCOMP;
 	}
+	return len;
 }
 
-static __always_inline __u64 fill_kept(struct record *record)
+static __always_inline __u64 fill_kept(struct record *record, __u64 at)
 {
 	__u32 pid = record->event.header.pid;
 	struct kept *kept = bpf_map_lookup_elem(&started, &pid);
@@ -351,11 +459,12 @@ static __always_inline __u64 fill_kept(struct record *record)
 		return 0;
 	record->event.args_bytes = kept->args_bytes;
 	len = kept->len > KEPT_MAX ? KEPT_MAX : kept->len;
-	return bpf_probe_read_kernel(record->tail, len, kept->args) ? 0 : len;
+	return bpf_probe_read_kernel(record->tail + at, len, kept->args) ? 0 : len;
 }
 
 /* Puts its arguments into the tail: how long that is. */
-static __always_inline __u64 fill_arguments(struct record *record, struct task_struct *task)
+static __always_inline __u64 fill_arguments(struct record *record, struct task_struct *task,
+					    __u64 at)
 {
 	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct arguments args;
@@ -363,12 +472,12 @@ static __always_inline __u64 fill_arguments(struct record *record, struct task_s
 
 	record->event.args_bytes = ~0;
 	if (!mm)
-		return keeps_arguments ? fill_kept(record) : 0;
+		return keeps_arguments ? fill_kept(record, at) : 0;
 	args = arguments_of(mm);
 	record->event.args_bytes = len = args.len;
-	if (len > TAIL_MAX)
-		len = TAIL_MAX;
-	return bpf_probe_read_user(record->tail, len, (void *)args.start) ? 0 : len;
+	if (len > ARGS_MAX)
+		len = ARGS_MAX;
+	return bpf_probe_read_user(record->tail + at, len, (void *)args.start) ? 0 : len;
 }
 
 static __always_inline void show(struct task_struct *task, const struct cause *cause,
@@ -376,6 +485,7 @@ static __always_inline void show(struct task_struct *task, const struct cause *c
 {
 	struct record *record = record_begin();
 	struct event *event;
+	__u64 at;
 
 	if (!record)
 		return;
@@ -387,8 +497,10 @@ static __always_inline void show(struct task_struct *task, const struct cause *c
 	event->cpu_ns = cpu_ns_of(task);
 	event->rss_max_pages = BPF_CORE_READ(task, signal, maxrss);
 	event->status = status;
-	fill_cause(event, task, cause);
-	record_submit(record, fill_arguments(record, task));
+	at = fill_cause(record, task, cause);
+	if (at > NAMES_LEN)
+		at = NAMES_LEN;
+	record_submit(record, at + fill_arguments(record, task, at));
 }
 
 /* Has this process ended before: when another thread of it was the last one, too? */
@@ -405,12 +517,22 @@ static __always_inline bool has_ended(struct task_struct *task, __u32 pid, __u64
 	       bpf_map_update_elem(&ended, &pid, &start_ns, BPF_NOEXIST);
 }
 
+/* Those that the options ask for. */
+static __always_inline bool end_wanted(struct task_struct *task, const struct cause *cause,
+				       __u64 start_ns, __u32 status)
+{
+	if ((only_failed && !status) || !signal_wanted(status & 0x7f))
+		return false;
+	return !only_oom || (is_cause(cause, start_ns, status) && is_oom(cause, task));
+}
+
 SEC("tracepoint/sched/sched_process_exit")
 int on_end(void *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, status;
 	__u64 key = pid, start_ns;
+	struct cause *cause;
 
 	/* The last thread has just taken itself off the count of living ones. */
 	if (BPF_CORE_READ(task, signal, live.counter))
@@ -419,9 +541,9 @@ int on_end(void *ctx)
 	if (has_ended(task, pid, start_ns))
 		return 0;
 	status = wait_status(task);
-	if (task_wanted() && (!only_failed || status) && signal_wanted(status & 0x7f) &&
-	    !count_only())
-		show(task, in_flight_find(&causes, key), start_ns, status);
+	cause = in_flight_find(&causes, key);
+	if (end_wanted(task, cause, start_ns, status) && task_wanted() && !count_only())
+		show(task, cause, start_ns, status);
 	bpf_map_delete_elem(&causes, &key);
 	if (keeps_arguments)
 		bpf_map_delete_elem(&started, &pid);

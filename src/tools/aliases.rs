@@ -32,6 +32,8 @@ pub(crate) const ALIASES: &[Alias] = &[
         options: &["mysql", "--slower", "1"],
         words: &["--pid", "--slower"],
     },
+    // What the kernel ends for want of memory.
+    Alias { name: "oomkill", tool: "exitsnoop", options: &["--oom"], words: &[] },
     // How many processes and threads begin, each second.
     Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
     // All signals.

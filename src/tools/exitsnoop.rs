@@ -11,9 +11,11 @@ use nix::unistd::{SysconfVar, sysconf};
 use super::prelude::*;
 use crate::bpf::exitsnoop::{ExitsnoopSkelBuilder, types};
 use crate::bpf::object;
-use crate::bpf::programs::exitsnoop::{ON_CALL_EXIT, ON_END, ON_EXEC, ON_FORK, ON_SENT, ON_SIGNAL};
+use crate::bpf::programs::exitsnoop::{
+    ON_CALL_EXIT, ON_END, ON_EXEC, ON_FORK, ON_OUT_OF_MEMORY, ON_SENT, ON_SIGNAL,
+};
 use crate::error::Context as _;
-use crate::output::values;
+use crate::output::values::{self, Place};
 use crate::record::{self, Record};
 use crate::system::{kernel, processes, sys};
 
@@ -23,6 +25,10 @@ pub(crate) struct Exitsnoop {
     /// Show only those that a signal ends, or that do not leave with 0; with --signals, calls that fail
     #[arg(short = 'x', long)]
     failed: bool,
+
+    /// Show only those that the kernel ends for want of memory
+    #[arg(long, conflicts_with = "signals")]
+    oom: bool,
 
     /// Show signals instead, as they are sent: by whom, to whom, and what becomes of them
     #[arg(long)]
@@ -47,6 +53,9 @@ pub(crate) struct Exitsnoop {
 type Col = Column<types::event>;
 
 const SIGNALS: Probe = Probe::owners(ON_SIGNAL, Point::Declared);
+/// Where it is not allowed, what an end for want of memory was for is not known.
+const OUT_OF_MEMORY: Probe =
+    Probe::owners(ON_OUT_OF_MEMORY, Point::Kprobe("out_of_memory")).optional();
 const ENDS: Probe = Probe::events(ON_END, Point::Declared);
 
 const HOOK: Hook =
@@ -154,6 +163,51 @@ impl Tool for Exitsnoop {
         )
         .json_only(),
         ADDRESS,
+        Col::uint(
+            "RSS",
+            "oom_rss_bytes",
+            10,
+            "for oom, the memory that it had when it was chosen, as the kernel had added it up",
+            |r| oom(r, Value::Uint(r.event.oom.rss_pages.saturating_mul(*PAGE_BYTES))),
+        )
+        .json_only()
+        .with(&["--oom"])
+        .derived(),
+        Col::word(
+            "WHERE",
+            "oom_scope",
+            7,
+            "for oom, where there was no memory left: cgroup, machine",
+            |r| match types::oom_scope(r.event.oom.scope) {
+                types::oom_scope::OOM_CGROUP => Value::Word("cgroup"),
+                types::oom_scope::OOM_MACHINE => Value::Word("machine"),
+                _ => Value::None,
+            },
+        )
+        .json_only()
+        .with(&["--oom"]),
+        Col::uint(
+            "LIMIT",
+            "oom_limit_bytes",
+            10,
+            "for oom in a cgroup, how much it may have: memory.max",
+            |r| match r.event.oom.limit_pages.saturating_mul(*PAGE_BYTES) {
+                // PAGE_COUNTER_MAX: another limit was reached, like that of memory and swap.
+                0 | NO_LIMIT.. => Value::None,
+                bytes => Value::Uint(bytes),
+            },
+        )
+        .json_only()
+        .with(&["--oom"])
+        .derived(),
+        Col::path("CGROUP", "oom_cgroup", 24, "for oom in a cgroup, its path", |r| {
+            match r.event.cgroup_bytes {
+                0 => Value::None,
+                _ => Value::Path(cgroup(r)),
+            }
+        })
+        .json_only()
+        .with(&["--oom"]),
         Col::args(
             "ARGS",
             "args",
@@ -177,11 +231,17 @@ impl Tool for Exitsnoop {
             true => &HOOK_THAT_KEEPS,
             false => &HOOK,
         };
+        let mut probes = hook.probes.to_vec();
+        if columns.iter().any(|column| column.key.starts_with("oom_")) {
+            probes.insert(0, OUT_OF_MEMORY);
+        }
+        let hook = &Hook { name: hook.name, probes: &probes };
         let mut storage = Storage::new();
         let (skel, attached) =
             session.attach::<ExitsnoopSkelBuilder>(&mut storage, options, &[hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
+                    constants.only_oom = self.oom.into();
                     constants.only_calls = self.calls.into();
                     constants.wanted_signals = self.signal.iter().fold(0, |all, bit| all | bit);
                     constants.wanted_target = self.to.unwrap_or(0);
@@ -254,11 +314,28 @@ fn sender<'a>(record: &Record<'a, types::event>, value: Value<'a>) -> Value<'a> 
     }
 }
 
+/// More than a cgroup may have.
+const NO_LIMIT: u64 = 1 << 62;
+
+fn oom<'a>(record: &Record<'a, types::event>, value: Value<'a>) -> Value<'a> {
+    match types::by(record.event.origin.by) {
+        types::by::BY_OOM => value,
+        _ => Value::None,
+    }
+}
+
+fn cgroup<'a>(record: &Record<'a, types::event>) -> Place<'a> {
+    let rest = &mut record.tail.get(..).unwrap_or_default();
+    let names = Record::<types::event>::piece(rest, record.event.cgroup_bytes);
+    Place::new(names, record.event.cgroup_state, b"")
+}
+
 fn args<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    let rest = record.tail.get(record.event.cgroup_bytes as usize..).unwrap_or_default();
     match record.event.args_bytes {
         u32::MAX => Value::None,
         bytes => {
-            let args = record.tail.get(..bytes as usize).unwrap_or(record.tail);
+            let args = rest.get(..bytes as usize).unwrap_or(rest);
             Value::Args(values::Args::new(args, 0), args.len() != bytes as usize)
         }
     }

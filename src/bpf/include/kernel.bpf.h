@@ -337,4 +337,62 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 	((number) == 56 || (number) == 437 || (number) == 322 || (number) == 5 || (number) == 8)
 #endif
 
+/*
+ * How much of a process is in memory, in pages. Linux 6.2 made these numbers ones for each CPU that are
+ * added up now and then (f1a7941243c1): what is not added up yet is left out.
+ */
+struct mm_rss_stat___atomic {
+	atomic_long_t count[4];
+} __attribute__((preserve_access_index));
+
+struct mm_struct___atomic {
+	struct mm_rss_stat___atomic rss_stat;
+} __attribute__((preserve_access_index));
+
+__attribute__((unused)) static __noinline __u64 rss_pages_of(struct mm_struct *mm)
+{
+	__u64 at, step, sum = 0;
+	int i;
+
+	if (bpf_core_type_exists(struct mm_rss_stat___atomic)) {
+		at = bpf_core_field_offset(struct mm_struct___atomic, rss_stat);
+		step = sizeof(long);
+		barrier_var(at);
+	} else {
+		at = bpf_core_field_offset(struct mm_struct, rss_stat) +
+		     bpf_core_field_offset(struct percpu_counter, count);
+		step = bpf_core_type_size(struct percpu_counter);
+		barrier_var(at);
+	}
+	for (i = 0; i < 4; i++) {
+		long pages = 0;
+
+		if (i == 2) /* MM_SWAPENTS */
+			continue;
+		bpf_probe_read_kernel(&pages, sizeof(pages), (void *)mm + at + i * step);
+		sum += pages > 0 ? pages : 0;
+	}
+	return sum;
+}
+
+/* A directory of kernfs has the one above it in parent, and since Linux 6.15 in __parent. */
+struct kernfs_node___rcu {
+	struct kernfs_node *__parent;
+} __attribute__((preserve_access_index));
+
+__attribute__((unused)) static __noinline __u64 kernfs_parent(struct kernfs_node *node)
+{
+	__u64 at, parent = 0;
+
+	if (bpf_core_field_exists(node->parent)) {
+		at = bpf_core_field_offset(struct kernfs_node, parent);
+		barrier_var(at);
+	} else {
+		at = bpf_core_field_offset(struct kernfs_node___rcu, __parent);
+		barrier_var(at);
+	}
+	bpf_probe_read_kernel(&parent, sizeof(parent), (void *)node + at);
+	return parent;
+}
+
 #endif

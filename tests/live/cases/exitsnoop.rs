@@ -224,6 +224,32 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "exit_for_want_of_memory",
+        args: &["oomkill", "--json", "--fields", "pid,by,oom_scope,oom_limit_bytes,oom_cgroup,oom_rss_bytes"],
+        command: &["$CALLS", "oom", "-"],
+        needs: &[Need::MemoryLimit, Need::Kprobes],
+        shows: &[r#"{"pid": $PID, "by": "oom", "oom_scope": "cgroup", "oom_limit_bytes": 8388608}"#],
+        events: Some(1),
+        also: |run| {
+            let rss = number(run, "oom_rss_bytes", |line| line["by"] == "oom")?;
+            let lines = run.json()?;
+            let cgroup = lines.iter().find_map(|line| line["oom_cgroup"].as_str()).unwrap_or("none");
+            let good = (4 << 20..16 << 20).contains(&rss) && cgroup.starts_with("/ebtools-oom-");
+            if good { Ok(()) } else { Err(format!("{rss} bytes, {cgroup}")) }
+        },
+        ..CASE
+    },
+    Case {
+        // No hook that others may lack.
+        name: "exit_for_want_of_memory_is_seen_anywhere",
+        args: &["exitsnoop", "--oom", "--count=by", "-i", "90", "--json"],
+        command: &["$CALLS", "oom", "-"],
+        needs: &[Need::MemoryLimit],
+        shows: &[r#"{"by": "oom", "count": 1}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
         name: "exit_by_a_signal_that_was_handled_before",
         args: &["exitsnoop", "--json"],
         command: &["sh", "-c", "sh -c 'trap : TERM; kill $$; trap - TERM; kill -INT $$'; :"],
