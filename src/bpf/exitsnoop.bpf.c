@@ -11,13 +11,6 @@
 #define CGROUP_DEPTH_MAX 32
 #define NAME_LEN 256 /* NAME_MAX and a NUL */
 
-/* A process. */
-struct peer {
-	__u32 pid; /* 0: nobody */
-	__u32 uid;
-	__u8 comm[COMM_LEN];
-};
-
 /* Where there was no memory left. */
 enum oom_scope {
 	OOM_UNKNOWN,
@@ -44,7 +37,7 @@ struct event {
 	__u64 cpu_ns;
 	__u64 rss_max_pages;
 	struct origin origin;
-	struct peer peer; /* who sent the signal; with --signals, who it is for */
+	struct task_key peer; /* who sent the signal; with --signals, who it is for */
 	struct oom oom;
 	__u32 cgroup_bytes; /* of its names */
 	__u32 cgroup_state; /* enum path_state */
@@ -54,7 +47,7 @@ struct event {
 	__s32 ret; /* -errno of a call that failed */
 	__u32 sent; /* enum sent */
 	__u32 target_tid; /* 0: it is for the process */
-	__u32 reserved;
+	__u32 is_thread; /* it has ended, and the process goes on */
 };
 
 #include "event.bpf.h"
@@ -69,6 +62,8 @@ enum oom_scope *export_oom_scope;
 const volatile __u8 only_failed = 0;
 /* --signal: only these, a bit each from 1 on; 0: all. */
 const volatile __u64 wanted_signals = 0;
+/* --threads */
+const volatile __u8 shows_threads = 0;
 /* --oom */
 const volatile __u8 only_oom = 0;
 /* --calls */
@@ -85,7 +80,7 @@ static __always_inline bool signal_wanted(__u32 signal)
 struct cause {
 	__u64 process_start_ns;
 	struct origin origin;
-	struct peer sender;
+	struct task_key sender;
 	struct oom oom;
 	__u64 cgroup; /* the struct mem_cgroup that has no memory left */
 	__u32 signal;
@@ -207,12 +202,8 @@ static __always_inline bool may_end(struct task_struct *task, __u32 signal)
 	return !IS_OF(signal, HARMLESS) && is_left_to_kernel(task, signal);
 }
 
-static __always_inline void fill_sender(struct peer *sender)
-{
-	sender->pid = bpf_get_current_pid_tgid() >> 32;
-	sender->uid = bpf_get_current_uid_gid();
-	comm_of(sender->comm, current_process());
-}
+/* What is known of the other process. */
+#define PEER (COUNT_PID | COUNT_UID | COUNT_COMM)
 
 /* It may be for want of memory: the kernel says so behind the signal. */
 static __always_inline void fill_oom(struct cause *cause, struct task_struct *task)
@@ -247,7 +238,7 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_str
 	fill_origin(&cause.origin, signal, number_of(info), task);
 	if (cause.origin.by == BY_ITSELF || cause.origin.by == BY_PROCESS ||
 	    cause.origin.by == BY_NAMESPACE || cause.origin.by == BY_KERNEL)
-		fill_sender(&cause.sender);
+		fill_task_key(&cause.sender, NULL, PEER);
 	if (signal == SIGKILL && cause.origin.by == BY_KERNEL)
 		fill_oom(&cause, task);
 	if (bpf_map_update_elem(&causes, &pid, &cause, BPF_ANY))
@@ -292,11 +283,7 @@ static __always_inline void show_signal(struct task_struct *task, struct task_st
 	event->ret = signal->ret;
 	event->sent = signal->sent;
 	event->target_tid = signal->target_tid;
-	event->peer.pid = signal->peer.pid;
-	if (to) {
-		event->peer.uid = uid_of(to);
-		comm_of(event->peer.comm, BPF_CORE_READ(to, group_leader));
-	}
+	event->peer = signal->peer;
 	record_submit(record, 0);
 }
 
@@ -314,7 +301,7 @@ int BPF_PROG(on_sent, int signal, struct kernel_siginfo *info, struct task_struc
 		return 0;
 	if (only_calls && !event.origin.call)
 		return 0;
-	event.peer.pid = BPF_CORE_READ(task, tgid);
+	fill_task_key(&event.peer, task, PEER);
 	event.target_tid = group ? 0 : BPF_CORE_READ(task, pid);
 	if (event.origin.by == BY_KERNEL || event.origin.by == BY_TIMER)
 		show_signal(task, task, &event);
@@ -481,20 +468,22 @@ static __always_inline __u64 fill_arguments(struct record *record, struct task_s
 }
 
 static __always_inline void show(struct task_struct *task, const struct cause *cause,
-				 __u64 start_ns, __u32 status)
+				 __u64 process_start_ns, bool is_thread, __u32 status)
 {
 	struct record *record = record_begin();
+	__u64 start_ns = is_thread ? BPF_CORE_READ(task, start_boottime) : process_start_ns, at;
 	struct event *event;
-	__u64 at;
 
 	if (!record)
 		return;
 	event = &record->event;
-	event->header.tid = event->header.pid;
 	clear_event(event);
-	event->process_start_ns = start_ns;
+	if (!is_thread)
+		event->header.tid = event->header.pid;
+	event->is_thread = is_thread;
+	event->process_start_ns = process_start_ns;
 	event->life_ns = event->header.time_ns - start_ns;
-	event->cpu_ns = cpu_ns_of(task);
+	event->cpu_ns = is_thread ? BPF_CORE_READ(task, se.sum_exec_runtime) : cpu_ns_of(task);
 	event->rss_max_pages = BPF_CORE_READ(task, signal, maxrss);
 	event->status = status;
 	at = fill_cause(record, task, cause);
@@ -531,19 +520,19 @@ int on_end(void *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, status;
-	__u64 key = pid, start_ns;
-	struct cause *cause;
-
+	__u64 key = pid, start_ns = process_start_ns(task);
+	struct cause *cause = in_flight_find(&causes, key);
 	/* The last thread has just taken itself off the count of living ones. */
-	if (BPF_CORE_READ(task, signal, live.counter))
+	bool is_thread =
+		BPF_CORE_READ(task, signal, live.counter) || has_ended(task, pid, start_ns);
+
+	if (is_thread && !shows_threads)
 		return 0;
-	start_ns = process_start_ns(task);
-	if (has_ended(task, pid, start_ns))
-		return 0;
-	status = wait_status(task);
-	cause = in_flight_find(&causes, key);
+	status = is_thread ? BPF_CORE_READ(task, exit_code) : wait_status(task);
 	if (end_wanted(task, cause, start_ns, status) && task_wanted() && !count_only())
-		show(task, cause, start_ns, status);
+		show(task, cause, start_ns, is_thread, status);
+	if (is_thread)
+		return 0;
 	bpf_map_delete_elem(&causes, &key);
 	if (keeps_arguments)
 		bpf_map_delete_elem(&started, &pid);

@@ -103,6 +103,7 @@ pub(crate) struct Task<E> {
     /// The names and numbers that tables show.
     pub(crate) names: [Column<E>; 3],
     pub(crate) ppid: Column<E>,
+    pub(crate) tid: Column<E>,
 }
 
 impl<E> Task<E> {
@@ -112,6 +113,7 @@ impl<E> Task<E> {
         uid: Column::UID_IF_ASKED,
         names: [Column::COMM, Column::PID, Column::NS_PID],
         ppid: Column::PPID.json_only(),
+        tid: Column::TID,
     };
 
     /// The number comes before the name.
@@ -120,8 +122,8 @@ impl<E> Task<E> {
 
     /// All of them, in their order.
     pub(crate) const fn columns(self) -> [Column<E>; 13] {
-        let Self { time, uid, names: [one, two, three], ppid } = self;
-        let (parent, tid, cgroup) = (Column::PARENT_COMM, Column::TID, Column::CGROUP);
+        let Self { time, uid, names: [one, two, three], ppid, tid } = self;
+        let (parent, cgroup) = (Column::PARENT_COMM, Column::CGROUP);
         let container = Column::CONTAINER;
         let [namespace, pod, name] = [Column::NAMESPACE, Column::POD, Column::CONTAINER_NAME];
         [time, uid, one, two, three, ppid, parent, tid, cgroup, container, namespace, pod, name]

@@ -26,6 +26,10 @@ pub(crate) struct Exitsnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
+    /// Show threads too that end while their process goes on
+    #[arg(long, aliases = ["per-thread", "threaded"], conflicts_with = "signals")]
+    threads: bool,
+
     /// Show only those that the kernel ends for want of memory
     #[arg(long, conflicts_with = "signals")]
     oom: bool,
@@ -99,15 +103,25 @@ impl Tool for Exitsnoop {
     ];
     const TASK: &'static [Col] = &Task {
         names: [Col { about: "the name of the process", ..Col::COMM }, Col::PID, Col::NS_PID],
+        tid: Col::TID.with(&["--threads"]),
         ..Task::COMM_FIRST
     }
     .columns();
     const COLUMNS: &'static [Col] = &[
-        Col::duration("LIFE", "life_ns", 6, "how long the process was there", |r| {
+        Col::word(
+            "KIND",
+            "kind",
+            7,
+            "what ended: process, or thread while the process goes on",
+            |r| Value::Word(if r.event.is_thread == 0 { "process" } else { "thread" }),
+        )
+        .json_only()
+        .with(&["--threads"]),
+        Col::duration("LIFE", "life_ns", 6, "how long it was there", |r| {
             Value::Duration(r.event.life_ns)
         })
         .derived(),
-        Col::duration("CPU", "cpu_ns", 6, "how long its threads ran", |r| {
+        Col::duration("CPU", "cpu_ns", 6, "how long it ran, with all threads of a process", |r| {
             Value::Duration(r.event.cpu_ns)
         })
         .json_only()
@@ -241,6 +255,7 @@ impl Tool for Exitsnoop {
             session.attach::<ExitsnoopSkelBuilder>(&mut storage, options, &[hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.only_failed = self.failed.into();
+                    constants.shows_threads = self.threads.into();
                     constants.only_oom = self.oom.into();
                     constants.only_calls = self.calls.into();
                     constants.wanted_signals = self.signal.iter().fold(0, |all, bit| all | bit);

@@ -440,6 +440,18 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "exit_of_each_thread",
+        args: &["exitsnoop", "--threads", "--count=comm,kind", "-i", "90", "--json"],
+        command: &["sh", "-c", "i=0; while [ $i -lt 50 ]; do $CALLS threads 50; i=$((i+1)); done"],
+        shows: &[
+            r#"{"comm": "calls", "kind": "thread", "count": 2500}"#,
+            r#"{"comm": "calls", "kind": "process", "count": 50}"#,
+            r#"{"comm": "sh", "kind": "process", "count": 1}"#,
+        ],
+        events: Some(2551),
+        ..CASE
+    },
+    Case {
         // Which code counts depends on the kernel: its parent was told.
         name: "exit_of_the_first_thread",
         args: &["exitsnoop", "--json"],
