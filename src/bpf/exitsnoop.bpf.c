@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* exitsnoop: processes that end, how, and by whom. */
 #include "ebtools.bpf.h"
-#include "signal.bpf.h"
 
 #define ARGS_MAX 4096
 #define TAIL_MAX (NAMES_LEN + ARGS_MAX)
@@ -10,6 +9,8 @@
 #define THREADS_MAX 512
 #define CGROUP_DEPTH_MAX 32
 #define NAME_LEN 256 /* NAME_MAX and a NUL */
+
+#include "signal.bpf.h"
 
 /* Where there was no memory left. */
 enum oom_scope {
@@ -323,7 +324,7 @@ static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 
 	if (!call || !signal_wanted(event.status) || (ret >= 0 && event.status))
 		goto out;
-	/* A descriptor tells nothing of a process that is gone. */
+	/* A descriptor does not say which process. */
 	event.peer.pid = call == CALL_PIDFD ? 0 : first;
 	event.target_tid = has_thread ? second : 0;
 	if (wanted_target && event.peer.pid != wanted_target)
@@ -520,14 +521,19 @@ int on_end(void *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, status;
-	__u64 key = pid, start_ns = process_start_ns(task);
-	struct cause *cause = in_flight_find(&causes, key);
+	__u64 key = pid, start_ns;
+	struct cause *cause;
 	/* The last thread has just taken itself off the count of living ones. */
-	bool is_thread =
-		BPF_CORE_READ(task, signal, live.counter) || has_ended(task, pid, start_ns);
+	bool is_thread = BPF_CORE_READ(task, signal, live.counter);
 
 	if (is_thread && !shows_threads)
 		return 0;
+	start_ns = process_start_ns(task);
+	if (!is_thread)
+		is_thread = has_ended(task, pid, start_ns);
+	if (is_thread && !shows_threads)
+		return 0;
+	cause = in_flight_find(&causes, key);
 	status = is_thread ? BPF_CORE_READ(task, exit_code) : wait_status(task);
 	if (end_wanted(task, cause, start_ns, status) && task_wanted() && !count_only())
 		show(task, cause, start_ns, is_thread, status);

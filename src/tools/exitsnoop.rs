@@ -207,8 +207,9 @@ impl Tool for Exitsnoop {
             "for oom in a cgroup, how much it may have: memory.max",
             |r| match r.event.oom.limit_pages.saturating_mul(*PAGE_BYTES) {
                 // PAGE_COUNTER_MAX: another limit was reached, like that of memory and swap.
-                0 | NO_LIMIT.. => Value::None,
-                bytes => Value::Uint(bytes),
+                NO_LIMIT.. => Value::None,
+                bytes if r.event.oom.scope == types::oom_scope::OOM_CGROUP.0 => Value::Uint(bytes),
+                _ => Value::None,
             },
         )
         .json_only()

@@ -1652,6 +1652,7 @@ static int do_codes(char **argv)
 static void *leave_last(void *leader)
 {
 	pthread_join(*(pthread_t *)leader, NULL);
+	prctl(PR_SET_NAME, "its-thread");
 	syscall(SYS_exit, 9);
 	return NULL;
 }
