@@ -131,6 +131,9 @@ fn times(dir: &Path) -> Result<Vec<Tracer>> {
 fn scenes(dir: &Path) -> Result<Vec<Scene>> {
     let deletes = tracers(dir, &[], &[("ebtools", &["unlinksnoop"])], &[])?;
     let opens = || snoops(dir, "on_open", "opensnoop");
+    let ours: [(_, &[_]); 2] =
+        [("ebtools", &["exitsnoop"]), ("ebtools --json", &["exitsnoop", "--json"])];
+    let ends = tracers(dir, &[], &ours, &[("libbpf-tools", &["/usr/sbin/exitsnoop"])])?;
     let scene =
         |title, load, producers, count, tracers| Scene { title, load, producers, count, tracers };
     Ok(vec![
@@ -138,6 +141,7 @@ fn scenes(dir: &Path) -> Result<Vec<Scene>> {
         scene("opens, two producers", "opens", 2, 500_000, opens()?),
         scene("failed opens, one producer", "failed", 1, 500_000, opens()?),
         scene("execs, two producers", "execs", 2, 2_000, snoops(dir, "on_exec", "execsnoop")?),
+        scene("ends (of programs that are run for it), two producers", "execs", 2, 2_000, ends),
         scene("deletes (with the file's making), one producer", "deletes", 1, 100_000, deletes),
         scene(
             "system calls counted by syscount, one producer",

@@ -146,9 +146,10 @@ impl Printed {
             .map(|line| String::from_utf8_lossy(&line).into_owned()))
     }
 
-    /// Lines that show an event of a load.
+    /// Lines that show an event of a load; where a tool shows no arguments, by the program's name.
     pub(crate) fn events(&self) -> Result<u64> {
-        Ok(self.lines()?.filter(|line| line.contains(MARK)).count() as u64)
+        let is_event = |line: &String| line.contains(MARK) || line.starts_with("true ");
+        Ok(self.lines()?.filter(is_event).count() as u64)
     }
 
     /// The lines of JSON that are no events.
