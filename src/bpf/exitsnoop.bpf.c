@@ -110,13 +110,18 @@ int BPF_KPROBE(on_out_of_memory, struct oom_control *control)
 }
 
 /*
- * Its last threads may end at the same time, and each is the last one then: when a process was made whose
- * end has been shown.
+ * Its last threads may end at the same time, and each is the last one then: the process whose end has been
+ * seen. Filters no longer know it.
  */
+struct ended {
+	__u64 process_start_ns;
+	__u64 was_wanted;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct ended);
 	__uint(max_entries, 4096);
 } ended SEC(".maps");
 
@@ -493,18 +498,25 @@ static __always_inline void show(struct task_struct *task, const struct cause *c
 	record_submit(record, at + fill_arguments(record, task, at));
 }
 
-/* Has this process ended before: when another thread of it was the last one, too? */
-static __always_inline bool has_ended(struct task_struct *task, __u32 pid, __u64 start_ns)
+/* Has this process ended before: when another thread of it was the last one, too? Then it was wanted or not. */
+static __always_inline bool has_ended(struct task_struct *task, __u32 pid, __u64 start_ns,
+				      bool *is_wanted)
 {
-	__u64 *before = bpf_map_lookup_elem(&ended, &pid);
+	struct ended now = {start_ns, *is_wanted}, *before = bpf_map_lookup_elem(&ended, &pid);
 
-	if (before && *before == start_ns)
-		return true;
-	if (before)
+	if (before && before->process_start_ns != start_ns) {
 		bpf_map_delete_elem(&ended, &pid);
+		before = NULL;
+	}
 	/* Nobody who is alone comes again. */
-	return BPF_CORE_READ(task, signal, nr_threads) > 1 &&
-	       bpf_map_update_elem(&ended, &pid, &start_ns, BPF_NOEXIST);
+	if (!before && (BPF_CORE_READ(task, signal, nr_threads) <= 1 ||
+			!bpf_map_update_elem(&ended, &pid, &now, BPF_NOEXIST)))
+		return false;
+	if (!before)
+		before = bpf_map_lookup_elem(&ended, &pid);
+	if (before)
+		*is_wanted = before->was_wanted;
+	return true;
 }
 
 /* Those that the options ask for. */
@@ -524,18 +536,20 @@ int on_end(void *ctx)
 	__u64 key = pid, start_ns;
 	struct cause *cause;
 	/* The last thread has just taken itself off the count of living ones. */
-	bool is_thread = BPF_CORE_READ(task, signal, live.counter);
+	bool is_thread = BPF_CORE_READ(task, signal, live.counter), is_wanted;
 
 	if (is_thread && !shows_threads)
 		return 0;
 	start_ns = process_start_ns(task);
-	if (!is_thread)
-		is_thread = has_ended(task, pid, start_ns);
+	/* Before that is read again: filters forget a process behind it. */
+	is_wanted = task_wanted();
+	is_thread = BPF_CORE_READ(task, signal, live.counter) ||
+		    has_ended(task, pid, start_ns, &is_wanted);
 	if (is_thread && !shows_threads)
 		return 0;
 	cause = in_flight_find(&causes, key);
 	status = is_thread ? BPF_CORE_READ(task, exit_code) : wait_status(task);
-	if (end_wanted(task, cause, start_ns, status) && task_wanted() && !count_only())
+	if (is_wanted && end_wanted(task, cause, start_ns, status) && !count_only())
 		show(task, cause, start_ns, is_thread, status);
 	if (is_thread)
 		return 0;
