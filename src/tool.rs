@@ -44,6 +44,8 @@ pub(crate) trait Tool: Named + clap::Args {
 
     /// What its rows are.
     const ROWS: Rows = Rows::Events;
+    /// Is each event a task's, so that the kernel can count by what it knows of tasks?
+    const OF_TASKS: bool = true;
     /// What `--count` tells apart.
     const KINDS: &'static [&'static str] = &[];
     /// What `--top` sums up by without a field, where the tool has that.
@@ -162,7 +164,9 @@ fn records<T: Tool>() -> Vec<Records> {
         return vec![Records::of_listing(kind, columns)];
     }
     let counts = || {
-        let counted = counts::keys(T::KINDS, !T::TOP.is_empty()).into_iter().chain(columns.clone());
+        let counted = counts::keys(T::KINDS, T::OF_TASKS, !T::TOP.is_empty())
+            .into_iter()
+            .chain(columns.clone());
         Records::of_rows(Rows::Intervals.kind(), counted.collect())
     };
     let counts = matches!(T::ROWS, Rows::Events).then(counts);
@@ -212,7 +216,8 @@ fn chosen<T: Tool>(
 fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<(&'static str, Vec<String>)> {
     matches.try_contains_id("count").ok()?;
     if let Some(by) = EventOptions::from_arg_matches(matches).ok()?.counted_by() {
-        return InKernel::by(&by).is_none().then_some(("--count", by));
+        let is_here = InKernel::by(&by).is_none() || !T::OF_TASKS && !by.is_empty();
+        return is_here.then_some(("--count", by));
     }
     matches.try_contains_id("top").ok()?;
     Some(("--top", TopOptions::from_arg_matches(matches).ok()?.fields(T::TOP)?))

@@ -19,6 +19,7 @@ fn stderr(output: &Output) -> String {
 const TOOLS: &[&str] = &[
     "clonesnoop",
     "doctor",
+    "dropsnoop",
     "execsnoop",
     "exitsnoop",
     "funclatency",
@@ -153,6 +154,8 @@ fn options_of_others_are_taken() {
         "threadsnoop -T",
         "funccount -p 1 -i 1 -d 5 -T c:malloc",
         "vfscount 5",
+        "tcpdrop -4",
+        "tcpdrop -6",
         "bashreadline -s /bin/bash",
     ] {
         let output = ebtools(&line.split(' ').chain(["--fields=help"]).collect::<Vec<_>>());

@@ -58,6 +58,7 @@ const TABLE: &[Rights] = {
         Rights { of: "clonesnoop", start: &[Programs], run: &[] },
         // Each tool that it tries asks for its own.
         Rights { of: "doctor", start: &[], run: &[] },
+        Rights { of: "dropsnoop", start: &[Programs], run: &[Addresses] },
         Rights { of: "execsnoop", start: &[Programs], run: &[] },
         Rights { of: "exitsnoop", start: &[Programs], run: &[] },
         Rights { of: "funclatency", start: &[Programs], run: &[] },

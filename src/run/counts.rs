@@ -51,6 +51,14 @@ impl Counting {
         }
     }
 
+    /// The same, where the kernel does not know what the fields are of: it counts in total alone.
+    pub(crate) fn of_no_task(self) -> Self {
+        match self {
+            Self::InKernel(by) if !by.by.is_empty() => Self::ByColumns,
+            other => other,
+        }
+    }
+
     /// The same, where the tool tells these kinds of events apart.
     pub(crate) fn of_kinds(self, kinds: &'static [&'static str]) -> Self {
         match self {
@@ -175,10 +183,12 @@ impl InKernel {
     }
 }
 
-/// The keys of reports by all that can be counted by in the kernel, and of those with `outcomes`.
-pub(crate) fn keys(kinds: &[&str], outcomes: bool) -> Vec<Key> {
+/// The keys of reports by all that can be counted by in the kernel, if it is `of_tasks`, and of those with
+/// `outcomes`.
+pub(crate) fn keys(kinds: &[&str], of_tasks: bool, outcomes: bool) -> Vec<Key> {
     let kind = (!kinds.is_empty()).then_some(&KIND);
-    let by = IN_KERNEL.iter().map(|(column, _)| *column).chain(kind).collect::<Vec<_>>();
+    let fields = IN_KERNEL.iter().filter(|_| of_tasks).map(|(column, _)| *column);
+    let by = fields.chain(kind).collect::<Vec<_>>();
     sums::columns(&by, outcomes).into_iter().map(Key::from).collect()
 }
 

@@ -61,6 +61,8 @@ pub(crate) struct InKernel {
     calls: u64,
     /// What it lost, by reason.
     lost: BTreeMap<&'static str, u64>,
+    /// What it did not let through as nobody has asked for it.
+    pub(crate) hidden: u64,
 }
 
 impl InKernel {
@@ -73,7 +75,8 @@ impl InKernel {
         let _undisturbed = kernel::undisturbed();
         let counters = counters_of(object)?;
         let lost = lost_in_kernel(&counters, object, seeing);
-        Ok(Self { submitted: counters.submitted, calls: counters.calls, lost })
+        let counters { submitted, calls, hidden, .. } = counters;
+        Ok(Self { submitted, calls, lost, hidden })
     }
 }
 
@@ -209,6 +212,7 @@ fn counters_of(object: &Object) -> Result<counters> {
             .map_err(|_| Error::new(doing, "they have another size than expected"))?;
         all.submitted += one.submitted;
         all.followed += one.followed;
+        all.hidden += one.hidden;
         // A call may end on another CPU than it began on.
         all.calls = all.calls.wrapping_add(one.calls);
         for (sum, lost) in all.lost.iter_mut().zip(one.lost) {
@@ -222,7 +226,8 @@ fn counters_of(object: &Object) -> Result<counters> {
 impl InKernel {
     /// As if the kernel side had counted this.
     pub(crate) fn with(submitted: u64, calls: u64, map_full: u64) -> Self {
-        Self { submitted, calls, lost: BTreeMap::from([(REASONS[1], map_full)]) }
+        let lost = BTreeMap::from([(REASONS[1], map_full)]);
+        Self { submitted, calls, lost, hidden: 0 }
     }
 }
 

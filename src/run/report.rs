@@ -409,8 +409,13 @@ impl Report {
             // What is known is told, and why it is not all.
             Err(error) => (InKernel::default(), done.and(Err(error))),
         };
+        let hidden = kernel.hidden;
         let accounts = self.accounts(kernel);
         let mut totals = accounts.line();
+        if hidden > 0 {
+            totals += &format!("; {hidden} hidden, which --all shows");
+            self.beside.1.push(("hidden", hidden));
+        }
         if self.unattached > 0 {
             let plural = if self.unattached == 1 { "" } else { "s" };
             totals += &format!("; {} file{plural} could not be attached to", self.unattached);

@@ -121,9 +121,21 @@ impl<'a> Session<'a> {
     /// When a capability is missing, or a process that is to be traced.
     pub(crate) fn start(host: &'a Host, options: &'a EventOptions) -> Result<Self> {
         let count = Counting::by(options.counted_by().as_deref());
+        let has_command = !options.common.run.command.is_empty();
+        let session = Self::of_processes(host, &options.common, has_command)?;
+        Ok(session.of_events(options, count))
+    }
+
+    /// The same for events that may be nobody's: a command does not say whose are meant.
+    pub(crate) fn start_of_packets(host: &'a Host, options: &'a EventOptions) -> Result<Self> {
+        let count = Counting::by(options.counted_by().as_deref()).of_no_task();
+        let session = Self::of_processes(host, &options.common, false)?;
+        Ok(session.of_events(options, count))
+    }
+
+    fn of_events(self, options: &EventOptions, count: Counting) -> Self {
         let interval = (!count.is_off()).then_some(options.interval);
-        let buffer = options.buffer;
-        Ok(Self { count, interval, buffer, ..Self::of_processes(host, &options.common)? })
+        Self { count, interval, buffer: options.buffer, ..self }
     }
 
     /// The session of a tool that sums events up, and reports them each `interval` unless the user
@@ -135,7 +147,8 @@ impl<'a> Session<'a> {
     ) -> Result<Self> {
         let of_view = options.common.run.view.live.then_some(Duration::from_secs(1));
         let interval = options.interval.or(interval).or(of_view);
-        Ok(Self { interval, ..Self::of_processes(host, &options.common)? })
+        let has_command = !options.common.run.command.is_empty();
+        Ok(Self { interval, ..Self::of_processes(host, &options.common, has_command)? })
     }
 
     /// The session of a tool that reports each interval what no process does.
@@ -151,13 +164,18 @@ impl<'a> Session<'a> {
         Ok(Self { interval: Some(interval), ..Self::new(host, options)? })
     }
 
-    fn of_processes(host: &'a Host, options: &'a CommonOptions) -> Result<Self> {
+    /// `is_of_command`: only the events of the command are wanted.
+    fn of_processes(
+        host: &'a Host,
+        options: &'a CommonOptions,
+        is_of_command: bool,
+    ) -> Result<Self> {
         let CommonOptions { filter, run } = options;
         let session = Self::new(host, run)?;
         if let Some(name) = &filter.name {
             say_if_pattern(host, "-n", name);
         }
-        let filter = TaskFilter::new(host.tool, filter, !run.command.is_empty())?;
+        let filter = TaskFilter::new(host.tool, filter, is_of_command)?;
         Ok(Self { filter, ..session })
     }
 

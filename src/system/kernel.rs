@@ -42,6 +42,21 @@ fn parse_kallsyms(text: &str) -> Vec<Function> {
     text.lines().filter_map(function).collect()
 }
 
+/// Where these are, functions or data: 0 where the kernel does not tell it.
+pub(crate) fn addresses<const N: usize>(names: [&str; N]) -> [u64; N] {
+    let text = fs::read(KALLSYMS).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut addresses = [0; N];
+    for line in text.lines() {
+        let mut words = line.split(' ');
+        let (address, name) = (words.next(), words.nth(1));
+        if let Some(at) = names.iter().position(|one| name == Some(*one)) {
+            addresses[at] = u64::from_str_radix(address.unwrap_or_default(), 16).unwrap_or(0);
+        }
+    }
+    addresses
+}
+
 /// Names of the functions that can be traced, as far as the kernel tells it to this user.
 pub(crate) fn traceable() -> Option<HashSet<String>> {
     let files = TRACEFS.iter().map(|dir| Path::new(dir).join("available_filter_functions"));

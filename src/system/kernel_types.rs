@@ -46,6 +46,22 @@ pub(crate) fn functions<'a>(names: &[&'a str]) -> Vec<(&'a str, u32)> {
     .unwrap_or_default()
 }
 
+/// What an enumeration of the kernel calls its numbers; nothing where there is none of this name.
+pub(crate) fn enumerators(name: &str) -> Vec<(String, u32)> {
+    with_all(|all| {
+        let all = Types::read(all, &Names::of_types(&[name]))?;
+        let is_enum = |found: &Type<'_>| found.kind() == kind::ENUM;
+        let found =
+            all.named.iter().filter_map(|named| all.numbered(named.number)).find(is_enum)?;
+        let read = |one: &[u8]| {
+            let name = String::from_utf8_lossy(all.string(word(one, 0)?)).into_owned();
+            Some((name, word(one, 4)?))
+        };
+        found.data.chunks_exact(8).map(read).collect()
+    })
+    .unwrap_or_default()
+}
+
 /// What the types of tracepoints' programs begin with.
 const TRACEPOINT: &str = "btf_trace_";
 
@@ -487,6 +503,15 @@ mod tests {
         let function = types.type_by_name::<Func<'_>>("vfs_unlink").unwrap();
         let found = functions(&["no_such_function", "task_struct", "vfs_unlink"]);
         assert_eq!(found, [("vfs_unlink", function.type_id().into())]);
+    }
+
+    #[test]
+    fn enumerations_have_names_and_numbers() {
+        let states = enumerators("pid_type");
+        let is_there = std::path::Path::new(TYPES).exists();
+        assert_eq!(states.contains(&("PIDTYPE_TGID".into(), 1)), is_there, "{states:?}");
+        assert_eq!(enumerators("task_struct"), []);
+        assert_eq!(enumerators("no_such_enumeration"), []);
     }
 
     /// As the kernel has it in the file: struct head { int name; }, and struct filename, which begins

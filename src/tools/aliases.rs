@@ -38,6 +38,8 @@ pub(crate) const ALIASES: &[Alias] = &[
     Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
     // All signals.
     Alias { name: "sigsnoop", tool: "exitsnoop", options: &["--signals"], words: &[] },
+    // Packets of TCP that are dropped.
+    Alias { name: "tcpdrop", tool: "dropsnoop", options: &["--only", "tcp"], words: &[] },
     // Who starts threads.
     Alias { name: "threadsnoop", tool: "clonesnoop", options: &["--kind", "thread"], words: &[] },
     // Which tracepoints and USDT probes there are.

@@ -44,6 +44,7 @@ macro_rules! tools {
 tools! {
     clonesnoop::Clonesnoop;
     doctor::Doctor;
+    dropsnoop::Dropsnoop;
     execsnoop::Execsnoop;
     exitsnoop::Exitsnoop;
     funclatency::Funclatency;

@@ -145,6 +145,23 @@ pub(super) const BYTES: Col =
     })
     .sum();
 
+/// As it is counted by: of IP, or else the type of the frame.
+pub(super) fn protocol_in(bytes: &[u8]) -> Vec<u8> {
+    protocol(&tables::typed(bytes)).into_bytes()
+}
+
+/// The address that it comes from.
+pub(super) fn src_in(bytes: &[u8]) -> Vec<u8> {
+    let key = tables::typed::<packet_key>(bytes);
+    address(&key, key.src).into_bytes()
+}
+
+/// The address that it goes to.
+pub(super) fn dst_in(bytes: &[u8]) -> Vec<u8> {
+    let key = tables::typed::<packet_key>(bytes);
+    address(&key, key.dst).into_bytes()
+}
+
 fn known(address: &str) -> Value<'_> {
     if address.is_empty() { Value::None } else { Value::Text(address.as_bytes()) }
 }

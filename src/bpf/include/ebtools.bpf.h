@@ -69,6 +69,15 @@ static __always_inline void count_followed(void)
 		__sync_fetch_and_add(&c->followed, 1);
 }
 
+static __always_inline void count_hidden(void)
+{
+	__u32 zero = 0;
+	struct counters *c = bpf_map_lookup_elem(&counters, &zero);
+
+	if (c)
+		__sync_fetch_and_add(&c->hidden, 1);
+}
+
 static __always_inline void count_all_lost(enum lost_reason reason, __u64 events)
 {
 	__u32 zero = 0;

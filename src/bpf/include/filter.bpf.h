@@ -119,9 +119,10 @@ static __always_inline struct cgroup *wanted_cgroup(__u32 index)
 	return cgroup;
 }
 
-static __noinline bool cgroup_wanted_of(struct task_struct *task)
+/* Is this one of wanted_cgroups, or below? */
+static __noinline bool is_cgroup_wanted(struct cgroup *cgroup)
 {
-	struct cgroup *cgroup = cgroup_of(task), *wanted;
+	struct cgroup *wanted;
 	__u32 i;
 
 	for (i = 0; i < CGROUPS_MAX; i++) {
@@ -223,10 +224,10 @@ static __always_inline bool is_followed(__u32 pid)
 }
 
 /*
- * All filters, once for both. task: NULL for the current one, which the compiler must know; pid: that
- * of its process.
+ * Of the filters those that name a task. task: NULL for the current one, which the compiler must know;
+ * pid: that of its process.
  */
-static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
+static __always_inline bool is_task_named(struct task_struct *task, __u32 pid)
 {
 	bool follows = settings.follow != FOLLOW_NOBODY && is_followed(pid);
 
@@ -240,11 +241,17 @@ static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
 	if (settings.by_tid &&
 	    !in_wanted_tids(task ? tid_for_tracer_of(task) : ids_for_tracer().pid))
 		return false;
+	return !settings.by_comm || (task ? comm_wanted_of(task) : comm_wanted());
+}
+
+/* All of them, in the same way. */
+static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
+{
 	if (settings.by_uid && !in_wanted_uids(task ? uid_of(task) : bpf_get_current_uid_gid()))
 		return false;
-	if (settings.by_cgroup && !(task ? cgroup_wanted_of(task) : cgroup_wanted()))
+	if (settings.by_cgroup && !(task ? is_cgroup_wanted(cgroup_of(task)) : cgroup_wanted()))
 		return false;
-	return !settings.by_comm || (task ? comm_wanted_of(task) : comm_wanted());
+	return is_task_named(task, pid);
 }
 
 /* Is the current task one that the user asked for? */

@@ -152,6 +152,62 @@ __attribute__((unused)) static __noinline bool is_cgroup_within(struct cgroup *c
 	return found == (has_themselves ? (__u64)other : BPF_CORE_READ(other, kn, id));
 }
 
+/*
+ * The cgroup (v2) that a socket was made in; NULL where it has none. Before Linux 5.15 (8520e224f547) there
+ * was one number for that and for what version 1 knows of it, which the lowest bits tell apart.
+ */
+struct sock_cgroup_data___number {
+	__u64 val;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct cgroup *cgroup_in(void *data)
+{
+	__u64 number;
+
+	if (bpf_core_field_exists(((struct sock_cgroup_data *)data)->cgroup))
+		return BPF_CORE_READ((struct sock_cgroup_data *)data, cgroup);
+	number = BPF_CORE_READ((struct sock_cgroup_data___number *)data, val);
+	return number & 3 ? NULL : (struct cgroup *)number;
+}
+
+/*
+ * Does the current task itself do what is seen: it was not interrupted? On x86 what counts interrupts is a
+ * variable of each CPU, from Linux 6.2 to 6.14 in a struct of such ones. Programs get at no variable that the
+ * kernel does not list, and it must not list any: user space gives the addresses of the CPUs' own memory and
+ * of the variable, 0 where there are none. false where it cannot be told. A real-time kernel keeps
+ * the count of softirqs with the task.
+ */
+#define INTERRUPTS 0x00ff0000 /* hardirqs and NMI: linux/preempt.h */
+#define SERVES_SOFTIRQ 0x00000100
+
+struct task_struct___rt {
+	int softirq_disable_cnt;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool is_undisturbed(struct task_struct *task, __u64 cpus, __u64 variable)
+{
+	struct task_struct___rt *rt = (void *)task;
+	int count = INTERRUPTS;
+
+#if defined(__TARGET_ARCH_x86)
+	__u64 cpu = 0;
+
+	if (!variable)
+		return false;
+	if (bpf_core_type_exists(struct pcpu_hot))
+		variable += bpf_core_field_offset(struct pcpu_hot, preempt_count);
+	bpf_probe_read_kernel(&cpu, sizeof(cpu),
+			      (void *)cpus + bpf_get_smp_processor_id() * sizeof(cpu));
+	if (bpf_probe_read_kernel(&count, sizeof(count), (void *)cpu + variable))
+		return false;
+#elif defined(__TARGET_ARCH_arm64)
+	count = BPF_CORE_READ(task, thread_info.preempt.count);
+#endif
+	if (bpf_core_field_exists(rt->softirq_disable_cnt))
+		count |= BPF_CORE_READ(rt, softirq_disable_cnt);
+	return !(count & (INTERRUPTS | SERVES_SOFTIRQ));
+}
+
 /* Is the system call that the current task is in a 32-bit one? */
 static __always_inline bool is_compat_call(void)
 {

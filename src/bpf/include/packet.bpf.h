@@ -63,6 +63,9 @@ struct packet {
 	__u8 echo;
 	__u8 is_cut; /* 1: there may be more of it than was seen */
 	__u8 reserved[7];
+#ifdef PACKET_OF_KERNEL
+	__u8 room[40]; /* for one header: that of IPv6 is the longest */
+#endif
 };
 
 static __always_inline bool is_ip(const struct packet *p)
@@ -70,7 +73,24 @@ static __always_inline bool is_ip(const struct packet *p)
 	return p->ethertype == IPV4 || p->ethertype == IPV6;
 }
 
-/* The next header; NULL where the packet has no more. */
+/*
+ * The next header; NULL where the packet has no more. With PACKET_OF_KERNEL the packet is in memory that
+ * the kernel does not give to programs, and each header is copied to where the last one was.
+ */
+#ifdef PACKET_OF_KERNEL
+#define TAKE(p, type)                                                                              \
+	({                                                                                         \
+		type *taken_ = (void *)(p)->room;                                                  \
+		if ((p)->at + sizeof(type) > (p)->end ||                                           \
+		    bpf_probe_read_kernel(taken_, sizeof(type), (p)->at)) {                        \
+			taken_ = NULL;                                                             \
+			(p)->is_cut = 1;                                                           \
+		} else {                                                                           \
+			(p)->at += sizeof(type);                                                   \
+		}                                                                                  \
+		taken_;                                                                            \
+	})
+#else
 #define TAKE(p, type)                                                                              \
 	({                                                                                         \
 		type *taken_ = (p)->at;                                                            \
@@ -82,6 +102,7 @@ static __always_inline bool is_ip(const struct packet *p)
 		}                                                                                  \
 		taken_;                                                                            \
 	})
+#endif
 
 static __always_inline void read_ports(struct packet *p)
 {
@@ -185,18 +206,14 @@ static __always_inline void read_ip(struct packet *p)
 		read_ipv6(p);
 }
 
-/* From its Ethernet header on. */
-static __always_inline void read_packet(struct packet *p)
+/* From what is behind its Ethernet header on, whose type is known. */
+static __always_inline void read_tags(struct packet *p)
 {
-	struct ethhdr *ethernet = TAKE(p, struct ethhdr);
 	struct tag {
 		__be16 tag, ethertype;
 	} *tag;
 	int i;
 
-	if (!ethernet)
-		return;
-	p->ethertype = ethernet->h_proto;
 	for (i = 0; i < VLANS_MAX; i++) {
 		if (p->ethertype != VLAN && p->ethertype != VLAN_OUTER)
 			break;
@@ -206,6 +223,17 @@ static __always_inline void read_packet(struct packet *p)
 		p->ethertype = tag->ethertype;
 	}
 	read_ip(p);
+}
+
+/* From its Ethernet header on. */
+static __always_inline void read_packet(struct packet *p)
+{
+	struct ethhdr *ethernet = TAKE(p, struct ethhdr);
+
+	if (!ethernet)
+		return;
+	p->ethertype = ethernet->h_proto;
+	read_tags(p);
 }
 
 /* Of the most specific network that it is in, which has the rules of the others too. */

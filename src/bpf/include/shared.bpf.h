@@ -121,6 +121,7 @@ struct counters {
 	__u64 calls; /* that have begun and not ended; of all CPUs together, modulo 2^64 */
 	__u64 lost[LOST_REASONS];
 	__u64 followed; /* processes, by --follow or from a command on */
+	__u64 hidden; /* events that are shown to those who ask for them */
 };
 
 /* What counts have in common of the task; 0 where they are not counted by it. */

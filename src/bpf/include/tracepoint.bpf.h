@@ -47,6 +47,38 @@ static __always_inline __u64 socket_destroyed(__u64 *ctx)
 	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
 }
 
+/* skb/kfree_skb: a packet, and where the kernel lets go of it. */
+static __always_inline __u64 freed_skb(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
+static __always_inline __u64 freed_where(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+/* Why: enum skb_drop_reason, since Linux 5.17 (c504e5c2f964). */
+static __always_inline __u32 freed_why(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return CONTEXT(ctx, u32, 36);
+	return bpf_core_field_exists(struct trace_event_raw_kfree_skb, reason)
+		       ? CONTEXT(ctx, u64, ARGUMENT(2))
+		       : 0;
+}
+
+/* The socket that it was for, or NULL, since Linux 6.11 (c53795d48ee8). */
+static __always_inline __u64 freed_for(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return CONTEXT(ctx, u64, 24);
+	/* As a number: new verifiers know that it may be NULL. */
+	return bpf_core_field_exists(struct trace_event_raw_kfree_skb, rx_sk)
+		       ? number_of((void *)CONTEXT(ctx, u64, ARGUMENT(3)))
+		       : 0;
+}
+
 /* task/task_newtask: the new thread's number; its process's too, unless CLONE_THREAD is set. */
 static __always_inline __u32 new_tid(__u64 *ctx)
 {

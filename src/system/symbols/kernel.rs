@@ -18,7 +18,7 @@ const AGE: Duration = Duration::from_secs(10);
 
 /// Functions, and what lies between them, by where they begin.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     symbols: Vec<Symbol>,
     names: Vec<u8>,
     /// `[kernel]`, and modules like `[ext4]`.
@@ -36,7 +36,7 @@ struct Symbol {
 }
 
 impl Kernel {
-    pub(super) fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut kernel = Self::new();
         if let Ok(file) = File::open(KALLSYMS) {
             kernel.add(BufReader::with_capacity(1 << 16, file));
@@ -115,13 +115,35 @@ impl Kernel {
         (symbol.name.is_none(), rank(self.name(symbol).unwrap_or_default()))
     }
 
-    /// The function that an address is in.
-    pub(super) fn function_at(&self, address: u64) -> Option<Function> {
+    /// What an address is in: its symbol and its name.
+    fn at(&self, address: u64) -> Option<(&Symbol, &[u8])> {
         let after = self.symbols.partition_point(|symbol| symbol.address <= address);
         let symbol = self.symbols.get(after.checked_sub(1)?)?;
         let name = self.name(symbol).filter(|_| address - symbol.address < SIZE_MAX)?;
+        Some((symbol, name))
+    }
+
+    /// The function that an address is in.
+    pub(super) fn function_at(&self, address: u64) -> Option<Function> {
+        let (symbol, name) = self.at(address)?;
         let module = self.modules.get(usize::from(symbol.module))?;
         Some(Function::of_kernel(name, module))
+    }
+
+    /// `tcp_v4_rcv+0x84`
+    fn place_of(&self, address: u64) -> Option<Vec<u8>> {
+        let (symbol, name) = self.at(address)?;
+        Some([name, format!("+{:#x}", address - symbol.address).as_bytes()].concat())
+    }
+
+    /// An address as the kernel writes it: its function, and how far in that. As a number where it is in
+    /// none that is known.
+    pub(crate) fn place(&mut self, address: u64) -> Vec<u8> {
+        let mut place = self.place_of(address);
+        if place.is_none() && self.refresh() {
+            place = self.place_of(address);
+        }
+        place.unwrap_or_else(|| format!("{address:#x}").into_bytes())
     }
 
     pub(super) fn without_name() -> Function {
@@ -146,6 +168,8 @@ mod tests {
             Some((text(&function.name), text(&function.module)))
         };
         let of = |name: &str, module: &str| Some((name.to_string(), module.to_string()));
+        assert_eq!(kernel.place_of(0xffff_ffff_8100_001f), Some(b"read+0xf".to_vec()));
+        assert_eq!(kernel.place_of(0xffff_ffff_8100_0025), None);
         assert_eq!(found(0), None);
         assert_eq!(found(0xffff_ffff_8100_000f), None);
         assert_eq!(found(0xffff_ffff_8100_001f), of("read", "[kernel]"));

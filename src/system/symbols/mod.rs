@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use budget::Budget;
-use kernel::Kernel;
+pub(crate) use kernel::Kernel;
 pub(crate) use names::Function;
 use names::Names;
 use programs::{Found, Programs};
