@@ -12,6 +12,9 @@
 #include <setjmp.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
@@ -592,34 +595,127 @@ static int do_frames(char **argv)
 	return 0;
 }
 
-/* INTERFACE: lets packets wait there for their time: `tc qdisc replace dev INTERFACE root fq`. */
-static int do_fq(char **argv)
+/* Requests to the kernel by netlink, one behind the other. */
+static struct {
+	unsigned int len;
+	unsigned char bytes[1024];
+} requests;
+
+static void *put(const void *bytes, unsigned int len)
+{
+	void *at = requests.bytes + requests.len;
+
+	memcpy(at, bytes, len);
+	requests.len += NLMSG_ALIGN(len);
+	return at;
+}
+
+/* A request of this type, which begins with a struct of its own. */
+static struct nlmsghdr *put_request(int type, int flags, const void *begin, unsigned int len)
+{
+	struct nlmsghdr header = { .nlmsg_type = type, .nlmsg_flags = NLM_F_REQUEST | flags };
+	struct nlmsghdr *request = put(&header, sizeof(header));
+
+	put(begin, len);
+	return request;
+}
+
+static struct rtattr *put_attribute(int type, const void *bytes, unsigned int len)
+{
+	struct rtattr header = { .rta_len = RTA_LENGTH(len), .rta_type = type };
+	struct rtattr *attribute = put(&header, sizeof(header));
+
+	put(bytes, len);
+	return attribute;
+}
+
+static void put_number(int type, unsigned int number)
+{
+	number = htonl(number);
+	put_attribute(type, &number, sizeof(number));
+}
+
+static void end_request(struct nlmsghdr *request)
+{
+	request->nlmsg_len = requests.bytes + requests.len - (unsigned char *)request;
+}
+
+/* Sends them, and takes so many answers. */
+static int send_requests(int protocol, int answers, const char *what)
 {
 	struct {
 		struct nlmsghdr header;
-		struct tcmsg message;
-		struct rtattr kind;
-		char name[4];
-	} request = {
-		.header = {
-			.nlmsg_len = sizeof(request),
-			.nlmsg_type = RTM_NEWQDISC,
-			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-		},
-		.message = { .tcm_parent = TC_H_ROOT, .tcm_ifindex = if_nametoindex(argv[0]) },
-		.kind = { .rta_len = RTA_LENGTH(3), .rta_type = TCA_KIND },
-		.name = "fq",
-	};
-	struct {
-		struct nlmsghdr header;
 		struct nlmsgerr error;
+		char rest[256];
 	} answer = {};
-	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	int fd = socket(AF_NETLINK, SOCK_RAW, protocol);
 
-	if (send(fd, &request, sizeof(request), 0) < 0 || recv(fd, &answer, sizeof(answer), 0) < 0)
-		return fail("fq");
-	errno = -answer.error.error;
-	return errno ? fail("fq") : 0;
+	if (send(fd, requests.bytes, requests.len, 0) < 0)
+		return fail(what);
+	while (answers--) {
+		if (recv(fd, &answer, sizeof(answer), 0) < 0)
+			return fail(what);
+		errno = -answer.error.error;
+		if (errno)
+			return fail(what);
+	}
+	return 0;
+}
+
+/* `tc qdisc replace dev INTERFACE root KIND`, with these options. */
+static int queue_by(const char *interface, const char *kind, const void *options, unsigned int len)
+{
+	struct tcmsg message = { .tcm_parent = TC_H_ROOT, .tcm_ifindex = if_nametoindex(interface) };
+	struct nlmsghdr *request = put_request(
+		RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, &message, sizeof(message));
+
+	put_attribute(TCA_KIND, kind, strlen(kind) + 1);
+	if (len)
+		put_attribute(TCA_OPTIONS, options, len);
+	end_request(request);
+	return send_requests(NETLINK_ROUTE, 1, kind);
+}
+
+/* INTERFACE: lets packets wait there for their time. */
+static int do_fq(char **argv)
+{
+	return queue_by(argv[0], "fq", NULL, 0);
+}
+
+/* INTERFACE PERCENT: loses so many of the packets that are sent there, by chance. */
+static int do_netem(char **argv)
+{
+	struct tc_netem_qopt options = { .limit = 1000, .loss = 0xffffffffU / 100 * atoi(argv[1]) };
+
+	return queue_by(argv[0], "netem", &options, sizeof(options));
+}
+
+/* HOOK: a firewall (nftables) that drops all that comes in (1) or goes out (3). */
+static int do_firewall(char **argv)
+{
+	struct nfgenmsg none = { .nfgen_family = NFPROTO_INET }, batch = {
+		.res_id = htons(NFNL_SUBSYS_NFTABLES),
+	};
+	int flags = NLM_F_CREATE | NLM_F_ACK, of = NFNL_SUBSYS_NFTABLES << 8;
+	struct nlmsghdr *request;
+	struct rtattr *hook;
+
+	end_request(put_request(NFNL_MSG_BATCH_BEGIN, 0, &batch, sizeof(batch)));
+	request = put_request(of | NFT_MSG_NEWTABLE, flags, &none, sizeof(none));
+	put_attribute(NFTA_TABLE_NAME, "t", 2);
+	end_request(request);
+	request = put_request(of | NFT_MSG_NEWCHAIN, flags, &none, sizeof(none));
+	put_attribute(NFTA_CHAIN_TABLE, "t", 2);
+	put_attribute(NFTA_CHAIN_NAME, "c", 2);
+	hook = put_attribute(NLA_F_NESTED | NFTA_CHAIN_HOOK, "", 0);
+	put_number(NFTA_HOOK_HOOKNUM, atoi(argv[0]));
+	put_number(NFTA_HOOK_PRIORITY, 0);
+	hook->rta_len = requests.bytes + requests.len - (unsigned char *)hook;
+	put_number(NFTA_CHAIN_POLICY, NF_DROP);
+	put_attribute(NFTA_CHAIN_TYPE, "filter", 7);
+	end_request(request);
+	end_request(put_request(NFNL_MSG_BATCH_END, 0, &batch, sizeof(batch)));
+	return send_requests(NETLINK_NETFILTER, 2, "firewall");
 }
 
 /* An address of IPv4 or IPv6, and a port. */
@@ -696,6 +792,30 @@ static int do_receive(char **argv)
 	}
 	printf("received %d in %ld ms\n", got,
 	       (now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000);
+	return 0;
+}
+
+/*
+ * ADDRESS PORT COUNT: sends itself so many datagrams before it receives any, with room for few; says how many
+ * it has got.
+ */
+static int do_full(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_DGRAM, 0), count = atoi(argv[2]), room = 8192, got = 0;
+	int from = socket(address.ss_family, SOCK_DGRAM, 0), i;
+	char bytes[1000] = {};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	if (bind(fd, (void *)&address, len))
+		return fail("bind");
+	for (i = 0; i < count; i++)
+		if (sendto(from, bytes, sizeof(bytes), 0, (void *)&address, len) < 0)
+			return fail("sendto");
+	while (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		got++;
+	printf("received %d in 0 ms\n", got);
 	return 0;
 }
 
@@ -1890,8 +2010,11 @@ static const struct {
 	{ "odd-opens", do_odd_opens },
 	{ "frames", do_frames },
 	{ "fq", do_fq },
+	{ "netem", do_netem },
+	{ "firewall", do_firewall },
 	{ "send", do_send },
 	{ "receive", do_receive },
+	{ "full", do_full },
 	{ "serve", do_serve },
 	{ "jit", do_jit },
 	{ "mapped", do_mapped },

@@ -86,6 +86,12 @@ pub(crate) enum Need {
     Tcx,
     /// The queueing discipline fq: a module of most kernels.
     Fq,
+    /// The queueing discipline netem, which loses packets: a module of most kernels.
+    Netem,
+    /// The firewall nftables: a module of most kernels.
+    Nftables,
+    /// Names for why packets are dropped: Linux 5.17.
+    DropReasons,
     /// BPF programs as a security module (LSM), which the kernel asks.
     Lsm,
     /// A kernel that has them, and does not ask them.
@@ -142,7 +148,14 @@ impl Need {
             Need::Mariadb if servers::mariadb().is_none() => Some("there is no MariaDB".into()),
             Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
             Need::Tcx if is_before(6, 6) => Some("this kernel has no tcx programs".into()),
-            Need::Fq if !fq_works() => Some("this kernel has no fq".into()),
+            Need::Fq if !network_has(&["fq", "lo"]) => Some("this kernel has no fq".into()),
+            Need::Netem if !network_has(&["netem", "lo", "1"]) => {
+                Some("this kernel has no netem".into())
+            }
+            Need::Nftables if !network_has(&["firewall", "1"]) => {
+                Some("this kernel has no nftables".into())
+            }
+            Need::DropReasons if is_before(5, 17) => Some("this kernel names no reasons".into()),
             Need::MemoryLimit if !calls_work(&["oom", "-"]) => {
                 Some("this machine has no cgroups that limit memory".into())
             }
@@ -193,14 +206,21 @@ pub(crate) fn has_function(name: &str) -> bool {
     symbols.lines().any(|line| line.split(' ').nth(2) == Some(name))
 }
 
+/// Does it say where it counts interrupts? On arm64 that is with the task.
+pub(crate) fn tells_interrupts() -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    cfg!(target_arch = "aarch64") || symbols.contains(" __per_cpu_offset")
+}
+
 fn veth_works() -> bool {
     let args = ["helper", "in-two-networks", "true"];
     let status = Command::new(this_program()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
 
-fn fq_works() -> bool {
-    let args = ["helper", "in-network", calls(), "fq", "lo"];
+/// Can calls do that in a network of its own?
+fn network_has(args: &[&str]) -> bool {
+    let args = [&["helper", "in-network", calls()], args].concat();
     let status = Command::new(this_program()).args(args).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

@@ -5,6 +5,7 @@ use crate::run::Run;
 
 mod all_tools;
 mod clonesnoop;
+mod dropsnoop;
 mod execsnoop;
 mod exitsnoop;
 mod funclatency;
@@ -35,6 +36,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     syscount::CASES,
     profile::CASES,
     tcfilter::CASES,
+    dropsnoop::CASES,
     xdpfilter::CASES,
     querysnoop::CASES,
     readline::CASES,

@@ -33,7 +33,7 @@ fn packets(run: &Run, action: &str) -> Result<u64, String> {
 }
 
 /// What the receiver says: how many came, in how many milliseconds.
-fn received(run: &Run) -> Result<(u64, u64), String> {
+pub(super) fn received(run: &Run) -> Result<(u64, u64), String> {
     let line = run.stderr.lines().find_map(|line| line.strip_prefix("received "));
     let (packets, rest) = line.and_then(|line| line.split_once(" in ")).ok_or("no receiver")?;
     let milliseconds = rest.trim_end_matches(" ms");
