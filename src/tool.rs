@@ -304,7 +304,7 @@ pub(crate) mod tests {
             "ebtools-ebtools-execsnoop",
             "execsnoop-bpfcc-bpfcc",
             "ebtools-execsnoop.bt",
-            "tcplife-bpfcc",
+            "tcptop-bpfcc",
         ] {
             assert_eq!(named_by(name), None, "{name}");
         }

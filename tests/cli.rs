@@ -32,6 +32,7 @@ const TOOLS: &[&str] = &[
     "readline",
     "syscount",
     "tcfilter",
+    "tcpsnoop",
     "unlinksnoop",
     "xdpfilter",
     // The example is no help to those who look for a tool.
@@ -330,7 +331,7 @@ fn usual_mistakes_are_answered() {
         (
             &["execsnop"],
             "error: unrecognized subcommand 'execsnop'\n\n  \
-             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'querysnoop'\n\nUsage: ",
+             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'tcpsnoop', 'querysnoop'\n\nUsage: ",
         ),
         (
             &["bashredline"],
@@ -356,7 +357,7 @@ fn usual_mistakes_are_answered() {
         (
             &["schema", "execsnop"],
             "error: unrecognized subcommand 'execsnop'\n\n  \
-             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'querysnoop'\n\nUsage: ",
+             tip: some similar subcommands exist: 'execsnoop', 'exitsnoop', 'tcpsnoop', 'querysnoop'\n\nUsage: ",
         ),
         (
             &["schema", "nonsense"],

@@ -5,6 +5,7 @@
  */
 #include "packet.bpf.h"
 #include "owner.bpf.h"
+#include "socket.bpf.h"
 #include "tables.bpf.h"
 
 #define ENTRIES_MAX 16384
@@ -13,34 +14,15 @@
 #define HEADERS_LEN 128
 #define QUEUES_MAX 256
 
-/* linux/net.h */
-#define SOCKETCALL_ACCEPT 5
-#define SOCKETCALL_ACCEPT4 18
-
 /* linux/if_arp.h: interfaces whose packets begin with an Ethernet header. */
 #define ARPHRD_ETHER 1
 #define ARPHRD_LOOPBACK 772
-
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-#define AF_INET 2
-#define AF_INET6 10
 
 #define NS_PER_S 1000000000ULL
 #define HORIZON_NS (10 * NS_PER_S) /* fq lets no packet wait for longer */
 
 /* Sent there, a packet is lost, and nobody is told: of a drop the sender's TCP would know. */
 #define NO_INTERFACE 0x7fffffff
-
-/*
- * Flavours with the members that are read: the kernel's own structs of the network name hundreds of
- * others, which would all have to be looked up.
- */
-#define FLAVOUR __attribute__((preserve_access_index, packed))
-
-struct net___tc {
-	struct ns_common ns;
-} FLAVOUR;
 
 struct Qdisc_ops___tc {
 	char id[16];
@@ -61,18 +43,8 @@ struct net_device___tc {
 	int ifindex;
 	unsigned short type;
 	struct {
-		struct net___tc *net;
+		struct net___part *net;
 	} nd_net;
-} FLAVOUR;
-
-struct sock_common___tc {
-	unsigned short skc_family;
-	unsigned char skc_state;
-	struct sock___tc *skc_listener;
-} FLAVOUR;
-
-struct sock___tc {
-	struct sock_common___tc __sk_common;
 } FLAVOUR;
 
 struct tcp_sock___tc {
@@ -84,15 +56,11 @@ struct inet_connection_sock___tc {
 } FLAVOUR;
 
 struct mptcp_subflow_context___tc {
-	struct sock___tc *conn;
-} FLAVOUR;
-
-struct socket___tc {
-	struct sock___tc *sk;
+	struct sock___part *conn;
 } FLAVOUR;
 
 struct sk_buff___tc {
-	struct sock___tc *sk;
+	struct sock___part *sk;
 	struct net_device___tc *dev;
 	unsigned char *head;
 	unsigned char *data;
@@ -190,7 +158,7 @@ static __always_inline struct interface *the_interface(void)
 	return bpf_map_lookup_elem(&interfaces, &zero);
 }
 
-static __always_inline struct sock___tc *sock_of(struct __sk_buff *skb)
+static __always_inline struct sock___part *sock_of(struct __sk_buff *skb)
 {
 	return BPF_CORE_READ((struct sk_buff___tc *)(void *)number_of(skb), sk);
 }
@@ -199,7 +167,7 @@ static __always_inline struct sock___tc *sock_of(struct __sk_buff *skb)
 #define TCP_NEW_SYN_RECV 12
 
 /* Whose part a socket of TCP is: of a listening one, or of one of MPTCP, which has several. */
-static __always_inline struct sock___tc *whole_of(struct sock___tc *sk)
+static __always_inline struct sock___part *whole_of(struct sock___part *sk)
 {
 	struct mptcp_subflow_context___tc *part;
 
@@ -213,7 +181,7 @@ static __always_inline struct sock___tc *whole_of(struct sock___tc *sk)
 	return BPF_CORE_READ(part, conn);
 }
 
-static __always_inline struct owner *owner_of(struct sock___tc *sk, bool is_tcp)
+static __always_inline struct owner *owner_of(struct sock___part *sk, bool is_tcp)
 {
 	__u64 key = (__u64)sk;
 	struct owner *owner;
@@ -257,49 +225,18 @@ int on_release(struct bpf_sock *ctx)
 	return PERMISSION_GRANTED;
 }
 
-/* NULL for a file that is no socket of IP. */
-static __always_inline struct sock___tc *sock_in(struct file *file)
-{
-	struct socket___tc *socket;
-	struct sock___tc *sk;
-	__u16 family;
-
-	if ((BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	return family == AF_INET || family == AF_INET6 ? sk : NULL;
-}
-
-static __always_inline bool is_accept(struct pt_regs *regs)
-{
-	bool compat = is_compat_call();
-	long number = call_number(regs), part;
-
-	if (IS_SOCKETCALL(number, compat)) {
-		part = call_argument(regs, 0, compat);
-		return part == SOCKETCALL_ACCEPT || part == SOCKETCALL_ACCEPT4;
-	}
-	return IS_ACCEPT(number, compat);
-}
-
 /* All system calls end here: the current task has accepted a connection, whenever the call began. */
 SEC("tracepoint/raw_syscalls/sys_exit")
 int on_accept(__u64 *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	long fd = syscall_ret(ctx);
-	struct file **files, *file = NULL;
-	struct sock___tc *sk;
+	struct sock___part *sk;
 
-	if (fd < 0 || !is_accept(syscall_regs(ctx)))
+	if (fd < 0 || socket_call_of(syscall_regs(ctx)) != SOCKET_ACCEPT)
 		return 0;
-	files = BPF_CORE_READ(task, files, fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + (fd & 0x7fffffff));
-	sk = file ? sock_in(file) : NULL;
+	sk = sock_of_fd(fd);
 	if (sk)
-		own((__u64)sk, task);
+		own((__u64)sk, (void *)bpf_get_current_task());
 	return 0;
 }
 
@@ -319,7 +256,7 @@ int on_file(struct bpf_iter__task_file *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
-	struct sock___tc *sk;
+	struct sock___part *sk;
 
 	if (!task || !file)
 		return 0;
@@ -337,14 +274,8 @@ static __always_inline void count(const struct packet *p, enum action action,
 
 	key.packet.action = action;
 	fill_packet_key(&key.packet, p);
-	if (owner && owners_by & COUNT_PID)
-		key.task.pid = owner->pid;
-	if (owner && owners_by & (COUNT_COMM | COUNT_PROCESS_COMM))
-		__builtin_memcpy(key.task.comm, owner->comm, COMM_LEN);
-	if (owner && owners_by & COUNT_UID)
-		key.task.uid = owner->uid;
-	if (owner && owners_by & COUNT_CGROUP)
-		key.task.cgroup_id = owner->cgroup_id;
+	if (owner)
+		fill_task_key_by(&key.task, owner, owners_by);
 	value = table_entry_for(&packet_table, &key, &none, number);
 	if (!value)
 		return;

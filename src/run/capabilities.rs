@@ -75,6 +75,7 @@ const TABLE: &[Rights] = {
         Rights { of: "readline", start: FILES_THAT_COME, run: FILES_THAT_COME },
         Rights { of: "syscount", start: &[Programs], run: &[] },
         Rights { of: "tcfilter", start: &[Programs, Network], run: &[] },
+        Rights { of: "tcpsnoop", start: &[Programs], run: &[] },
         Rights { of: "unlinksnoop", start: &[Programs], run: &[] },
         Rights { of: "xdpfilter", start: &[Programs, Network], run: &[] },
     ]

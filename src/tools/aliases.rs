@@ -38,8 +38,28 @@ pub(crate) const ALIASES: &[Alias] = &[
     Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
     // All signals.
     Alias { name: "sigsnoop", tool: "exitsnoop", options: &["--signals"], words: &[] },
+    // Which programs listen.
+    Alias { name: "solisten", tool: "tcpsnoop", options: &["--events", "listen"], words: &[] },
+    // Connections, each by what happens to it.
+    Alias { name: "tcpaccept", tool: "tcpsnoop", options: &["--events", "accept"], words: &[] },
+    Alias { name: "tcpconnect", tool: "tcpsnoop", options: &["--events", "connect"], words: &[] },
+    Alias {
+        name: "tcpconnlat",
+        tool: "tcpsnoop",
+        options: &["--events", "connect"],
+        words: &["--slower"],
+    },
     // Packets of TCP that are dropped.
     Alias { name: "tcpdrop", tool: "dropsnoop", options: &["--only", "tcp"], words: &[] },
+    Alias { name: "tcplife", tool: "tcpsnoop", options: &["--events", "close"], words: &[] },
+    Alias {
+        name: "tcpretrans",
+        tool: "tcpsnoop",
+        options: &["--events", "retransmit"],
+        words: &[],
+    },
+    Alias { name: "tcpstates", tool: "tcpsnoop", options: &["--events", "state"], words: &[] },
+    Alias { name: "tcptracer", tool: "tcpsnoop", options: &[], words: &[] },
     // Who starts threads.
     Alias { name: "threadsnoop", tool: "clonesnoop", options: &["--kind", "thread"], words: &[] },
     // Which tracepoints and USDT probes there are.

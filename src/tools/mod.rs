@@ -57,6 +57,7 @@ tools! {
     readline::Readline;
     syscount::Syscount;
     tcfilter::Tcfilter;
+    tcpsnoop::Tcpsnoop;
     unlinksnoop::Unlinksnoop;
     xdpfilter::Xdpfilter;
     hello::Hello;

@@ -20,6 +20,7 @@
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <netpacket/packet.h>
 #include <poll.h>
 #include <pthread.h>
@@ -856,6 +857,159 @@ static int do_serve(char **argv)
 	}
 	pthread_join(server, NULL);
 	return wait(NULL) < 0;
+}
+
+/* --- connections of TCP ------------------------------------------------------------------- */
+
+/* ADDRESS PORT [TIMES]: connects, and tries it so often again if there is no answer. */
+static int do_tcp_connect(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_STREAM, 0), times = argv[2] ? atoi(argv[2]) : 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &times, sizeof(times));
+	printf("%s\n", connect(fd, (void *)&address, len) ? strerror(errno) : "connected");
+	return 0;
+}
+
+/* ADDRESS PORT: connects, does not wait for it, and closes. */
+static int do_tcp_give_up(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	return connect(fd, (void *)&address, len) && errno == EINPROGRESS ? close(fd) : fail("connect");
+}
+
+/* Listens in the network of the process PID, if there is one: the descriptor. */
+static int listens(struct sockaddr_storage *address, socklen_t len, const char *pid)
+{
+	int own = open("/proc/self/ns/net", O_RDONLY), listener, on = 1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/ns/net", pid ? pid : "self");
+	if (setns(open(path, O_RDONLY), CLONE_NEWNET))
+		return -1;
+	listener = socket(address->ss_family, SOCK_STREAM, 0);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(listener, (void *)address, len) || listen(listener, 7) || setns(own, CLONE_NEWNET))
+		return -1;
+	return listener;
+}
+
+/* Both ends of a connection, of which the first has asked for it. */
+static int connected(int *ends, const char *text, const char *port, const char *pid)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, text, port);
+	int listener = listens(&address, len, pid);
+
+	ends[0] = socket(address.ss_family, SOCK_STREAM, 0);
+	if (listener < 0 || connect(ends[0], (void *)&address, len))
+		return fail("connect");
+	ends[1] = accept(listener, NULL, NULL);
+	close(listener);
+	return ends[1] < 0 ? fail("accept") : 0;
+}
+
+/* Sends so many bytes, and says that there are no more; the other end reads them all. */
+static int transfer(int from, int to, long bytes)
+{
+	static char buffer[1 << 16];
+	long part, sent;
+	pid_t child = fork();
+
+	if (!child) {
+		for (; bytes > 0; bytes -= sent) {
+			part = bytes < (long)sizeof(buffer) ? bytes : (long)sizeof(buffer);
+			sent = send(from, buffer, part, 0);
+			if (sent < 0)
+				_exit(1);
+		}
+		_exit(shutdown(from, SHUT_WR));
+	}
+	while (read(to, buffer, sizeof(buffer)) > 0)
+		;
+	return waitpid(child, NULL, 0) != child;
+}
+
+/* ADDRESS PORT UP DOWN [PID]: a connection by which so many bytes go, to the network of that process. */
+static int do_tcp_transfer(char **argv)
+{
+	int ends[2];
+
+	return connected(ends, argv[0], argv[1], argv[4]) || transfer(ends[0], ends[1], atol(argv[2])) ||
+	       transfer(ends[1], ends[0], atol(argv[3]));
+}
+
+/* The connection is ended without a word to wait for. */
+static int reset(int fd)
+{
+	struct linger none = { .l_onoff = 1 };
+
+	return setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)) || close(fd);
+}
+
+/* ADDRESS PORT: one end resets the connection. */
+static int do_tcp_reset(char **argv)
+{
+	int ends[2];
+
+	return connected(ends, argv[0], argv[1], NULL) || reset(ends[0]);
+}
+
+/* ADDRESS PORT: a connection is reset before it is accepted, which it is then; another one never is. */
+static int do_tcp_unaccepted(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int listener = listens(&address, len, NULL), first = socket(address.ss_family, SOCK_STREAM, 0),
+	    second = socket(address.ss_family, SOCK_STREAM, 0);
+
+	if (connect(first, (void *)&address, len) || connect(second, (void *)&address, len))
+		return fail("connect");
+	return reset(first) || accept(listener, NULL, NULL) < 0 || close(listener);
+}
+
+/*
+ * ADDRESS PORT PID INTERFACE: what leads to the other end, in the network of that process, is taken away;
+ * what is sent then gets no answer.
+ */
+static int do_tcp_half_open(char **argv)
+{
+	struct pollfd end = { .events = POLLIN };
+	int ends[2], patience = 500;
+	char command[64];
+
+	if (connected(ends, argv[0], argv[1], argv[2]))
+		return 1;
+	snprintf(command, sizeof(command), "busybox ip link set %s down", argv[3]);
+	setsockopt(ends[0], IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof(patience));
+	if (system(command) || send(ends[0], "x", 1, 0) != 1)
+		return fail("half open");
+	end.fd = ends[0];
+	return poll(&end, 1, -1) != 1;
+}
+
+/* ADDRESS PORT N: so many short connections, one after the other. */
+static int do_tcp_many(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int listener = listens(&address, len, NULL), i, from, to;
+
+	for (i = 0; i < atoi(argv[2]); i++) {
+		from = socket(address.ss_family, SOCK_STREAM, 0);
+		if (connect(from, (void *)&address, len))
+			return fail("connect");
+		to = accept(listener, NULL, NULL);
+		/* The other end waits for a while behind its end, and takes no port here. */
+		if (to < 0 || close(to) || read(from, &to, 1) || close(from))
+			return fail("accept");
+	}
+	return 0;
 }
 
 /* --- deletes --------------------------------------------------------------------------------- */
@@ -2012,6 +2166,13 @@ static const struct {
 	{ "fq", do_fq },
 	{ "netem", do_netem },
 	{ "firewall", do_firewall },
+	{ "tcp-connect", do_tcp_connect },
+	{ "tcp-give-up", do_tcp_give_up },
+	{ "tcp-transfer", do_tcp_transfer },
+	{ "tcp-reset", do_tcp_reset },
+	{ "tcp-unaccepted", do_tcp_unaccepted },
+	{ "tcp-half-open", do_tcp_half_open },
+	{ "tcp-many", do_tcp_many },
 	{ "send", do_send },
 	{ "receive", do_receive },
 	{ "full", do_full },

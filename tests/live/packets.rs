@@ -14,6 +14,8 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("tcfilter_counts_and_drops_frames", counts_and_drops_frames),
     ("tcfilter_knows_sockets_that_were_there", knows_sockets_that_were_there),
     ("tcfilter_by_cgroup", counts_by_cgroup),
+    ("tcpsnoop_accept_that_was_waiting", sees_an_accept_that_was_waiting),
+    ("tcpsnoop_connections_that_were_there", knows_connections_that_were_there),
     ("killed_tcfilter_drops_no_more", || killed_drops_no_more("tcfilter")),
     ("killed_xdpfilter_drops_no_more", || killed_drops_no_more("xdpfilter")),
     ("tcfilter_says_what_it_needs", says_what_it_needs),
@@ -37,7 +39,10 @@ fn in_network(name: &str, script: &str) -> Result<Output, String> {
 /// Lines of JSON.
 fn rows(output: &Output) -> Result<Vec<Value>, String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let rows = text.lines().filter(|line| line.contains(r#""type":"interval""#));
+    let is_row = |line: &&str| {
+        [r#""type":"interval""#, r#""type":"event""#].iter().any(|of| line.contains(of))
+    };
+    let rows = text.lines().filter(is_row);
     rows.map(|line| serde_json::from_str(line).map_err(|error| format!("{line}: {error}")))
         .collect()
 }
@@ -110,6 +115,69 @@ fn knows_sockets_that_were_there() -> Result<(), String> {
         && row["protocol"] == "tcp"
         && row["count"].as_u64() >= Some(3);
     check(good, || text)
+}
+
+/// Runs a script that traces `$server` with tcpsnoop, which has begun before: what is shown, and the
+/// server's number.
+fn tcpsnoop_of_server(name: &str, script: &str) -> Result<(Vec<Value>, u64), String> {
+    let output = in_network(name, script)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let server = text.lines().find_map(|line| line.strip_prefix("server "));
+    Ok((rows(&output)?, server.and_then(|pid| pid.parse().ok()).ok_or("no server")?))
+}
+
+/// The call has begun before the trace, and what it accepts comes after that.
+fn sees_an_accept_that_was_waiting() -> Result<(), String> {
+    let script = r#"
+        busybox mkfifo go
+        "$1" serve 9000 <go >said &
+        server=$!
+        exec 3>go
+        until busybox grep -q pid said; do kill -0 $! || exit 98; done
+        "$0" tcpsnoop -p $server --json -v 2>log &
+        attached
+        echo >&3
+        wait $server || exit 97
+        wait $!
+        echo "server $server""#;
+    let (rows, server) = tcpsnoop_of_server("accepts", script)?;
+    let [accept, close] = &rows[..] else { return Err(format!("not two rows: {rows:?}")) };
+    let is_servers =
+        |row: &Value| row["pid"] == server && row["lport"] == 9000 && row["before_start"] == false;
+    let good = accept["kind"] == "accept" && accept["accept_wait_ns"].as_u64() > Some(0);
+    let ends = close["kind"] == "close"
+        && close["bytes_sent"] == 20
+        && close["duration_ns"].as_u64() > Some(0);
+    check(good && ends && is_servers(accept) && is_servers(close), || format!("{rows:?}"))
+}
+
+/// A connection of nc's was there, and is its own all the same.
+fn knows_connections_that_were_there() -> Result<(), String> {
+    let script = r#"
+        busybox mkfifo go
+        busybox nc -l -p 9000 >got <go &
+        server=$!
+        exec 3>go
+        { until busybox grep -q more said; do echo; busybox usleep 20000; done; echo end; } 2>/dev/null |
+            { until busybox nc 127.0.0.1 9000; do busybox usleep 20000; done; } >/dev/null &
+        until [ -s got ]; do kill -0 $server || exit 98; done
+        "$0" tcpsnoop -p $server --json -v 2>log &
+        attached
+        echo more >said
+        exec 3>&-
+        wait $server || exit 97
+        wait $!
+        echo "server $server""#;
+    let (rows, server) = tcpsnoop_of_server("were-there", script)?;
+    let [close] = &rows[..] else { return Err(format!("not one row: {rows:?}")) };
+    let good = close["kind"] == "close"
+        && close["pid"] == server
+        && close["lport"] == 9000
+        && close["before_start"] == true
+        && close["duration_ns"].is_null()
+        && close["bytes_sent"] == 0
+        && close["bytes_received"].as_u64() > Some(4);
+    check(good, || format!("{rows:?}"))
 }
 
 /// Of the command, which is in this process's.

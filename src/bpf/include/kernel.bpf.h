@@ -332,6 +332,8 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_KILL(number, compat) ((number) == ((compat) ? 37 : 62))
 #define IS_TKILL(number, compat) ((number) == ((compat) ? 238 : 200))
 #define IS_TGKILL(number, compat) ((number) == ((compat) ? 270 : 234))
+#define IS_CONNECT(number, compat) ((number) == ((compat) ? 362 : 42))
+#define IS_LISTEN(number, compat) ((number) == ((compat) ? 363 : 50))
 #define IS_SIGQUEUE(number, compat)                                                                \
 	((compat) ? (number) == 178 : (number) == 129 || (number) == (X32_BIT | 524))
 #define IS_TGSIGQUEUE(number, compat)                                                              \
@@ -377,6 +379,8 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 	((number) == 129 || (number) == 37 || (number) == 131 || (number) == 268 ||                \
 	 (number) == 130 || (number) == 238 || (number) == 138 || (number) == 178 ||               \
 	 (number) == 240 || (number) == 363 || (number) == 424)
+#define IS_CONNECT(number, compat) ((number) == ((compat) ? 283 : 203))
+#define IS_LISTEN(number, compat) ((number) == ((compat) ? 284 : 201))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((compat) && (number) == 5)

@@ -35,4 +35,18 @@ static __always_inline void fill_owner(struct owner *owner, struct task_struct *
 	event_comm_of(owner->comm, task);
 }
 
+/* As fill_task_key(), for an owner, by whose thread's name its process's is counted too. */
+static __always_inline void fill_task_key_by(struct task_key *key, const struct owner *owner,
+					     __u32 by)
+{
+	if (by & COUNT_PID)
+		key->pid = owner->pid;
+	if (by & (COUNT_COMM | COUNT_PROCESS_COMM))
+		__builtin_memcpy(key->comm, owner->comm, COMM_LEN);
+	if (by & COUNT_UID)
+		key->uid = owner->uid;
+	if (by & COUNT_CGROUP)
+		key->cgroup_id = owner->cgroup_id;
+}
+
 #endif

@@ -47,6 +47,85 @@ static __always_inline __u64 socket_destroyed(__u64 *ctx)
 	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
 }
 
+/* sock/inet_sock_set_state: the address of the struct sock, and what its state was and is. */
+static __always_inline __u64 socket_of_state(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
+static __always_inline __u32 state_before(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u32, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+static __always_inline __u32 state_behind(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u32, 20) : CONTEXT(ctx, u64, ARGUMENT(2));
+}
+
+/* tcp/tcp_retransmit_skb, tcp_send_reset: the address of the struct sock, or 0, and of the segment. */
+static __always_inline __u64 socket_of_segment(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return CONTEXT(ctx, u64, 16);
+	return number_of((void *)CONTEXT(ctx, u64, ARGUMENT(0)));
+}
+
+static __always_inline __u64 segment_of(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return CONTEXT(ctx, u64, 8);
+	return number_of((void *)CONTEXT(ctx, u64, ARGUMENT(1)));
+}
+
+/* tcp/tcp_retransmit_synack: the address of who listens, and of the struct request_sock. */
+static __always_inline __u64 socket_of_request(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
+static __always_inline __u64 request_of(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+}
+
+/* tcp/tcp_receive_reset: the address of the struct sock. */
+static __always_inline __u64 socket_reset(__u64 *ctx)
+{
+	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
+/*
+ * tcp/tcp_retransmit_skb: why it could not be sent; what can't be sent is not told of before Linux 6.16.
+ * perf's is where the kernel's types say.
+ */
+struct trace_event_raw_tcp_retransmit_skb___error {
+	int err;
+} __attribute__((preserve_access_index));
+
+static __always_inline int retransmit_error(__u64 *ctx)
+{
+	if (!bpf_core_field_exists(struct trace_event_raw_tcp_retransmit_skb___error, err))
+		return 0;
+	if (settings.perf_tracepoints)
+		return BPF_CORE_READ((struct trace_event_raw_tcp_retransmit_skb___error *)ctx, err);
+	return CONTEXT(ctx, u64, ARGUMENT(2));
+}
+
+/* tcp/tcp_send_reset: why, since Linux 6.10 (enum sk_rst_reason); 0: it is not known. */
+struct trace_event_raw_tcp_send_reset___reason {
+	enum sk_rst_reason reason;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u32 reset_reason(__u64 *ctx)
+{
+	if (!bpf_core_field_exists(struct trace_event_raw_tcp_send_reset___reason, reason))
+		return 0;
+	if (settings.perf_tracepoints)
+		return BPF_CORE_READ((struct trace_event_raw_tcp_send_reset___reason *)ctx, reason);
+	return CONTEXT(ctx, u64, ARGUMENT(2));
+}
+
 /* skb/kfree_skb: a packet, and where the kernel lets go of it. */
 static __always_inline __u64 freed_skb(__u64 *ctx)
 {

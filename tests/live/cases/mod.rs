@@ -18,6 +18,7 @@ mod querysnoop;
 mod readline;
 mod syscount;
 mod tcfilter;
+mod tcpsnoop;
 mod unlinksnoop;
 mod xdpfilter;
 
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     profile::CASES,
     tcfilter::CASES,
     dropsnoop::CASES,
+    tcpsnoop::CASES,
     xdpfilter::CASES,
     querysnoop::CASES,
     readline::CASES,

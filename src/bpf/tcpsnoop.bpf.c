@@ -1,0 +1,925 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* tcpsnoop: connections of TCP, whose they are, and how they went. */
+#include "ebtools.bpf.h"
+
+#define TAIL_MAX 8 /* there is none */
+
+enum kind {
+	KIND_CONNECT,
+	KIND_ACCEPT,
+	KIND_CLOSE,
+	KIND_LISTEN,
+	KIND_RETRANSMIT,
+	KIND_RESET,
+	KIND_STATE,
+};
+
+/* What came of it, where it is not the number of an error. */
+enum outcome {
+	OUTCOME_OK = 0,
+	OUTCOME_NONE = 1 << 16, /* nothing comes of it */
+	OUTCOME_CLOSED, /* the program has closed the socket */
+	OUTCOME_FAILED, /* nothing says why */
+	OUTCOME_RESET, /* by this host */
+};
+
+enum retransmit {
+	RETRANSMIT_NONE,
+	RETRANSMIT_SYN,
+	RETRANSMIT_SYNACK,
+	RETRANSMIT_FAST, /* the other end has got what was sent later */
+	RETRANSMIT_RTO, /* after a time without an answer, and what follows from that */
+	RETRANSMIT_TLP, /* a probe before that time */
+};
+
+enum side {
+	SIDE_NONE,
+	SIDE_LOCAL,
+	SIDE_REMOTE,
+};
+
+/* Where --port, --lport and --rport look for a port. */
+enum port_at {
+	PORT_AT_EITHER,
+	PORT_AT_LOCAL,
+	PORT_AT_REMOTE,
+};
+
+struct end {
+	__u8 address[16]; /* one of IPv4 is in the first four */
+	__u16 port;
+	__u16 family; /* 4 or 6; 0: it is not known */
+};
+
+/* Of times, 0 is none. */
+struct event {
+	struct event_header header; /* of the owner; all 0 but the time where nobody knows it */
+	__u64 latency_ns;
+	__u64 handshake_ns;
+	__u64 accept_wait_ns;
+	__u64 duration_ns;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u64 bytes_retransmitted;
+	__u32 retransmits;
+	__u32 rtt_us;
+	__u32 netns;
+	__u32 backlog;
+	__u32 result; /* errno, or enum outcome */
+	__u32 reset_reason;
+	struct end local;
+	struct end remote;
+	__u8 kind; /* enum kind */
+	__u8 state_before; /* of TCP */
+	__u8 state;
+	__u8 retransmit; /* enum retransmit */
+	__u8 reset_by; /* enum side */
+	__u8 has_owner;
+	__u8 before_start;
+	__u8 reserved;
+};
+
+#include "event.bpf.h"
+#include "in_flight.bpf.h"
+#include "packet.bpf.h"
+#include "socket.bpf.h"
+
+#define CONNS_MAX 65536
+
+struct end *export_end;
+enum kind *export_kind;
+enum outcome *export_outcome;
+enum retransmit *export_retransmit;
+enum side *export_side;
+enum port_at *export_port_at;
+
+/* Bits of 1 << enum kind. */
+const volatile __u32 kinds = 0;
+/* Only connections of wanted tasks. */
+const volatile __u8 only_wanted = 0;
+const volatile __u8 only_failed = 0;
+/* 4, 6, or 0 for both. */
+const volatile __u8 only_family = 0;
+/* Bits of 1 << enum port_at: those that `ports` has some of. */
+const volatile __u8 by_ports = 0;
+const volatile __u64 slower_ns = 0;
+
+/* Ports that are wanted: where, above 16 bits of the port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, __u8);
+	__uint(max_entries, 1024);
+} ports SEC(".maps");
+
+/* linux/errno.h */
+#define EPIPE 32
+#define ECONNABORTED 103
+#define ECONNRESET 104
+#define EINPROGRESS 115
+
+/* net/sock.h: the other end has said that it has no more to send. */
+#define SOCK_DONE (1 << 1)
+
+/* net/inet_connection_sock.h: the timer that a probe comes from. */
+#define ICSK_TIME_LOSS_PROBE 5
+
+struct sk_buff___part {
+	unsigned char *head;
+	__u16 network_header;
+	__u16 transport_header;
+} FLAVOUR;
+
+struct inet_sock___part {
+	__be16 inet_sport;
+} FLAVOUR;
+
+struct inet_connection_sock___part {
+	__u8 icsk_ca_state : 5;
+	__u8 : 3;
+	__u8 icsk_pending;
+} FLAVOUR;
+
+struct tcp_sock___part {
+	__u64 bytes_received;
+	__u64 bytes_acked;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
+	__u32 snd_una;
+	__u32 write_seq;
+	__u32 total_retrans;
+	__u32 srtt_us; /* of 8 times that */
+} FLAVOUR;
+
+struct mptcp_sock___part {
+	struct sock___part *first;
+} FLAVOUR;
+
+/* What is known of a socket from its connect, listen or first packet until it is gone. */
+struct conn {
+	struct owner owner; /* all 0: nobody has accepted it yet, or it is not known */
+	__u64 connect_ns; /* since when it connects; 0: it does not, or did before the trace */
+	__u64 established_ns;
+	__u64 handshake_ns;
+	__u64 accept_wait_ns;
+	__u64 closed_ns; /* since when it waits to be shown that it has ended, once its owner is known */
+	__u32 came; /* of it, or of a connect that has failed and was shown: errno, or enum outcome */
+	__u8 has_owner;
+	__u8 before_start; /* the connection was there when the trace began */
+	__u8 is_connecting;
+	__u8 is_counted; /* as one that is under way */
+};
+
+/* By the address of struct sock. */
+IN_FLIGHT(conns, struct conn, CONNS_MAX);
+
+/* There was a connection that `conns` had no room for. */
+__u32 has_overflowed = 0;
+
+/* What an event is about, before it is known to be wanted. */
+struct fact {
+	__u64 latency_ns;
+	__u32 result;
+	__u32 kind;
+	struct end local;
+	struct end remote;
+};
+
+static __always_inline bool is_kind_wanted(enum kind kind)
+{
+	return kinds >> kind & 1;
+}
+
+/* --- Both ends --------------------------------------------------------------------------- */
+
+/* An address of IPv4 within one of IPv6 is one of IPv4. */
+static __always_inline void read_address6(struct end *end, const void *address)
+{
+	__u32 words[4] = {};
+
+	bpf_probe_read_kernel(words, sizeof(words), address);
+	end->family = words[0] || words[1] || words[2] != bpf_htonl(0xffff) ? 6 : 4;
+	__builtin_memset(end->address, 0, sizeof(end->address));
+	if (end->family == 4)
+		__builtin_memcpy(end->address, &words[3], 4);
+	else
+		__builtin_memcpy(end->address, words, sizeof(words));
+}
+
+static __always_inline void set_address4(struct end *end, __be32 address)
+{
+	end->family = 4;
+	__builtin_memset(end->address, 0, sizeof(end->address));
+	__builtin_memcpy(end->address, &address, 4);
+}
+
+static __noinline int read_ends(struct fact *fact, struct sock___part *sk)
+{
+	struct sock_common___part *common = &sk->__sk_common;
+
+	fact->local.port = bpf_ntohs(BPF_CORE_READ((struct inet_sock___part *)sk, inet_sport));
+	fact->remote.port = bpf_ntohs(BPF_CORE_READ(common, skc_dport));
+	if (BPF_CORE_READ(common, skc_family) == AF_INET6) {
+		read_address6(&fact->local, &common->skc_v6_rcv_saddr);
+		read_address6(&fact->remote, &common->skc_v6_daddr);
+	} else {
+		set_address4(&fact->local, BPF_CORE_READ(common, skc_rcv_saddr));
+		set_address4(&fact->remote, BPF_CORE_READ(common, skc_daddr));
+	}
+	return 0;
+}
+
+/* --- What is wanted ---------------------------------------------------------------------- */
+
+static __always_inline bool is_port_in(enum port_at at, __u16 port)
+{
+	__u32 key = at << 16 | port;
+
+	return by_ports >> at & 1 && bpf_map_lookup_elem(&ports, &key);
+}
+
+static __always_inline bool ports_wanted(const struct fact *fact)
+{
+	__u16 local = fact->local.port, remote = fact->remote.port;
+
+	if (by_ports & 1 << PORT_AT_EITHER && !is_port_in(PORT_AT_EITHER, local) &&
+	    !is_port_in(PORT_AT_EITHER, remote))
+		return false;
+	if (by_ports & 1 << PORT_AT_LOCAL && !is_port_in(PORT_AT_LOCAL, local))
+		return false;
+	return !(by_ports & 1 << PORT_AT_REMOTE) || is_port_in(PORT_AT_REMOTE, remote);
+}
+
+static __always_inline bool is_in(void *networks, const struct end *end)
+{
+	struct packet packet = {.ethertype = end->family == 4 ? IPV4 : IPV6};
+
+	return end->family && rules_of(networks, &packet, end->address) & RULE_ONLY;
+}
+
+static __noinline bool ends_wanted(const struct fact *fact)
+{
+	/* Who listens has no other end. */
+	__u16 family = fact->kind == KIND_LISTEN ? fact->local.family : fact->remote.family;
+
+	if (only_family && family != only_family)
+		return false;
+	if (by_ports && !ports_wanted(fact))
+		return false;
+	if (packets.with_src && !is_in(&rules_of_src, &fact->local))
+		return false;
+	return !packets.with_dst || is_in(&rules_of_dst, &fact->remote);
+}
+
+static __always_inline bool is_failure(__u32 result)
+{
+	return result != OUTCOME_OK && result != OUTCOME_NONE;
+}
+
+static __always_inline bool owner_wanted(const struct conn *conn)
+{
+	return conn && conn->has_owner ? conn->owner.wanted : !only_wanted;
+}
+
+static __always_inline bool fact_wanted(const struct conn *conn, const struct fact *fact)
+{
+	if (!is_kind_wanted(fact->kind) || !owner_wanted(conn))
+		return false;
+	if (only_failed && !is_failure(fact->result))
+		return false;
+	if (slower_ns && fact->latency_ns < slower_ns)
+		return false;
+	return ends_wanted(fact);
+}
+
+/* --- Events ------------------------------------------------------------------------------ */
+
+static __always_inline void fill_event(struct event *event, const struct conn *conn,
+				       const struct fact *fact)
+{
+	static const struct owner nobody;
+
+	__builtin_memset(event, 0, sizeof(*event));
+	if (conn) {
+		fill_header_by(&event->header, &conn->owner);
+		event->handshake_ns = conn->handshake_ns;
+		event->accept_wait_ns = conn->accept_wait_ns;
+		event->has_owner = conn->has_owner;
+		event->before_start = conn->before_start;
+	} else {
+		fill_header_by(&event->header, &nobody);
+	}
+	event->kind = fact->kind;
+	event->result = fact->result;
+	event->latency_ns = fact->latency_ns;
+	event->local = fact->local;
+	event->remote = fact->remote;
+}
+
+/* A record for what is wanted; NULL where it is not, or is only counted. sk: NULL where there is none. */
+static __noinline struct record *event_begin(struct sock___part *sk, const struct conn *conn,
+					     const struct fact *fact)
+{
+	struct count_key key = {.kind = fact->kind};
+	struct record *record;
+
+	if (!fact_wanted(conn, fact))
+		return NULL;
+	if (settings.count_by) {
+		if (conn)
+			fill_task_key_by(&key.task, &conn->owner, settings.count_by);
+		count_as(&key);
+		return NULL;
+	}
+	record = scratch_claim();
+	if (!record)
+		return NULL;
+	fill_event(&record->event, conn, fact);
+	if (sk) {
+		record->event.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+		record->event.state = BPF_CORE_READ(sk, __sk_common.skc_state);
+		if (!conn)
+			record->event.before_start = !has_overflowed;
+	}
+	return record;
+}
+
+static __always_inline __u32 rtt_us(struct sock___part *sk)
+{
+	return BPF_CORE_READ((struct tcp_sock___part *)sk, srtt_us) >> 3;
+}
+
+/* --- What is known of sockets ------------------------------------------------------------- */
+
+static __always_inline void uncount(struct conn *conn)
+{
+	if (conn->is_counted)
+		count_call(-1);
+	conn->is_counted = 0;
+	conn->is_connecting = 0;
+}
+
+static __always_inline void forget(__u64 key)
+{
+	struct conn *conn = in_flight_find(&conns, key);
+
+	if (!conn)
+		return;
+	uncount(conn);
+	bpf_map_delete_elem(&conns, &key);
+}
+
+static __noinline int keep(__u64 key, const struct conn *conn)
+{
+	if (!bpf_map_update_elem(&conns, &key, conn, BPF_ANY))
+		return 0;
+	has_overflowed = 1;
+	count_lost(LOST_MAP_FULL);
+	return -1;
+}
+
+/* Is a connect that begins counted as one that is under way? */
+static __always_inline bool is_awaited(const struct conn *conn, struct sock___part *sk)
+{
+	struct fact fact = {.kind = KIND_CONNECT};
+
+	if (!is_kind_wanted(KIND_CONNECT) || !owner_wanted(conn))
+		return false;
+	read_ends(&fact, sk);
+	return ends_wanted(&fact);
+}
+
+/* The current task does something with it that makes it its own. */
+static __always_inline void own(struct conn *conn, struct task_struct *task)
+{
+	fill_owner(&conn->owner, task);
+	conn->has_owner = 1;
+}
+
+static __noinline int begin_connect(struct sock___part *sk)
+{
+	struct conn conn = {.is_connecting = 1, .connect_ns = bpf_ktime_get_boot_ns()};
+	__u64 key = (__u64)sk;
+
+	forget(key);
+	own(&conn, (void *)bpf_get_current_task());
+	if (only_wanted && !conn.owner.wanted)
+		return 0;
+	conn.is_counted = is_awaited(&conn, sk);
+	if (!keep(key, &conn) && conn.is_counted)
+		count_call(1);
+	return 0;
+}
+
+/* A request of the other end, of which nobody knows here who will accept it. */
+static __always_inline void begin_passive(__u64 key)
+{
+	struct conn conn = {};
+
+	forget(key);
+	keep(key, &conn);
+}
+
+static __always_inline void begin_listen(__u64 key)
+{
+	struct conn conn = {};
+
+	forget(key);
+	own(&conn, (void *)bpf_get_current_task());
+	if (!only_wanted || conn.owner.wanted)
+		keep(key, &conn);
+}
+
+/* --- Changes of state --------------------------------------------------------------------- */
+
+static __noinline int show_connect(struct sock___part *sk, struct conn *conn, __u32 result)
+{
+	struct fact fact = {.kind = KIND_CONNECT, .result = result};
+	struct record *record;
+
+	if (conn) {
+		uncount(conn);
+		if (conn->connect_ns)
+			fact.latency_ns = bpf_ktime_get_boot_ns() - conn->connect_ns;
+		conn->connect_ns = 0;
+		conn->handshake_ns = result ? 0 : fact.latency_ns;
+		conn->came = result;
+	}
+	read_ends(&fact, sk);
+	record = event_begin(sk, conn, &fact);
+	if (!record)
+		return 0;
+	record->event.rtt_us = rtt_us(sk);
+	record_submit(record, 0);
+	return 0;
+}
+
+static __always_inline void on_established(struct sock___part *sk, __u64 key, __u32 before)
+{
+	struct conn none = {.before_start = !has_overflowed}, *conn = in_flight_find(&conns, key);
+
+	if (before == TCP_SYN_SENT || (conn && conn->is_connecting))
+		show_connect(sk, conn, OUTCOME_OK);
+	/* Of those without owners at least the time is known. */
+	if (!conn && !only_wanted && !keep(key, &none))
+		conn = in_flight_find(&conns, key);
+	if (conn)
+		conn->established_ns = bpf_ktime_get_boot_ns();
+}
+
+/* Is the task that connects in connect() still? What that returns says why it has failed. */
+static __always_inline bool is_in_connect(const struct conn *conn)
+{
+	bool compat = is_compat_call();
+	long number = current_call_number();
+
+	return conn && conn->owner.tid == (__u32)bpf_get_current_pid_tgid() &&
+	       (IS_CONNECT(number, compat) || IS_SOCKETCALL(number, compat));
+}
+
+static __always_inline void on_not_connected(struct sock___part *sk, __u64 key)
+{
+	struct conn *conn = in_flight_find(&conns, key);
+	__u32 error = BPF_CORE_READ(sk, sk_err);
+
+	if (error)
+		show_connect(sk, conn, error);
+	else if (BPF_CORE_READ(sk, sk_shutdown))
+		show_connect(sk, conn, OUTCOME_CLOSED);
+	else if (!is_in_connect(conn))
+		show_connect(sk, conn, OUTCOME_FAILED);
+}
+
+/* Both ends have said that they have no more to send, or one of them did not wait for that. */
+static __always_inline __u32 outcome_of(__u32 error, __u32 before)
+{
+	if (error)
+		return error;
+	return before == TCP_FIN_WAIT2 || before == TCP_TIME_WAIT || before == TCP_CLOSING ||
+			       before == TCP_LAST_ACK
+		       ? OUTCOME_OK
+		       : OUTCOME_RESET;
+}
+
+static __always_inline enum side reset_by(__u32 result)
+{
+	return result == OUTCOME_RESET || result == ECONNABORTED ? SIDE_LOCAL
+	       : result == ECONNRESET || result == EPIPE	 ? SIDE_REMOTE
+								 : SIDE_NONE;
+}
+
+/* Its own end is the last thing that it sends. */
+static __always_inline bool has_sent_end(__u32 state)
+{
+	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
+	       state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
+}
+
+/*
+ * Of what the program sent, what the other end has acknowledged: the kernel counts the begin and the end
+ * of the connection with it. Of those from before the trace nobody knows whether they have begun here; but
+ * what was sent is known, though what could not be sent at all is in it too.
+ */
+static __always_inline __u64 bytes_sent(struct tcp_sock___part *tcp, const struct conn *conn,
+					__u32 before)
+{
+	bool is_end_known = BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq);
+	__u64 besides = (conn && conn->handshake_ns) + (has_sent_end(before) && is_end_known);
+	__u64 known = BPF_CORE_READ(tcp, bytes_acked);
+	__u64 sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+
+	known = known > besides ? known - besides : 0;
+	return known < sent ? known : sent;
+}
+
+/* What has come has the end of it as one more byte. */
+static __always_inline void fill_bytes(struct event *event, struct sock___part *sk,
+				       const struct conn *conn, __u32 before)
+{
+	struct tcp_sock___part *tcp = (void *)sk;
+	bool is_done = BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE;
+
+	event->bytes_sent = bytes_sent(tcp, conn, before);
+	event->bytes_received = BPF_CORE_READ(tcp, bytes_received) - is_done;
+	event->bytes_retransmitted = BPF_CORE_READ(tcp, bytes_retrans);
+	event->retransmits = BPF_CORE_READ(tcp, total_retrans);
+	event->rtt_us = rtt_us(sk);
+}
+
+static __noinline int show_close(struct sock___part *sk, struct conn *conn, __u32 result,
+				 __u32 before, __u64 now)
+{
+	struct fact fact = {.kind = KIND_CLOSE, .result = result};
+	struct record *record;
+
+	read_ends(&fact, sk);
+	record = event_begin(sk, conn, &fact);
+	if (!record)
+		return 0;
+	if (conn && conn->established_ns)
+		record->event.duration_ns = now - conn->established_ns;
+	record->event.reset_by = reset_by(result);
+	fill_bytes(&record->event, sk, conn, before);
+	record_submit(record, 0);
+	return 0;
+}
+
+static __always_inline void on_closed(struct sock___part *sk, __u64 key, __u32 before)
+{
+	struct conn *conn = in_flight_find(&conns, key);
+	__u32 result = outcome_of(BPF_CORE_READ(sk, sk_err), before);
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	/* A request that came to nothing. */
+	if (conn && before == TCP_SYN_RECV && !conn->has_owner)
+		return;
+	/* It may be accepted all the same. */
+	if (conn && !conn->has_owner && only_wanted) {
+		conn->closed_ns = now;
+		conn->came = result;
+		return;
+	}
+	show_close(sk, conn, result, before, now);
+}
+
+static __noinline int show_state(struct sock___part *sk, __u64 key, __u32 before, __u32 state)
+{
+	struct fact fact = {.kind = KIND_STATE, .result = OUTCOME_NONE};
+	struct record *record;
+
+	read_ends(&fact, sk);
+	record = event_begin(sk, in_flight_find(&conns, key), &fact);
+	if (!record)
+		return 0;
+	record->event.state_before = before;
+	record->event.state = state;
+	record_submit(record, 0);
+	return 0;
+}
+
+/* Whoever runs: the one that connects or listens, for other changes whoever was interrupted. */
+SEC("tracepoint/sock/inet_sock_set_state")
+int on_state(__u64 *ctx)
+{
+	__u64 key = socket_of_state(ctx);
+	struct sock___part *sk = (void *)key;
+	__u32 before = state_before(ctx), state = state_behind(ctx);
+	struct conn *conn;
+
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (state == TCP_SYN_SENT)
+		begin_connect(sk);
+	else if (state == TCP_LISTEN)
+		begin_listen(key);
+	else if (before == TCP_LISTEN && state == TCP_SYN_RECV)
+		begin_passive(key);
+	if (is_kind_wanted(KIND_STATE))
+		show_state(sk, key, before, state);
+	if (state == TCP_ESTABLISHED)
+		on_established(sk, key, before);
+	if (state != TCP_CLOSE || before == TCP_LISTEN)
+		return 0;
+	conn = in_flight_find(&conns, key);
+	if (before == TCP_SYN_SENT || (conn && conn->is_connecting))
+		on_not_connected(sk, key);
+	else
+		on_closed(sk, key, before);
+	return 0;
+}
+
+/* That of TCP: for a socket of MPTCP, its first one. NULL for others. */
+static __always_inline struct sock___part *tcp_in(struct sock___part *sk)
+{
+	__u16 protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
+
+	if (protocol == IPPROTO_TCP)
+		return sk;
+	if (protocol != IPPROTO_MPTCP || !bpf_core_field_exists(struct mptcp_sock___part, first))
+		return NULL;
+	return BPF_CORE_READ((struct mptcp_sock___part *)sk, first);
+}
+
+/* --- System calls ------------------------------------------------------------------------ */
+
+/* An address that a program has given to connect(); false where it is none of IP. */
+static __always_inline bool read_address_of_user(struct end *end, const void *address)
+{
+	struct {
+		__u16 family;
+		__be16 port;
+		__be32 address4; /* of IPv6, its label */
+		__u8 address6[16];
+	} given = {};
+
+	/* One of IPv4 is shorter, and there may be nothing behind it. */
+	if (bpf_probe_read_user(&given, 8, address))
+		return false;
+	end->port = bpf_ntohs(given.port);
+	if (given.family == AF_INET)
+		set_address4(end, given.address4);
+	else if (given.family == AF_INET6 && !bpf_probe_read_user(&given.address6, 16, address + 8))
+		read_address6(end, &given.address6);
+	else
+		return false;
+	return true;
+}
+
+/* Of connects that fail in the call: there was no way to the other end, or no port left. */
+static __always_inline void on_connect_returns(struct sock___part *sk, const void *address,
+					       long ret)
+{
+	struct fact fact = {.kind = KIND_CONNECT, .result = -ret};
+	struct conn fresh = {}, *conn = in_flight_find(&conns, (__u64)sk);
+	struct record *record;
+
+	if (ret == -EINPROGRESS || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_CLOSE)
+		return;
+	/* The state has told it, with another name where the program has asked for the error meanwhile. */
+	if (conn && (conn->came == fact.result || conn->came > OUTCOME_NONE)) {
+		conn->came = 0;
+		return;
+	}
+	if (conn && conn->connect_ns)
+		fact.latency_ns = bpf_ktime_get_boot_ns() - conn->connect_ns;
+	own(&fresh, (void *)bpf_get_current_task());
+	read_ends(&fact, sk);
+	if (read_address_of_user(&fact.remote, address)) {
+		record = event_begin(sk, &fresh, &fact);
+		if (record)
+			record_submit(record, 0);
+	}
+	forget((__u64)sk);
+}
+
+static __always_inline void on_accepted(struct sock___part *sk)
+{
+	struct fact fact = {.kind = KIND_ACCEPT};
+	struct conn none = {.before_start = !has_overflowed}, *conn;
+	struct record *record;
+	__u64 key = (__u64)sk;
+
+	conn = in_flight_find(&conns, key);
+	if (!conn && !keep(key, &none))
+		conn = in_flight_find(&conns, key);
+	if (!conn)
+		return;
+	own(conn, (void *)bpf_get_current_task());
+	if (conn->established_ns && !conn->before_start)
+		conn->accept_wait_ns = bpf_ktime_get_boot_ns() - conn->established_ns;
+	fact.latency_ns = conn->accept_wait_ns;
+	read_ends(&fact, sk);
+	record = event_begin(sk, conn, &fact);
+	if (record) {
+		record->event.rtt_us = rtt_us(sk);
+		record_submit(record, 0);
+	}
+	/* Nobody has sent anything. */
+	if (conn->closed_ns)
+		show_close(sk, conn, conn->came, TCP_ESTABLISHED, conn->closed_ns);
+	if (only_wanted && !conn->owner.wanted)
+		forget(key);
+}
+
+static __always_inline void on_listened(struct sock___part *sk, long ret)
+{
+	struct fact fact = {.kind = KIND_LISTEN, .result = -ret};
+	struct record *record;
+	struct conn conn = {};
+
+	own(&conn, (void *)bpf_get_current_task());
+	read_ends(&fact, sk);
+	record = event_begin(sk, &conn, &fact);
+	if (!record)
+		return;
+	record->event.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	record_submit(record, 0);
+}
+
+/* All system calls end here: whatever began before the trace too. */
+SEC("tracepoint/raw_syscalls/sys_exit")
+int on_call_exit(__u64 *ctx)
+{
+	struct pt_regs *regs = syscall_regs(ctx);
+	enum socket_call call = socket_call_of(regs);
+	long ret = syscall_ret(ctx);
+	struct sock___part *sk;
+
+	if (call == SOCKET_ACCEPT    ? ret < 0
+	    : call == SOCKET_CONNECT ? ret >= 0
+				     : call != SOCKET_LISTEN)
+		return 0;
+	sk = tcp_in(sock_of_fd(call == SOCKET_ACCEPT ? ret : socket_argument(regs, 0)));
+	if (!sk)
+		return 0;
+	if (call == SOCKET_ACCEPT)
+		on_accepted(sk);
+	else if (call == SOCKET_CONNECT)
+		on_connect_returns(sk, (void *)socket_argument(regs, 1), call_returned(ret));
+	else
+		on_listened(sk, ret);
+	return 0;
+}
+
+/* --- What is sent again, and resets --------------------------------------------------------- */
+
+static __always_inline enum retransmit retransmit_of(struct sock___part *sk)
+{
+	struct inet_connection_sock___part *connection = (void *)sk;
+	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	__u64 recovery;
+
+	if (state == TCP_SYN_SENT)
+		return RETRANSMIT_SYN;
+	if (state == TCP_SYN_RECV)
+		return RETRANSMIT_SYNACK;
+	recovery = BPF_CORE_READ_BITFIELD_PROBED(connection, icsk_ca_state);
+	if (recovery == TCP_CA_Recovery)
+		return RETRANSMIT_FAST;
+	if (recovery != TCP_CA_Loss &&
+	    BPF_CORE_READ(connection, icsk_pending) == ICSK_TIME_LOSS_PROBE)
+		return RETRANSMIT_TLP;
+	return RETRANSMIT_RTO;
+}
+
+static __noinline int show_retransmit(struct sock___part *sk, const struct fact *fact,
+				      enum retransmit retransmit)
+{
+	struct record *record = event_begin(sk, in_flight_find(&conns, (__u64)sk), fact);
+
+	if (!record)
+		return 0;
+	record->event.retransmit = retransmit;
+	record->event.rtt_us = rtt_us(sk);
+	record_submit(record, 0);
+	return 0;
+}
+
+SEC("tracepoint/tcp/tcp_retransmit_skb")
+int on_retransmit(__u64 *ctx)
+{
+	struct fact fact = {.kind = KIND_RETRANSMIT, .result = OUTCOME_NONE};
+	struct sock___part *sk = (void *)socket_of_segment(ctx);
+
+	/* It could not be sent. */
+	if (retransmit_error(ctx))
+		return 0;
+	read_ends(&fact, sk);
+	show_retransmit(sk, &fact, retransmit_of(sk));
+	return 0;
+}
+
+/* There is no socket of its own yet: the one that listens, and what is asked of it. */
+SEC("tracepoint/tcp/tcp_retransmit_synack")
+int on_retransmit_synack(__u64 *ctx)
+{
+	struct fact fact = {.kind = KIND_RETRANSMIT, .result = OUTCOME_NONE};
+	struct sock___part *sk = (void *)socket_of_request(ctx);
+
+	read_ends(&fact, (void *)request_of(ctx));
+	/* Which has nothing but what sockets have in common. */
+	fact.local.port = BPF_CORE_READ((struct sock___part *)request_of(ctx), __sk_common.skc_num);
+	show_retransmit(sk, &fact, RETRANSMIT_SYNACK);
+	return 0;
+}
+
+/* Of what has come: the other end has sent it. */
+static __always_inline void read_ends_of(struct fact *fact, struct sk_buff___part *skb)
+{
+	void *head = BPF_CORE_READ(skb, head);
+	void *ip = head + BPF_CORE_READ(skb, network_header);
+	struct tcphdr *tcp = head + BPF_CORE_READ(skb, transport_header);
+	struct iphdr ip4 = {};
+	__be16 ports[2] = {};
+
+	bpf_probe_read_kernel(&ip4, sizeof(ip4), ip);
+	bpf_probe_read_kernel(ports, sizeof(ports), tcp);
+	fact->remote.port = bpf_ntohs(ports[0]);
+	fact->local.port = bpf_ntohs(ports[1]);
+	if (ip4.version == 4) {
+		set_address4(&fact->remote, ip4.saddr);
+		set_address4(&fact->local, ip4.daddr);
+	} else {
+		read_address6(&fact->remote, ip + offsetof(struct ipv6hdr, saddr));
+		read_address6(&fact->local, ip + offsetof(struct ipv6hdr, daddr));
+	}
+}
+
+static __noinline int show_reset(struct sock___part *sk, const struct fact *fact, enum side by,
+				 __u32 reason)
+{
+	struct conn *conn = sk ? in_flight_find(&conns, (__u64)sk) : NULL;
+	struct record *record = event_begin(sk, conn, fact);
+
+	if (!record)
+		return 0;
+	record->event.reset_by = by;
+	record->event.reset_reason = reason;
+	record_submit(record, 0);
+	return 0;
+}
+
+/* Where there is a socket: some are sent for segments of none. */
+SEC("tracepoint/tcp/tcp_send_reset")
+int on_reset_sent(__u64 *ctx)
+{
+	struct fact fact = {.kind = KIND_RESET, .result = OUTCOME_NONE};
+	struct sock___part *sk = (void *)socket_of_segment(ctx);
+	struct sk_buff___part *skb = (void *)segment_of(ctx);
+
+	if (skb)
+		read_ends_of(&fact, skb);
+	else if (sk)
+		read_ends(&fact, sk);
+	show_reset(sk, &fact, SIDE_LOCAL, reset_reason(ctx));
+	return 0;
+}
+
+SEC("tracepoint/tcp/tcp_receive_reset")
+int on_reset_received(__u64 *ctx)
+{
+	struct fact fact = {.kind = KIND_RESET, .result = OUTCOME_NONE};
+	struct sock___part *sk = (void *)socket_reset(ctx);
+
+	read_ends(&fact, sk);
+	show_reset(sk, &fact, SIDE_REMOTE, 0);
+	return 0;
+}
+
+/* --- What was there, and what goes -------------------------------------------------------- */
+
+/* Another one may be at its address soon. */
+SEC("tracepoint/tcp/tcp_destroy_sock")
+int on_destroy(__u64 *ctx)
+{
+	forget(socket_destroyed(ctx));
+	return 0;
+}
+
+/* Sockets that were there before: of processes that have one together, the first one's. */
+SEC("iter/task_file")
+int on_file(struct bpf_iter__task_file *ctx)
+{
+	struct conn conn = {.before_start = 1};
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct sock___part *sk;
+	__u64 key;
+	__u8 state;
+
+	if (!task || !file)
+		return 0;
+	sk = tcp_in(sock_in(file));
+	key = (__u64)sk;
+	if (!sk || in_flight_find(&conns, key))
+		return 0;
+	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	own(&conn, task);
+	if (state == TCP_CLOSE || (only_wanted && !conn.owner.wanted))
+		return 0;
+	conn.is_connecting = state == TCP_SYN_SENT;
+	conn.is_counted = conn.is_connecting && is_awaited(&conn, sk);
+	if (!keep(key, &conn) && conn.is_counted)
+		count_call(1);
+	return 0;
+}

@@ -1,0 +1,233 @@
+//! What tcpsnoop shows of an event.
+
+use crate::bpf::tcpsnoop::types::{self, event, kind, outcome, retransmit, side};
+use crate::output::{Column, Value};
+use crate::record::{self, Record};
+use crate::system::{protocols, sys};
+
+type Col = Column<event>;
+type Row<'a> = Record<'a, event>;
+
+/// As `enum kind` of tcpsnoop.bpf.c numbers them.
+pub(super) const KINDS: &[&str] =
+    &["connect", "accept", "close", "listen", "retransmit", "reset", "state"];
+
+/// As the kernel numbers them, from 1.
+const STATES: &[&str] = &[
+    "ESTABLISHED",
+    "SYN_SENT",
+    "SYN_RECV",
+    "FIN_WAIT1",
+    "FIN_WAIT2",
+    "TIME_WAIT",
+    "CLOSE",
+    "CLOSE_WAIT",
+    "LAST_ACK",
+    "LISTEN",
+    "CLOSING",
+    "NEW_SYN_RECV",
+];
+
+/// Of the owner, whom nobody may know.
+pub(super) const TASK: &[Col] = &[
+    Col::TIME_IF_ASKED,
+    Col { value: |r| owner(r, (Col::UID.value)(r)), ..Col::UID_IF_ASKED },
+    Col {
+        value: |r| owner(r, (Col::PID.value)(r)),
+        about: "the process whose connection it is",
+        ..Col::PID
+    },
+    Col {
+        value: |r| owner(r, (Col::COMM.value)(r)),
+        about: "the name of the thread that asked for it or accepted it",
+        ..Col::COMM
+    },
+    Col { value: |r| owner(r, (Col::TID.value)(r)), about: "that thread", ..Col::TID },
+    Col { value: |r| owner(r, (Col::CGROUP.value)(r)), ..Col::CGROUP },
+    Col::CONTAINER,
+    Col::NAMESPACE,
+    Col::POD,
+    Col::CONTAINER_NAME,
+];
+
+pub(super) const COLUMNS: &[Col] = &[
+    Col::word(
+        "EVENT",
+        "kind",
+        10,
+        "connect, accept, close, listen, retransmit, reset, state",
+        |r| Value::Word(KINDS.get(usize::from(r.event.kind)).copied().unwrap_or("?")),
+    ),
+    Col::made("LADDR", "laddr", 15, "the address here", |r| address(&r.event.local)),
+    Col::uint("LPORT", "lport", 5, "the port here", |r| port(&r.event.local)),
+    Col::made("RADDR", "raddr", 15, "the address of the other end", |r| address(&r.event.remote)),
+    Col::uint("RPORT", "rport", 5, "the port of the other end", |r| port(&r.event.remote)),
+    Col::word(
+        "RESULT",
+        "result",
+        12,
+        "OK, the name of the error, CLOSED by the program before, RESET by this host, FAILED",
+        result,
+    ),
+    Col::errno("ERRNO", "errno", 7, "the name of the error", |r| match r.event.result {
+        errno if errno < outcome::OUTCOME_NONE.0 => Value::Errno(-i64::from(errno)),
+        _ => Value::None,
+    })
+    .json_only(),
+    Col::duration(
+        "LATENCY",
+        "latency_ns",
+        8,
+        "how long a connect took; how long a connection has waited to be accepted",
+        |r| time(r.event.latency_ns),
+    ),
+    Col::uint(
+        "SENT",
+        "bytes_sent",
+        8,
+        "bytes that the program sent and the other end has acknowledged",
+        |r| at_close(r, r.event.bytes_sent),
+    )
+    .sum(),
+    Col::uint("RECEIVED", "bytes_received", 8, "bytes that came, in order", |r| {
+        at_close(r, r.event.bytes_received)
+    })
+    .sum(),
+    Col::uint("RETRANS", "retransmits", 7, "segments that were sent again", |r| {
+        at_close(r, r.event.retransmits.into())
+    })
+    .sum(),
+    Col::uint(
+        "RETRANS_BYTES",
+        "bytes_retransmitted",
+        8,
+        "bytes that were sent again, so often",
+        |r| at_close(r, r.event.bytes_retransmitted),
+    )
+    .json_only()
+    .sum(),
+    Col::duration("RTT", "rtt_ns", 6, "the smoothed round-trip time", |r| {
+        time(u64::from(r.event.rtt_us) * 1000)
+    }),
+    Col::duration("DURATION", "duration_ns", 8, "how long the connection was there", |r| {
+        time(r.event.duration_ns)
+    }),
+    Col::duration("HANDSHAKE", "handshake_ns", 9, "how long its connect took", |r| {
+        time(r.event.handshake_ns)
+    })
+    .json_only(),
+    Col::duration("WAIT", "accept_wait_ns", 8, "how long it has waited to be accepted", |r| {
+        time(r.event.accept_wait_ns)
+    })
+    .json_only(),
+    Col::uint("BACKLOG", "backlog", 7, "how many connections may wait to be accepted", |r| {
+        match kind(r.event.kind.into()) {
+            kind::KIND_LISTEN => Value::Uint(r.event.backlog.into()),
+            _ => Value::None,
+        }
+    })
+    .json_only()
+    .with(&["--events=listen"]),
+    Col::word(
+        "HOW",
+        "retransmit_kind",
+        6,
+        "syn, synack, fast: what came later is there; rto: after a timeout; tlp: a probe before it",
+        |r| match retransmit(r.event.retransmit.into()) {
+            retransmit::RETRANSMIT_SYN => Value::Word("syn"),
+            retransmit::RETRANSMIT_SYNACK => Value::Word("synack"),
+            retransmit::RETRANSMIT_FAST => Value::Word("fast"),
+            retransmit::RETRANSMIT_RTO => Value::Word("rto"),
+            retransmit::RETRANSMIT_TLP => Value::Word("tlp"),
+            _ => Value::None,
+        },
+    )
+    .json_only()
+    .with(&["--events=retransmit"]),
+    Col::word("RESET_BY", "reset_by", 8, "who has reset it: local, remote", |r| {
+        match side(r.event.reset_by.into()) {
+            side::SIDE_LOCAL => Value::Word("local"),
+            side::SIDE_REMOTE => Value::Word("remote"),
+            _ => Value::None,
+        }
+    })
+    .json_only()
+    .with(&["--events=reset"]),
+    Col::word("FROM", "old_state", 11, "the state before", |r| state(r, r.event.state_before))
+        .json_only()
+        .with(&["--events=state"]),
+    Col::word("STATE", "state", 11, "the state of the socket", |r| state(r, r.event.state))
+        .json_only()
+        .with(&["--events=state"]),
+    Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
+        match r.event.netns {
+            0 => Value::None,
+            number => Value::Uint(number.into()),
+        }
+    })
+    .json_only(),
+    Col::boolean(
+        "BEFORE",
+        "before_start",
+        6,
+        "whether the connection is older than the trace",
+        |r| Value::Bool(r.event.before_start != 0),
+    )
+    .json_only(),
+];
+
+fn owner<'a>(record: &Row<'a>, value: Value<'a>) -> Value<'a> {
+    if record.event.has_owner != 0 { value } else { Value::None }
+}
+
+/// Without a port, and of any host, it is none yet.
+fn address(end: &types::end) -> Value<'_> {
+    match end.port == 0 && end.address == [0; 16] {
+        true => Value::None,
+        false => Value::Made(address_text, sys::bytes_of(end)),
+    }
+}
+
+/// Of the bytes of `struct end`.
+fn address_text(end: &[u8]) -> Vec<u8> {
+    let Ok(end) = plain::from_bytes::<types::end>(end) else { return Vec::new() };
+    protocols::address(end.address, end.family == 4).to_string().into_bytes()
+}
+
+fn port<'a>(end: &types::end) -> Value<'a> {
+    match end.port {
+        0 => Value::None,
+        port => Value::Uint(port.into()),
+    }
+}
+
+fn result<'a>(record: &Row<'a>) -> Value<'a> {
+    Value::Word(match outcome(record.event.result) {
+        outcome::OUTCOME_OK => "OK",
+        outcome::OUTCOME_NONE => return Value::None,
+        outcome::OUTCOME_CLOSED => "CLOSED",
+        outcome::OUTCOME_RESET => "RESET",
+        outcome(errno) => record::errno_name(-i64::from(errno)).unwrap_or("FAILED"),
+    })
+}
+
+fn time<'a>(ns: u64) -> Value<'a> {
+    if ns == 0 { Value::None } else { Value::Duration(ns) }
+}
+
+fn at_close<'a>(record: &Row<'a>, number: u64) -> Value<'a> {
+    match kind(record.event.kind.into()) {
+        kind::KIND_CLOSE => Value::Uint(number),
+        _ => Value::None,
+    }
+}
+
+fn state<'a>(record: &Row<'a>, number: u8) -> Value<'a> {
+    match kind(record.event.kind.into()) {
+        kind::KIND_STATE => {
+            let at = usize::from(number).checked_sub(1);
+            Value::Word(at.and_then(|at| STATES.get(at)).copied().unwrap_or("?"))
+        }
+        _ => Value::None,
+    }
+}
