@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* tcpsnoop: connections of TCP, whose they are, and how they went. */
-#include "ebtools.bpf.h"
+#include "tcp.bpf.h"
 
 #define TAIL_MAX 8 /* there is none */
 
@@ -45,12 +45,6 @@ enum port_at {
 	PORT_AT_REMOTE,
 };
 
-struct end {
-	__u8 address[16]; /* one of IPv4 is in the first four */
-	__u16 port;
-	__u16 family; /* 4 or 6; 0: it is not known */
-};
-
 /* Of times, 0 is none. */
 struct event {
 	struct event_header header; /* of the owner; all 0 but the time where nobody knows it */
@@ -66,7 +60,7 @@ struct event {
 	__u32 netns;
 	__u32 backlog;
 	__u32 result; /* errno, or enum outcome */
-	__u32 reset_reason;
+	__u32 reset_reason; /* of the kernel; 0: it is not known */
 	struct end local;
 	struct end remote;
 	__u8 kind; /* enum kind */
@@ -82,7 +76,6 @@ struct event {
 #include "event.bpf.h"
 #include "in_flight.bpf.h"
 #include "packet.bpf.h"
-#include "socket.bpf.h"
 
 #define CONNS_MAX 65536
 
@@ -118,43 +111,6 @@ struct {
 #define ECONNRESET 104
 #define EINPROGRESS 115
 
-/* net/sock.h: the other end has said that it has no more to send. */
-#define SOCK_DONE (1 << 1)
-
-/* net/inet_connection_sock.h: the timer that a probe comes from. */
-#define ICSK_TIME_LOSS_PROBE 5
-
-struct sk_buff___part {
-	unsigned char *head;
-	__u16 network_header;
-	__u16 transport_header;
-} FLAVOUR;
-
-struct inet_sock___part {
-	__be16 inet_sport;
-} FLAVOUR;
-
-struct inet_connection_sock___part {
-	__u8 icsk_ca_state : 5;
-	__u8 : 3;
-	__u8 icsk_pending;
-} FLAVOUR;
-
-struct tcp_sock___part {
-	__u64 bytes_received;
-	__u64 bytes_acked;
-	__u64 bytes_sent;
-	__u64 bytes_retrans;
-	__u32 snd_una;
-	__u32 write_seq;
-	__u32 total_retrans;
-	__u32 srtt_us; /* of 8 times that */
-} FLAVOUR;
-
-struct mptcp_sock___part {
-	struct sock___part *first;
-} FLAVOUR;
-
 /* What is known of a socket from its connect, listen or first packet until it is gone. */
 struct conn {
 	struct owner owner; /* all 0: nobody has accepted it yet, or it is not known */
@@ -163,7 +119,7 @@ struct conn {
 	__u64 handshake_ns;
 	__u64 accept_wait_ns;
 	__u64 closed_ns; /* since when it waits to be shown that it has ended, once its owner is known */
-	__u32 came; /* of it, or of a connect that has failed and was shown: errno, or enum outcome */
+	__u32 came; /* what of it, or of a connect that was shown to fail: errno, or enum outcome */
 	__u8 has_owner;
 	__u8 before_start; /* the connection was there when the trace began */
 	__u8 is_connecting;
@@ -188,45 +144,6 @@ struct fact {
 static __always_inline bool is_kind_wanted(enum kind kind)
 {
 	return kinds >> kind & 1;
-}
-
-/* --- Both ends --------------------------------------------------------------------------- */
-
-/* An address of IPv4 within one of IPv6 is one of IPv4. */
-static __always_inline void read_address6(struct end *end, const void *address)
-{
-	__u32 words[4] = {};
-
-	bpf_probe_read_kernel(words, sizeof(words), address);
-	end->family = words[0] || words[1] || words[2] != bpf_htonl(0xffff) ? 6 : 4;
-	__builtin_memset(end->address, 0, sizeof(end->address));
-	if (end->family == 4)
-		__builtin_memcpy(end->address, &words[3], 4);
-	else
-		__builtin_memcpy(end->address, words, sizeof(words));
-}
-
-static __always_inline void set_address4(struct end *end, __be32 address)
-{
-	end->family = 4;
-	__builtin_memset(end->address, 0, sizeof(end->address));
-	__builtin_memcpy(end->address, &address, 4);
-}
-
-static __noinline int read_ends(struct fact *fact, struct sock___part *sk)
-{
-	struct sock_common___part *common = &sk->__sk_common;
-
-	fact->local.port = bpf_ntohs(BPF_CORE_READ((struct inet_sock___part *)sk, inet_sport));
-	fact->remote.port = bpf_ntohs(BPF_CORE_READ(common, skc_dport));
-	if (BPF_CORE_READ(common, skc_family) == AF_INET6) {
-		read_address6(&fact->local, &common->skc_v6_rcv_saddr);
-		read_address6(&fact->remote, &common->skc_v6_daddr);
-	} else {
-		set_address4(&fact->local, BPF_CORE_READ(common, skc_rcv_saddr));
-		set_address4(&fact->remote, BPF_CORE_READ(common, skc_daddr));
-	}
-	return 0;
 }
 
 /* --- What is wanted ---------------------------------------------------------------------- */
@@ -337,16 +254,11 @@ static __noinline struct record *event_begin(struct sock___part *sk, const struc
 	fill_event(&record->event, conn, fact);
 	if (sk) {
 		record->event.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-		record->event.state = BPF_CORE_READ(sk, __sk_common.skc_state);
+		record->event.state = tcp_state(sk);
 		if (!conn)
 			record->event.before_start = !has_overflowed;
 	}
 	return record;
-}
-
-static __always_inline __u32 rtt_us(struct sock___part *sk)
-{
-	return BPF_CORE_READ((struct tcp_sock___part *)sk, srtt_us) >> 3;
 }
 
 /* --- What is known of sockets ------------------------------------------------------------- */
@@ -385,7 +297,7 @@ static __always_inline bool is_awaited(const struct conn *conn, struct sock___pa
 
 	if (!is_kind_wanted(KIND_CONNECT) || !owner_wanted(conn))
 		return false;
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	return ends_wanted(&fact);
 }
 
@@ -445,7 +357,7 @@ static __noinline int show_connect(struct sock___part *sk, struct conn *conn, __
 		conn->handshake_ns = result ? 0 : fact.latency_ns;
 		conn->came = result;
 	}
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	record = event_begin(sk, conn, &fact);
 	if (!record)
 		return 0;
@@ -508,39 +420,13 @@ static __always_inline enum side reset_by(__u32 result)
 								 : SIDE_NONE;
 }
 
-/* Its own end is the last thing that it sends. */
-static __always_inline bool has_sent_end(__u32 state)
-{
-	return state == TCP_FIN_WAIT1 || state == TCP_FIN_WAIT2 || state == TCP_CLOSING ||
-	       state == TCP_LAST_ACK || state == TCP_TIME_WAIT;
-}
-
-/*
- * Of what the program sent, what the other end has acknowledged: the kernel counts the begin and the end
- * of the connection with it. Of those from before the trace nobody knows whether they have begun here; but
- * what was sent is known, though what could not be sent at all is in it too.
- */
-static __always_inline __u64 bytes_sent(struct tcp_sock___part *tcp, const struct conn *conn,
-					__u32 before)
-{
-	bool is_end_known = BPF_CORE_READ(tcp, snd_una) == BPF_CORE_READ(tcp, write_seq);
-	__u64 besides = (conn && conn->handshake_ns) + (has_sent_end(before) && is_end_known);
-	__u64 known = BPF_CORE_READ(tcp, bytes_acked);
-	__u64 sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
-
-	known = known > besides ? known - besides : 0;
-	return known < sent ? known : sent;
-}
-
-/* What has come has the end of it as one more byte. */
 static __always_inline void fill_bytes(struct event *event, struct sock___part *sk,
 				       const struct conn *conn, __u32 before)
 {
 	struct tcp_sock___part *tcp = (void *)sk;
-	bool is_done = BPF_CORE_READ(sk, __sk_common.skc_flags) & SOCK_DONE;
 
-	event->bytes_sent = bytes_sent(tcp, conn, before);
-	event->bytes_received = BPF_CORE_READ(tcp, bytes_received) - is_done;
+	event->bytes_sent = bytes_sent(sk, conn && conn->handshake_ns, before);
+	event->bytes_received = bytes_received(sk);
 	event->bytes_retransmitted = BPF_CORE_READ(tcp, bytes_retrans);
 	event->retransmits = BPF_CORE_READ(tcp, total_retrans);
 	event->rtt_us = rtt_us(sk);
@@ -552,7 +438,7 @@ static __noinline int show_close(struct sock___part *sk, struct conn *conn, __u3
 	struct fact fact = {.kind = KIND_CLOSE, .result = result};
 	struct record *record;
 
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	record = event_begin(sk, conn, &fact);
 	if (!record)
 		return 0;
@@ -587,7 +473,7 @@ static __noinline int show_state(struct sock___part *sk, __u64 key, __u32 before
 	struct fact fact = {.kind = KIND_STATE, .result = OUTCOME_NONE};
 	struct record *record;
 
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	record = event_begin(sk, in_flight_find(&conns, key), &fact);
 	if (!record)
 		return 0;
@@ -628,42 +514,7 @@ int on_state(__u64 *ctx)
 	return 0;
 }
 
-/* That of TCP: for a socket of MPTCP, its first one. NULL for others. */
-static __always_inline struct sock___part *tcp_in(struct sock___part *sk)
-{
-	__u16 protocol = sk ? BPF_CORE_READ(sk, sk_protocol) : 0;
-
-	if (protocol == IPPROTO_TCP)
-		return sk;
-	if (protocol != IPPROTO_MPTCP || !bpf_core_field_exists(struct mptcp_sock___part, first))
-		return NULL;
-	return BPF_CORE_READ((struct mptcp_sock___part *)sk, first);
-}
-
 /* --- System calls ------------------------------------------------------------------------ */
-
-/* An address that a program has given to connect(); false where it is none of IP. */
-static __always_inline bool read_address_of_user(struct end *end, const void *address)
-{
-	struct {
-		__u16 family;
-		__be16 port;
-		__be32 address4; /* of IPv6, its label */
-		__u8 address6[16];
-	} given = {};
-
-	/* One of IPv4 is shorter, and there may be nothing behind it. */
-	if (bpf_probe_read_user(&given, 8, address))
-		return false;
-	end->port = bpf_ntohs(given.port);
-	if (given.family == AF_INET)
-		set_address4(end, given.address4);
-	else if (given.family == AF_INET6 && !bpf_probe_read_user(&given.address6, 16, address + 8))
-		read_address6(end, &given.address6);
-	else
-		return false;
-	return true;
-}
 
 /* Of connects that fail in the call: there was no way to the other end, or no port left. */
 static __always_inline void on_connect_returns(struct sock___part *sk, const void *address,
@@ -673,7 +524,7 @@ static __always_inline void on_connect_returns(struct sock___part *sk, const voi
 	struct conn fresh = {}, *conn = in_flight_find(&conns, (__u64)sk);
 	struct record *record;
 
-	if (ret == -EINPROGRESS || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_CLOSE)
+	if (ret == -EINPROGRESS || tcp_state(sk) != TCP_CLOSE)
 		return;
 	/* The state has told it, with another name where the program has asked for the error meanwhile. */
 	if (conn && (conn->came == fact.result || conn->came > OUTCOME_NONE)) {
@@ -683,7 +534,7 @@ static __always_inline void on_connect_returns(struct sock___part *sk, const voi
 	if (conn && conn->connect_ns)
 		fact.latency_ns = bpf_ktime_get_boot_ns() - conn->connect_ns;
 	own(&fresh, (void *)bpf_get_current_task());
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	if (read_address_of_user(&fact.remote, address)) {
 		record = event_begin(sk, &fresh, &fact);
 		if (record)
@@ -708,7 +559,7 @@ static __always_inline void on_accepted(struct sock___part *sk)
 	if (conn->established_ns && !conn->before_start)
 		conn->accept_wait_ns = bpf_ktime_get_boot_ns() - conn->established_ns;
 	fact.latency_ns = conn->accept_wait_ns;
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	record = event_begin(sk, conn, &fact);
 	if (record) {
 		record->event.rtt_us = rtt_us(sk);
@@ -728,7 +579,7 @@ static __always_inline void on_listened(struct sock___part *sk, long ret)
 	struct conn conn = {};
 
 	own(&conn, (void *)bpf_get_current_task());
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	record = event_begin(sk, &conn, &fact);
 	if (!record)
 		return;
@@ -766,7 +617,7 @@ int on_call_exit(__u64 *ctx)
 static __always_inline enum retransmit retransmit_of(struct sock___part *sk)
 {
 	struct inet_connection_sock___part *connection = (void *)sk;
-	__u8 state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	__u32 state = tcp_state(sk);
 	__u64 recovery;
 
 	if (state == TCP_SYN_SENT)
@@ -782,15 +633,17 @@ static __always_inline enum retransmit retransmit_of(struct sock___part *sk)
 	return RETRANSMIT_RTO;
 }
 
-static __noinline int show_retransmit(struct sock___part *sk, const struct fact *fact,
+/* owner: the socket that has it. */
+static __noinline int show_retransmit(struct sock___part *sk, __u64 owner, const struct fact *fact,
 				      enum retransmit retransmit)
 {
-	struct record *record = event_begin(sk, in_flight_find(&conns, (__u64)sk), fact);
+	struct record *record = event_begin(sk, in_flight_find(&conns, owner), fact);
 
 	if (!record)
 		return 0;
 	record->event.retransmit = retransmit;
-	record->event.rtt_us = rtt_us(sk);
+	if (owner == (__u64)sk)
+		record->event.rtt_us = rtt_us(sk);
 	record_submit(record, 0);
 	return 0;
 }
@@ -804,45 +657,22 @@ int on_retransmit(__u64 *ctx)
 	/* It could not be sent. */
 	if (retransmit_error(ctx))
 		return 0;
-	read_ends(&fact, sk);
-	show_retransmit(sk, &fact, retransmit_of(sk));
+	read_ends(&fact.local, &fact.remote, sk);
+	show_retransmit(sk, (__u64)sk, &fact, retransmit_of(sk));
 	return 0;
 }
 
-/* There is no socket of its own yet: the one that listens, and what is asked of it. */
+/* Of a request, which has nothing but what sockets have in common. It belongs to who listens. */
 SEC("tracepoint/tcp/tcp_retransmit_synack")
 int on_retransmit_synack(__u64 *ctx)
 {
 	struct fact fact = {.kind = KIND_RETRANSMIT, .result = OUTCOME_NONE};
-	struct sock___part *sk = (void *)socket_of_request(ctx);
+	struct sock___part *request = (void *)request_of(ctx);
 
-	read_ends(&fact, (void *)request_of(ctx));
-	/* Which has nothing but what sockets have in common. */
-	fact.local.port = BPF_CORE_READ((struct sock___part *)request_of(ctx), __sk_common.skc_num);
-	show_retransmit(sk, &fact, RETRANSMIT_SYNACK);
+	read_ends(&fact.local, &fact.remote, request);
+	fact.local.port = BPF_CORE_READ(request, __sk_common.skc_num);
+	show_retransmit(request, socket_of_request(ctx), &fact, RETRANSMIT_SYNACK);
 	return 0;
-}
-
-/* Of what has come: the other end has sent it. */
-static __always_inline void read_ends_of(struct fact *fact, struct sk_buff___part *skb)
-{
-	void *head = BPF_CORE_READ(skb, head);
-	void *ip = head + BPF_CORE_READ(skb, network_header);
-	struct tcphdr *tcp = head + BPF_CORE_READ(skb, transport_header);
-	struct iphdr ip4 = {};
-	__be16 ports[2] = {};
-
-	bpf_probe_read_kernel(&ip4, sizeof(ip4), ip);
-	bpf_probe_read_kernel(ports, sizeof(ports), tcp);
-	fact->remote.port = bpf_ntohs(ports[0]);
-	fact->local.port = bpf_ntohs(ports[1]);
-	if (ip4.version == 4) {
-		set_address4(&fact->remote, ip4.saddr);
-		set_address4(&fact->local, ip4.daddr);
-	} else {
-		read_address6(&fact->remote, ip + offsetof(struct ipv6hdr, saddr));
-		read_address6(&fact->local, ip + offsetof(struct ipv6hdr, daddr));
-	}
 }
 
 static __noinline int show_reset(struct sock___part *sk, const struct fact *fact, enum side by,
@@ -868,9 +698,9 @@ int on_reset_sent(__u64 *ctx)
 	struct sk_buff___part *skb = (void *)segment_of(ctx);
 
 	if (skb)
-		read_ends_of(&fact, skb);
+		read_ends_of(&fact.local, &fact.remote, skb);
 	else if (sk)
-		read_ends(&fact, sk);
+		read_ends(&fact.local, &fact.remote, sk);
 	show_reset(sk, &fact, SIDE_LOCAL, reset_reason(ctx));
 	return 0;
 }
@@ -881,7 +711,7 @@ int on_reset_received(__u64 *ctx)
 	struct fact fact = {.kind = KIND_RESET, .result = OUTCOME_NONE};
 	struct sock___part *sk = (void *)socket_reset(ctx);
 
-	read_ends(&fact, sk);
+	read_ends(&fact.local, &fact.remote, sk);
 	show_reset(sk, &fact, SIDE_REMOTE, 0);
 	return 0;
 }
@@ -892,7 +722,13 @@ int on_reset_received(__u64 *ctx)
 SEC("tracepoint/tcp/tcp_destroy_sock")
 int on_destroy(__u64 *ctx)
 {
-	forget(socket_destroyed(ctx));
+	__u64 key = socket_destroyed(ctx);
+	struct conn *conn = in_flight_find(&conns, key);
+
+	/* Nothing has said what came of it. */
+	if (conn && conn->is_connecting)
+		show_connect((void *)key, conn, OUTCOME_FAILED);
+	forget(key);
 	return 0;
 }
 
@@ -913,7 +749,7 @@ int on_file(struct bpf_iter__task_file *ctx)
 	key = (__u64)sk;
 	if (!sk || in_flight_find(&conns, key))
 		return 0;
-	state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	state = tcp_state(sk);
 	own(&conn, task);
 	if (state == TCP_CLOSE || (only_wanted && !conn.owner.wanted))
 		return 0;

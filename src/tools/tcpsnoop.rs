@@ -3,6 +3,7 @@
 mod columns;
 
 use std::io;
+use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use libbpf_rs::{Iter, MapCore as _, MapFlags, Object};
@@ -122,11 +123,11 @@ impl Tool for Tcpsnoop {
     const TASK: &'static [Col] = columns::TASK;
     const COLUMNS: &'static [Col] = columns::COLUMNS;
 
-    fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+    fn run(self, host: &Host, shown: &[&Col]) -> Result<()> {
         let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
         let networks = self.networks();
         let packets = PacketRules { drop: &[], only: &networks }.settings(0);
-        let options = LoadOptions { packets, ..LoadOptions::from(columns) };
+        let options = LoadOptions { packets, ..LoadOptions::from(shown) };
         let probes = self.probes();
         let name = "tracepoints of TCP's states, and sys_exit: io_uring's accepts are not seen";
         let hook = Hook { name, probes: &probes };
@@ -141,7 +142,11 @@ impl Tool for Tcpsnoop {
                 }
             },
         )?;
-        session.run(skel.object(), attached, columns, |_| true)
+        if self.shows(Event::Reset) {
+            // The run may not look into the kernel's types any more.
+            LazyLock::force(&columns::RESET_REASONS);
+        }
+        session.run(skel.object(), attached, shown, |_| true)
     }
 }
 

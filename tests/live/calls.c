@@ -944,6 +944,19 @@ static int do_tcp_transfer(char **argv)
 	       transfer(ends[1], ends[0], atol(argv[3]));
 }
 
+/* ADDRESS PORT: connects twice where one port is left for that. */
+static int do_tcp_no_port(char **argv)
+{
+	struct sockaddr_storage address;
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int listener = listens(&address, len, NULL), i;
+	long failed = 0;
+
+	for (i = 0; i < 2; i++)
+		failed += !!connect(socket(address.ss_family, SOCK_STREAM, 0), (void *)&address, len);
+	return listener >= 0 && failed == 1 && errno == EADDRNOTAVAIL ? 0 : fail("connect");
+}
+
 /* The connection is ended without a word to wait for. */
 static int reset(int fd)
 {
@@ -2169,6 +2182,7 @@ static const struct {
 	{ "tcp-connect", do_tcp_connect },
 	{ "tcp-give-up", do_tcp_give_up },
 	{ "tcp-transfer", do_tcp_transfer },
+	{ "tcp-no-port", do_tcp_no_port },
 	{ "tcp-reset", do_tcp_reset },
 	{ "tcp-unaccepted", do_tcp_unaccepted },
 	{ "tcp-half-open", do_tcp_half_open },

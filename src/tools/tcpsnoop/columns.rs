@@ -1,9 +1,11 @@
 //! What tcpsnoop shows of an event.
 
+use std::sync::LazyLock;
+
 use crate::bpf::tcpsnoop::types::{self, event, kind, outcome, retransmit, side};
-use crate::output::{Column, Value};
+use crate::output::{Column, Kind, Value};
 use crate::record::{self, Record};
-use crate::system::{protocols, sys};
+use crate::system::{kernel_types, protocols, sys};
 
 type Col = Column<event>;
 type Row<'a> = Record<'a, event>;
@@ -153,12 +155,29 @@ pub(super) const COLUMNS: &[Col] = &[
     })
     .json_only()
     .with(&["--events=reset"]),
-    Col::word("FROM", "old_state", 11, "the state before", |r| state(r, r.event.state_before))
+    Col::text("REASON", "reset_reason", 16, "why this host has sent it: Linux 6.10", |r| {
+        match r.event.reset_reason {
+            0 => Value::None,
+            number => RESET_REASONS
+                .iter()
+                .find(|(_, known)| *known == number)
+                .map_or(Value::Unreadable, |(name, _)| Value::Text(name.as_bytes())),
+        }
+    })
+    .or(Kind::Unreadable)
+    .json_only()
+    .with(&["--events=reset"]),
+    Col::word("FROM", "old_state", 11, "the state before", |r| state(r.event.state_before))
         .json_only()
         .with(&["--events=state"]),
-    Col::word("STATE", "state", 11, "the state of the socket", |r| state(r, r.event.state))
-        .json_only()
-        .with(&["--events=state"]),
+    Col::word("STATE", "state", 12, "the state of the socket", |r| {
+        match kind(r.event.kind.into()) {
+            kind::KIND_STATE | kind::KIND_RETRANSMIT | kind::KIND_RESET => state(r.event.state),
+            _ => Value::None,
+        }
+    })
+    .json_only()
+    .with(&["--events=state", "--events=retransmit"]),
     Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
         match r.event.netns {
             0 => Value::None,
@@ -175,6 +194,12 @@ pub(super) const COLUMNS: &[Col] = &[
     )
     .json_only(),
 ];
+
+/// As the running kernel numbers and names them, but what all names begin with.
+pub(super) static RESET_REASONS: LazyLock<Vec<(String, u32)>> = LazyLock::new(|| {
+    let all = kernel_types::enumerators("sk_rst_reason").into_iter();
+    all.map(|(name, number)| (name.replace("SK_RST_REASON_", ""), number)).collect()
+});
 
 fn owner<'a>(record: &Row<'a>, value: Value<'a>) -> Value<'a> {
     if record.event.has_owner != 0 { value } else { Value::None }
@@ -222,12 +247,9 @@ fn at_close<'a>(record: &Row<'a>, number: u64) -> Value<'a> {
     }
 }
 
-fn state<'a>(record: &Row<'a>, number: u8) -> Value<'a> {
-    match kind(record.event.kind.into()) {
-        kind::KIND_STATE => {
-            let at = usize::from(number).checked_sub(1);
-            Value::Word(at.and_then(|at| STATES.get(at)).copied().unwrap_or("?"))
-        }
-        _ => Value::None,
+fn state<'a>(number: u8) -> Value<'a> {
+    match usize::from(number).checked_sub(1) {
+        None => Value::None,
+        Some(at) => Value::Word(STATES.get(at).copied().unwrap_or("?")),
     }
 }
