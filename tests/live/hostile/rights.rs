@@ -60,7 +60,7 @@ const RIGHTS: &[Rights] = &[
     Rights { args: &["execsnoop", "-x", "--count=comm"], ..USUAL },
     Rights { args: &["execsnoop", "--json"], keeps: &["MAPS", "CAP_DAC_READ_SEARCH"], ..USUAL },
     Rights { args: &["clonesnoop"], ..USUAL },
-    Rights { args: &["dropsnoop"], keeps: &["MAPS", "CAP_SYSLOG"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_SYSLOG", "MEMORY"], ..USUAL },
+    Rights { args: &["dropsnoop"], keeps: &["MAPS", "CAP_SYSLOG"], ..USUAL },
     Rights { args: &["exitsnoop"], ..USUAL },
     Rights { args: &["opensnoop"], ..USUAL },
     Rights { args: &["syscount", "-L"], ..USUAL },
