@@ -285,6 +285,12 @@ static __always_inline void fill_owner_of(struct event_header *header, struct dr
 	header->cgroup_id = cgroup ? BPF_CORE_READ(cgroup, kn, id) : 0;
 }
 
+/* Was its header of IP found? */
+static __always_inline bool has_addresses(const struct packet *p)
+{
+	return is_ip(p) && p->protocol != PROTOCOL_CUT;
+}
+
 /* From the header of the network on, wherever the kernel was when it dropped it. */
 static __always_inline __u32 len_of(struct drop *drop)
 {
@@ -293,7 +299,7 @@ static __always_inline __u32 len_of(struct drop *drop)
 	__u16 network = BPF_CORE_READ(skb, network_header);
 	__u32 len = BPF_CORE_READ(skb, len);
 
-	return is_ip(&drop->packet) && network ? len + (data - head) - network : len;
+	return has_addresses(&drop->packet) ? len + (data - head) - network : len;
 }
 
 static __always_inline __u32 segments_of(struct drop *drop)
@@ -323,8 +329,7 @@ static __always_inline void fill_drop(struct event *event, struct drop *drop)
 	event->packet.echo = p->echo;
 	event->packet.port = p->dst_port;
 	event->src_port = p->src_port;
-	event->known = (is_ip(p) && p->protocol != PROTOCOL_CUT ? KNOWN_IP : 0) |
-		       (drop->has_uid ? KNOWN_UID : 0);
+	event->known = (has_addresses(p) ? KNOWN_IP : 0) | (drop->has_uid ? KNOWN_UID : 0);
 	event->reserved = 0;
 	__builtin_memset(event->dev, 0, sizeof(event->dev));
 	if (dev)

@@ -63,6 +63,8 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("", "src", "source.address", "source.ip"),
     ("", "dst", "destination.address", "destination.ip"),
     ("", "port", "destination.port", "destination.port"),
+    ("", "src_port", "source.port", "source.port"),
+    ("", "dst_port", "destination.port", "destination.port"),
 ];
 
 impl Names {

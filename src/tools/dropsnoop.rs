@@ -95,7 +95,7 @@ impl Tool for Dropsnoop {
         Col::TIME_IF_ASKED,
         Col {
             about: "the user of the packet's socket, by number; without one, of who drops it",
-            value: |r| owned(r, types::known::KNOWN_UID, Value::Uint(r.header.uid.into())),
+            value: |r| if_known(r, types::known::KNOWN_UID, Value::Uint(r.header.uid.into())),
             ..Col::UID_IF_ASKED
         },
         Col {
@@ -116,13 +116,13 @@ impl Tool for Dropsnoop {
             }
         }),
         Col::made("SRC", "src", 15, "the address that it comes from", |r| {
-            owned(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
+            if_known(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
         }),
         Col::uint("SPORT", "src_port", 5, "the port that it comes from", |r| {
             some(r.event.src_port.into())
         }),
         Col::made("DST", "dst", 15, "the address that it goes to", |r| {
-            owned(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
+            if_known(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
         }),
         Col::uint("DPORT", "dst_port", 5, "the port that it goes to", |r| {
             some(r.event.packet.port.into())
@@ -182,7 +182,7 @@ impl Tool for Dropsnoop {
             session.attach::<DropsnoopSkelBuilder>(&mut storage, options, plan, |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
                     constants.other_verdict = verdicts.others;
-                    constants.with_messages = self.all.into();
+                    constants.with_messages = (self.all || !self.reason.is_empty()).into();
                     constants.only_netns = netns;
                     constants.only_ethertype = self.ethertype();
                     (constants.cpus, constants.interrupts) = interrupts;
@@ -257,7 +257,7 @@ fn packet<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
 }
 
 /// The value, if it is known.
-fn owned<'a>(
+fn if_known<'a>(
     record: &Record<'a, types::event>,
     known: types::known,
     value: Value<'a>,

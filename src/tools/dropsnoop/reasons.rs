@@ -21,8 +21,8 @@ const NORMAL: &[&str] = &[
     "UNIX_SKIP_OOB",
 ];
 
-/// What packets that are not dropped have.
-const NONE: [&str; 2] = ["SKB_NOT_DROPPED_YET", "SKB_CONSUMED"];
+/// What packets have that are not dropped.
+const CONSUMED: &str = "SKB_CONSUMED";
 const PREFIX: &str = "SKB_DROP_REASON_";
 /// Above the number that a part of the kernel gives, there is the number of that part.
 const PART_SHIFT: u32 = 16;
@@ -41,8 +41,8 @@ pub(super) struct Reasons {
     own: Vec<(String, u32)>,
     /// Parts that have reasons of their own.
     parts: Vec<(String, u32)>,
-    /// Of what is not dropped.
-    none: Vec<u32>,
+    /// That of what is not dropped.
+    consumed: Option<u32>,
 }
 
 /// What becomes of packets.
@@ -63,8 +63,7 @@ impl Reasons {
     }
 
     fn new(all: Vec<(String, u32)>, parts: Vec<(String, u32)>) -> Self {
-        let (none, all) =
-            all.into_iter().partition::<Vec<_>, _>(|(name, _)| NONE.contains(&&**name));
+        let consumed = all.iter().find(|(name, _)| name == CONSUMED).map(|(_, number)| *number);
         let is_limit = |name: &str| matches!(name, "MAX" | "SUBSYS_MASK" | "SUBSYS_NUM");
         let named = |all: Vec<(String, u32)>, prefix: &str| {
             let short = |(name, number): (String, u32)| {
@@ -74,11 +73,7 @@ impl Reasons {
             };
             all.into_iter().filter_map(short).collect()
         };
-        Self {
-            own: named(all, ""),
-            parts: named(parts, "SUBSYS_"),
-            none: none.into_iter().map(|(_, number)| number).collect(),
-        }
+        Self { own: named(all, ""), parts: named(parts, "SUBSYS_"), consumed }
     }
 
     /// `NETFILTER_DROP`, `OPENVSWITCH:3`; just its number where it has no name.
@@ -125,18 +120,16 @@ impl Reasons {
     /// What becomes of packets, as the options say.
     pub(super) fn verdicts(&self, tool: &Dropsnoop) -> Result<Verdicts> {
         let with = |numbers: Vec<u32>, verdict| numbers.into_iter().map(move |one| (one, verdict));
-        // No packet that is not dropped has a reason before there were reasons.
-        let none = self.none.iter().copied().filter(|_| !self.own.is_empty()).collect();
-        let none = with(none, UNWANTED);
+        let consumed = with(self.consumed.into_iter().collect(), UNWANTED);
         if !tool.reason.is_empty() {
             let wanted = with(self.named(&tool.reason)?, SHOWN);
-            return Ok(Verdicts { known: wanted.chain(none).collect(), others: UNWANTED });
+            return Ok(Verdicts { known: wanted.chain(consumed).collect(), others: UNWANTED });
         }
         let is_normal = |name: &str| !tool.all && NORMAL.contains(&name);
         let normal = self.own.iter().filter(|(name, _)| is_normal(name));
         let normal = with(normal.map(|(_, number)| *number).collect(), HIDDEN);
         let unwanted = with(self.named(&tool.not_reason)?, UNWANTED);
-        Ok(Verdicts { known: normal.chain(unwanted).chain(none).collect(), others: SHOWN })
+        Ok(Verdicts { known: normal.chain(unwanted).chain(consumed).collect(), others: SHOWN })
     }
 }
 
