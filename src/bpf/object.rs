@@ -1,9 +1,11 @@
 //! Programs and maps of an object, by their names; and why libbpf fails.
 
 use std::error::Error as StdError;
+use std::io;
 
 use libbpf_rs::{
-    Map, MapCore as _, MapFlags, Object, OpenProgramMut, ProgramAttachType, ProgramMut, ProgramType,
+    Iter, Map, MapCore as _, MapFlags, Object, OpenProgramMut, ProgramAttachType, ProgramMut,
+    ProgramType,
 };
 use plain::Plain;
 
@@ -15,6 +17,14 @@ use crate::system::sys;
 pub(crate) fn program(object: &Object, wanted: Program) -> Result<ProgramMut<'_>> {
     let found = object.progs_mut().find(|program| program.name() == wanted.name());
     found.ok_or_else(|| Error::new("attaching", format!("there is no program {}", wanted.name())))
+}
+
+/// Runs the program of an iterator for all that there is of what it goes through.
+pub(crate) fn iterate(object: &Object, wanted: Program, doing: &str) -> Result<()> {
+    let link = program(object, wanted)?.attach().doing(doing)?;
+    let mut all = Iter::new(&link).doing(doing)?;
+    io::copy(&mut all, &mut io::sink()).doing(doing)?;
+    Ok(())
 }
 
 /// A map by its name.

@@ -2,18 +2,17 @@
 
 mod columns;
 
-use std::io;
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
-use libbpf_rs::{Iter, MapCore as _, MapFlags, Object};
+use libbpf_rs::{MapCore as _, MapFlags, Object};
 
 use super::prelude::*;
 use crate::attach::plan::{Attachment, Role};
 use crate::bpf::object;
 use crate::bpf::programs::{Program, tcpsnoop as programs};
 use crate::bpf::tcpsnoop::{TcpsnoopSkelBuilder, types};
-use crate::error::Context as _;
+use crate::error::{Context as _, Error};
 use crate::filter::packets::{Network, PacketRules, Rule};
 use crate::run::options::milliseconds;
 
@@ -29,7 +28,7 @@ pub(crate) struct Tcpsnoop {
     )]
     events: Vec<Event>,
 
-    /// Show only connects that fail, and connections that end by an error or a reset
+    /// Show only what fails: connects, listens, connections that end by an error or a reset
     #[arg(short = 'x', long)]
     failed: bool,
 
@@ -39,15 +38,15 @@ pub(crate) struct Tcpsnoop {
     slower: u64,
 
     /// Only connections from or to this port; may be several
-    #[arg(short = 'P', long, value_name = "PORT", value_delimiter = ',')]
+    #[arg(short = 'P', long, value_name = "PORT", value_delimiter = ',', value_parser = port())]
     port: Vec<u16>,
 
     /// Only connections with this port here
-    #[arg(short = 'L', long, value_name = "PORT", value_delimiter = ',')]
+    #[arg(short = 'L', long, value_name = "PORT", value_delimiter = ',', value_parser = port())]
     lport: Vec<u16>,
 
     /// Only connections with this port at the other end
-    #[arg(short = 'D', long, value_name = "PORT", value_delimiter = ',')]
+    #[arg(short = 'D', long, value_name = "PORT", value_delimiter = ',', value_parser = port())]
     rport: Vec<u16>,
 
     /// Only connections with an address here that is this, or in this network
@@ -89,6 +88,10 @@ enum Event {
     State,
 }
 
+fn port() -> clap::builder::RangedI64ValueParser<u16> {
+    clap::value_parser!(u16).range(1..)
+}
+
 fn network(text: &str) -> std::result::Result<Network, String> {
     Network::read(text).ok_or_else(|| "an address is needed, or a network like 10.0.0.0/8".into())
 }
@@ -124,6 +127,7 @@ impl Tool for Tcpsnoop {
     const COLUMNS: &'static [Col] = columns::COLUMNS;
 
     fn run(self, host: &Host, shown: &[&Col]) -> Result<()> {
+        self.check()?;
         let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
         let networks = self.networks();
         let packets = PacketRules { drop: &[], only: &networks }.settings(0);
@@ -151,6 +155,18 @@ impl Tool for Tcpsnoop {
 }
 
 impl Tcpsnoop {
+    /// Would it show anything?
+    fn check(&self) -> Result<()> {
+        let any = |events: &[Event]| events.iter().any(|event| self.shows(*event));
+        if self.slower > 0 && !any(&[Event::Connect, Event::Accept]) {
+            return Err(Error::usage("--slower", "only connects and accepts take long"));
+        }
+        if self.failed && !any(&[Event::Connect, Event::Close, Event::Listen]) {
+            return Err(Error::usage("--failed", "only connect, close and listen have a result"));
+        }
+        Ok(())
+    }
+
     fn shows(&self, event: Event) -> bool {
         self.events.contains(&event)
     }
@@ -212,10 +228,6 @@ impl Attachment for Sockets<'_> {
     }
 
     fn attach(&mut self, object: &Object) -> Result<()> {
-        let doing = "looking for sockets";
-        let link = object::program(object, programs::ON_FILE)?.attach().doing(doing)?;
-        let mut files = Iter::new(&link).doing(doing)?;
-        io::copy(&mut files, &mut io::sink()).doing(doing)?;
-        Ok(())
+        object::iterate(object, programs::ON_FILE, "looking for sockets")
     }
 }

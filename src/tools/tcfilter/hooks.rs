@@ -1,9 +1,8 @@
 //! Where tcfilter sees packets, whose they are, and the interface that sends them.
 
-use std::io;
 use std::os::fd::BorrowedFd;
 
-use libbpf_rs::{Iter, Object, ProgramInput};
+use libbpf_rs::{Object, ProgramInput};
 
 use super::{Tcfilter, types};
 use crate::attach::interface::Interface;
@@ -84,11 +83,7 @@ impl Attachment for Sender<'_> {
         if !self.tool.knows_owners() {
             return Ok(());
         }
-        let doing = "looking for sockets";
-        let link = object::program(object, programs::ON_FILE)?.attach().doing(doing)?;
-        let mut files = Iter::new(&link).doing(doing)?;
-        io::copy(&mut files, &mut io::sink()).doing(doing)?;
-        Ok(())
+        object::iterate(object, programs::ON_FILE, "looking for sockets")
     }
 
     fn refresh(&mut self, _: &Object) -> Result<()> {

@@ -253,3 +253,63 @@ fn state<'a>(number: u8) -> Value<'a> {
         Some(at) => Value::Word(STATES.get(at).copied().unwrap_or("?")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::types::{self, event, outcome};
+    use super::{COLUMNS, Record};
+    use crate::output::{Clock, Lines, Screen, Shown};
+    use crate::record::Header;
+
+    fn line(event: &event) -> String {
+        let columns = COLUMNS.iter().filter(|column| column.shown == Shown::Always);
+        let columns = columns.collect::<Vec<_>>();
+        let (header, mut line) = (Header::default(), Vec::new());
+        let record = Record::of(&header, event);
+        Lines::table(&columns).row(&mut line, &Clock::new(0), Screen::default(), None, &record);
+        let line = String::from_utf8(line).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    fn end(bytes: &[u8], port: u16) -> types::end {
+        let mut address = [0; 16];
+        address[..bytes.len()].copy_from_slice(bytes);
+        types::end { address, port, family: if bytes.len() == 4 { 4 } else { 6 } }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_shown() {
+        let (local, remote) = (end(&[0; 4], 0), end(&[10, 0, 0, 9], 443));
+        let failed = event { result: 101, local, remote, ..event::default() };
+        assert_eq!(line(&failed), "connect - - 10.0.0.9 443 ENETUNREACH - - - - - -");
+        let local = end(&[0; 16], 80);
+        let listen = types::kind::KIND_LISTEN.0 as u8;
+        let listen = event { kind: listen, local, ..event::default() };
+        assert_eq!(line(&listen), "listen :: 80 - - OK - - - - - -");
+    }
+
+    #[test]
+    fn an_end_has_a_result() {
+        for (result, text) in [
+            (0, "OK"),
+            (104, "ECONNRESET"),
+            (4095, "FAILED"),
+            (outcome::OUTCOME_RESET.0, "RESET"),
+            (outcome::OUTCOME_CLOSED.0, "CLOSED"),
+        ] {
+            let (local, remote) = (end(&[1; 16], 1), end(&[1; 16], 2));
+            let rtt_us = 7;
+            let close = event {
+                kind: types::kind::KIND_CLOSE.0 as u8,
+                result,
+                local,
+                remote,
+                rtt_us,
+                ..event::default()
+            };
+            let address = "101:101:101:101:101:101:101:101";
+            let expected = format!("close {address} 1 {address} 2 {text} - 0 0 0 7.00us -");
+            assert_eq!(line(&close), expected);
+        }
+    }
+}
