@@ -62,8 +62,10 @@ pub(super) const COLUMNS: &[Col] = &[
     ),
     Col::made("LADDR", "laddr", 15, "the address here", |r| address(&r.event.local)),
     Col::uint("LPORT", "lport", 5, "the port here", |r| port(&r.event.local)),
-    Col::made("RADDR", "raddr", 15, "the address of the other end", |r| address(&r.event.remote)),
-    Col::uint("RPORT", "rport", 5, "the port of the other end", |r| port(&r.event.remote)),
+    // Of a connect that fails in the call they are what the program gave.
+    Col::made("RADDR", "raddr", 15, "the address of the other end", |r| address(&r.event.remote))
+        .user(),
+    Col::uint("RPORT", "rport", 5, "the port of the other end", |r| port(&r.event.remote)).user(),
     Col::word(
         "RESULT",
         "result",
