@@ -4,7 +4,7 @@ mod reasons;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex};
 
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 use nix::libc;
@@ -22,6 +22,7 @@ use crate::escape;
 use crate::filter::packets::{PacketRules, Rule};
 use crate::record::{self, Record};
 use crate::system::kernel;
+use crate::system::lock::locked;
 use crate::system::symbols::Kernel;
 use crate::system::sys;
 use reasons::Reasons;
@@ -283,5 +284,5 @@ static KERNEL: LazyLock<Mutex<Kernel>> = LazyLock::new(|| Mutex::new(Kernel::rea
 
 fn place_in(address: &[u8]) -> Vec<u8> {
     let address = address.try_into().map_or(0, u64::from_ne_bytes);
-    KERNEL.lock().unwrap_or_else(PoisonError::into_inner).place(address)
+    locked(&KERNEL).place(address)
 }
