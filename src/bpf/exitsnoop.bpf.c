@@ -5,6 +5,7 @@
 #define ARGS_MAX 4096
 #define TAIL_MAX (NAMES_LEN + ARGS_MAX)
 #define COMM_OF_PROCESS
+#define FORGETS_ITSELF shows_ends
 /* Threads of one process whose time is added up when it ends; those that are gone are counted already. */
 #define THREADS_MAX 512
 #define CGROUP_DEPTH_MAX 32
@@ -50,6 +51,9 @@ struct event {
 	__u32 target_tid; /* 0: it is for the process */
 	__u32 is_thread; /* it has ended, and the process goes on */
 };
+
+/* Else signals. */
+const volatile __u8 shows_ends = 1;
 
 #include "event.bpf.h"
 #include "in_flight.bpf.h"
@@ -528,8 +532,8 @@ static __always_inline bool end_wanted(struct task_struct *task, const struct ca
 	return !only_oom || (is_cause(cause, start_ns, status) && is_oom(cause, task));
 }
 
-SEC("tracepoint/sched/sched_process_exit")
-int on_end(void *ctx)
+/* The end of a thread, or of its process where it was the last one: true for that. */
+static __always_inline bool show_end(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32, status;
@@ -539,22 +543,31 @@ int on_end(void *ctx)
 	bool is_thread = BPF_CORE_READ(task, signal, live.counter), is_wanted;
 
 	if (is_thread && !shows_threads)
-		return 0;
+		return false;
 	start_ns = process_start_ns(task);
-	/* Before that is read again: filters forget a process behind it. */
+	/* Before that is read again: who sees the process end meanwhile makes filters forget it. */
 	is_wanted = task_wanted();
 	is_thread = BPF_CORE_READ(task, signal, live.counter) ||
 		    has_ended(task, pid, start_ns, &is_wanted);
 	if (is_thread && !shows_threads)
-		return 0;
+		return false;
 	cause = in_flight_find(&causes, key);
 	status = is_thread ? BPF_CORE_READ(task, exit_code) : wait_status(task);
 	if (is_wanted && end_wanted(task, cause, start_ns, status) && !count_only())
 		show(task, cause, start_ns, is_thread, status);
 	if (is_thread)
-		return 0;
+		return false;
 	bpf_map_delete_elem(&causes, &key);
 	if (keeps_arguments)
 		bpf_map_delete_elem(&started, &pid);
+	return true;
+}
+
+SEC("tracepoint/sched/sched_process_exit")
+int on_end(void *ctx)
+{
+	if (show_end())
+		forget_process();
+	forget_thread();
 	return 0;
 }

@@ -255,6 +255,7 @@ impl Tool for Exitsnoop {
         let (skel, attached) =
             session.attach::<ExitsnoopSkelBuilder>(&mut storage, options, &[hook], |open| {
                 if let Some(constants) = &mut open.maps.rodata_data {
+                    constants.shows_ends = (!self.signals).into();
                     constants.only_failed = self.failed.into();
                     constants.shows_threads = self.threads.into();
                     constants.only_oom = self.oom.into();

@@ -304,22 +304,43 @@ int follow_exec(void *ctx)
 	return 0;
 }
 
-/* Attached after a tool's own programs, and so run after them: they see a wanted process end. */
+/* Others may get their numbers. */
+static __always_inline void forget_thread(void)
+{
+	struct pidns_info there = ids_for_tracer();
+
+	bpf_map_delete_elem(&wanted_tids, &there.pid);
+}
+
+static __always_inline void forget_process(void)
+{
+	struct pidns_info there = ids_for_tracer();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	bpf_map_delete_elem(&followed, &pid);
+	bpf_map_delete_elem(&wanted_pids, &there.tgid);
+}
+
+/*
+ * Attached after a tool's own programs, and so run after them: they see a wanted process end. One that
+ * shows these ends defines FORGETS_ITSELF before it includes event.bpf.h, and does it when it has shown one:
+ * threads that end at the same time see each other gone between these two programs.
+ */
+#ifndef FORGETS_ITSELF
+#define FORGETS_ITSELF false
+#endif
+
 SEC("tracepoint/sched/sched_process_exit")
 int follow_exit(void *ctx)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct pidns_info there = ids_for_tracer();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 
-	/* Another thread may get the number. */
-	bpf_map_delete_elem(&wanted_tids, &there.pid);
-
+	if (FORGETS_ITSELF)
+		return 0;
+	forget_thread();
 	/* The last thread has just taken itself off the count of living ones. */
-	if (BPF_CORE_READ(task, signal, live.counter) == 0) {
-		bpf_map_delete_elem(&followed, &pid);
-		bpf_map_delete_elem(&wanted_pids, &there.tgid);
-	}
+	if (BPF_CORE_READ(task, signal, live.counter) == 0)
+		forget_process();
 	return 0;
 }
 
