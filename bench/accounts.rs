@@ -15,8 +15,9 @@ const PRODUCERS: u64 = 2;
 struct Check {
     name: &'static str,
     load: &'static str,
-    /// Events of each producer.
+    /// How often each producer does it, and how many events that is.
     count: u64,
+    events: u64,
     /// Arguments; by -n only the loads' own events are let through.
     args: &'static [&'static str],
     /// Is the reader stopped for a second while events come?
@@ -31,6 +32,7 @@ const CHECKS: &[Check] = &[
         name: "opens flat out lose nothing that there is room for",
         load: "opens",
         count: 300_000,
+        events: 1,
         args: &[
             "opensnoop",
             "-n",
@@ -48,7 +50,36 @@ const CHECKS: &[Check] = &[
         name: "execs flat out lose nothing",
         load: "execs",
         count: 500,
+        events: 1,
         args: &["execsnoop", "-n", "true", "--json"],
+        stopped: false,
+        loses: false,
+    },
+    Check {
+        name: "connections flat out lose nothing that there is room for",
+        load: "connections",
+        count: 25_000,
+        // A connect, an accept, and the ends of both.
+        events: 4,
+        args: &["tcpsnoop", "-n", "ebtools-load", "--json", "--buffer", "128M"],
+        stopped: false,
+        loses: false,
+    },
+    Check {
+        name: "connections account for what a small ring loses",
+        load: "connections",
+        count: 25_000,
+        events: 4,
+        args: &["tcpsnoop", "-n", "ebtools-load", "--json", "--buffer", "4K"],
+        stopped: false,
+        loses: true,
+    },
+    Check {
+        name: "packets dropped flat out are all shown",
+        load: "drops",
+        count: 50_000,
+        events: 1,
+        args: &["dropsnoop", "--only", "port:9", "--json", "--buffer", "128M"],
         stopped: false,
         loses: false,
     },
@@ -56,6 +87,7 @@ const CHECKS: &[Check] = &[
         name: "a small ring accounts for what it loses",
         load: "opens",
         count: 300_000,
+        events: 1,
         args: &["opensnoop", "-n", "ebtools-load", "--json", "--buffer", "4K"],
         stopped: false,
         loses: true,
@@ -64,6 +96,7 @@ const CHECKS: &[Check] = &[
         name: "a stopped reader accounts for what it loses",
         load: "opens",
         count: 300_000,
+        events: 1,
         args: &["opensnoop", "-n", "ebtools-load", "--json", "--buffer", "256K"],
         stopped: true,
         loses: true,
@@ -113,10 +146,10 @@ fn judge(check: &Check, printed: &Printed) -> Result<String> {
     let told = accounts.iter().filter(|line| line["type"] == "lost");
     let told = told.filter_map(|line| line["count"].as_u64()).sum::<u64>();
     let (produced, delivered) = (number("produced"), number("delivered"));
-    let done = check.count * PRODUCERS;
+    let done = check.count * check.events * PRODUCERS;
     let said = format!("{done} done, {produced} produced, {delivered} delivered, {lost} lost");
     let exact = produced == done && delivered + lost == produced && told == lost;
-    if exact && (lost > 0) == check.loses && printed.events()? == delivered {
+    if exact && (lost > 0) == check.loses && printed.events(check.load)? == delivered {
         Ok(said)
     } else {
         Err(format!("{said}, {told} told of; loss expected: {}", check.loses).into())

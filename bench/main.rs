@@ -128,12 +128,21 @@ fn times(dir: &Path) -> Result<Vec<Tracer>> {
     tracers(dir, &["on_enter_empty", "on_exit_empty"], &ours, &peers)
 }
 
+/// As a table and as JSON.
+fn both(dir: &Path, args: &[&str], peers: &[(&'static str, &[&str])]) -> Result<Vec<Tracer>> {
+    let json = [args, &["--json"]].concat();
+    tracers(dir, &[], &[("ebtools", args), ("ebtools --json", &json)], peers)
+}
+
 fn scenes(dir: &Path) -> Result<Vec<Scene>> {
     let deletes = tracers(dir, &[], &[("ebtools", &["unlinksnoop"])], &[])?;
     let opens = || snoops(dir, "on_open", "opensnoop");
-    let ours: [(_, &[_]); 2] =
-        [("ebtools", &["exitsnoop"]), ("ebtools --json", &["exitsnoop", "--json"])];
-    let ends = tracers(dir, &[], &ours, &[("libbpf-tools", &["/usr/sbin/exitsnoop"])])?;
+    let ends = both(dir, &["exitsnoop"], &[("libbpf-tools", &["/usr/sbin/exitsnoop"])])?;
+    let lives: [(_, &[_]); 2] =
+        [("libbpf-tools", &["/usr/sbin/tcplife"]), ("bpftrace", &["/usr/sbin/tcplife.bt"])];
+    let lives = both(dir, &["tcplife"], &lives)?;
+    let port = format!("port:{}", load::CLOSED_PORT);
+    let drops = both(dir, &["dropsnoop", "--only", &port], &[])?;
     let scene =
         |title, load, producers, count, tracers| Scene { title, load, producers, count, tracers };
     Ok(vec![
@@ -142,6 +151,8 @@ fn scenes(dir: &Path) -> Result<Vec<Scene>> {
         scene("failed opens, one producer", "failed", 1, 500_000, opens()?),
         scene("execs, two producers", "execs", 2, 2_000, snoops(dir, "on_exec", "execsnoop")?),
         scene("ends (of programs that are run for it), two producers", "execs", 2, 2_000, ends),
+        scene("connections and their ends, two producers", "connections", 2, 2_000, lives),
+        scene("drops of packets to a closed port, one producer", "drops", 1, 100_000, drops),
         scene("deletes (with the file's making), one producer", "deletes", 1, 100_000, deletes),
         scene(
             "system calls counted by syscount, one producer",
@@ -278,7 +289,7 @@ fn run(scene: &Scene, tracer: &Tracer, dir: &Path) -> Result<Sample> {
     let kernel_ns = (running.kernel_ns() - kernel) as f64 / done;
     let reader_ns = (running.cpu_ns() - cpu) as f64 / done;
     let rss_kib = running.peak_rss_kib();
-    let delivered = running.end()?.events()?;
+    let delivered = running.end()?.events(scene.load)?;
     Ok(Sample { wall_ns, kernel_ns, of_minimum: f64::NAN, reader_ns, rss_kib, delivered })
 }
 

@@ -13,7 +13,7 @@ use libbpf_rs::query::{ProgInfoIter, ProgramInfo};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::load::MARK;
+use crate::load::{self, MARK};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -146,10 +146,9 @@ impl Printed {
             .map(|line| String::from_utf8_lossy(&line).into_owned()))
     }
 
-    /// Lines that show an event of a load; where a tool shows no arguments, by the program's name.
-    pub(crate) fn events(&self) -> Result<u64> {
-        let is_event = |line: &String| line.contains(MARK) || line.starts_with("true ");
-        Ok(self.lines()?.filter(is_event).count() as u64)
+    /// Lines that show an event of this load.
+    pub(crate) fn events(&self, load: &str) -> Result<u64> {
+        Ok(self.lines()?.filter(|line| load::is_shown_by(load, line)).count() as u64)
     }
 
     /// The lines of JSON that are no events.
