@@ -18,7 +18,7 @@ pub(crate) const COMM: &CStr = c"ebtools-load";
 pub(crate) const MARK: &str = "ebtools-load-file";
 
 /// A port of UDP that nobody has.
-pub(crate) const CLOSED_PORT: u16 = 9;
+pub(crate) const CLOSED_PORT: u16 = 59_009;
 
 /// Does this line of a tracer show an event of this load? Where it shows no arguments, and of what has no
 /// path, by the program's name: that of `COMM`, which some cut at ten bytes.

@@ -190,7 +190,9 @@ int on_fork(__u64 *ctx)
 	 BIT_OF(23) | BIT_OF(28))
 /* linux/sched/signal.h. */
 #define SIGNAL_GROUP_EXIT 4
+#define SECCOMP_MODE_STRICT 1
 #define SECCOMP_MODE_FILTER 2
+#define SECCOMP_MODE_DEAD 3 /* since Linux 5.16: what was forbidden has been called */
 
 /* Does the process leave it to the kernel what the signal does? */
 static __always_inline bool is_left_to_kernel(struct task_struct *task, __u32 signal)
@@ -421,6 +423,16 @@ static __noinline __u64 fill_cgroup(struct record *record, __u64 memcg)
 	return at;
 }
 
+/* No signal was sent: the process just ends, in strict mode always, by a filter in Linux 5.10. */
+static __always_inline bool is_by_seccomp(struct task_struct *task, __u32 signal)
+{
+	__u32 mode = BPF_CORE_READ(task, seccomp.mode);
+
+	if (signal == SIGKILL)
+		return mode == SECCOMP_MODE_STRICT || mode == SECCOMP_MODE_DEAD;
+	return signal == SIGSYS && mode >= SECCOMP_MODE_FILTER;
+}
+
 /* Why it ended: how long what it puts into the tail is. */
 static __always_inline __u64 fill_cause(struct record *record, struct task_struct *task,
 					const struct cause *cause)
@@ -438,9 +450,7 @@ static __always_inline __u64 fill_cause(struct record *record, struct task_struc
 		if (cause->cgroup)
 			len = fill_cgroup(record, cause->cgroup);
 		event->cgroup_bytes = len;
-	} else if ((event->status & 0x7f) == SIGSYS &&
-		   BPF_CORE_READ(task, seccomp.mode) >= SECCOMP_MODE_FILTER) {
-		/* Linux 5.10 sends none: the process just ends. */
+	} else if (is_by_seccomp(task, event->status & 0x7f)) {
 		event->origin.by = BY_SECCOMP;
 	}
 	return len;
@@ -547,8 +557,11 @@ static __always_inline bool show_end(void)
 	start_ns = process_start_ns(task);
 	/* Before that is read again: who sees the process end meanwhile makes filters forget it. */
 	is_wanted = task_wanted();
-	is_thread = BPF_CORE_READ(task, signal, live.counter) ||
-		    has_ended(task, pid, start_ns, &is_wanted);
+	is_thread = BPF_CORE_READ(task, signal, live.counter);
+	/* The end of a process has its first thread's number. */
+	if (!is_thread && settings.by_tid)
+		is_wanted = task_wanted_of(BPF_CORE_READ(task, group_leader));
+	is_thread = is_thread || has_ended(task, pid, start_ns, &is_wanted);
 	if (is_thread && !shows_threads)
 		return false;
 	cause = in_flight_find(&causes, key);

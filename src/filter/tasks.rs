@@ -149,8 +149,9 @@ impl<'a> TaskFilter<'a> {
     /// The programs that it needs.
     pub(crate) fn programs(&self) -> impl Iterator<Item = (Program, Role)> {
         let has_threads = !self.options.tid.is_empty();
-        let is_needed = move |role| self.follows() || has_threads && role == Role::ClearsUp;
-        FOLLOWERS.into_iter().filter(move |(_, role)| is_needed(*role))
+        let is_needed =
+            move |program| self.follows() || has_threads && program != common::FOLLOW_FORK;
+        FOLLOWERS.into_iter().filter(move |(program, _)| is_needed(*program))
     }
 
     /// What the kernel side is told.

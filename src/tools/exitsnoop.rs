@@ -137,7 +137,7 @@ impl Tool for Exitsnoop {
                 _ => Value::None,
             }
         }),
-        Col::word("SIGNAL", "signal", 9, "the signal that ended it", |r| match signal(r) {
+        Col::word("SIGNAL", "signal", 11, "the signal that ended it", |r| match signal(r) {
             0 => Value::None,
             number => Value::Word(signals::name_of(number)),
         }),

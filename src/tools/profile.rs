@@ -514,7 +514,8 @@ impl<'a> Samples<'a> {
     fn say_what_is_missing(&self, report: &mut Report) {
         let (all, broken) = (self.of_programs, self.broken);
         let mut lines = Vec::new();
-        if broken > 0 {
+        let by = &self.tool.by;
+        if broken > 0 && (by.is_empty() || by.contains(&By::Function)) {
             lines.push(format!(
                 "{broken} of {all} stacks of programs end early: programs built without frame pointers"
             ));

@@ -32,6 +32,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("command_has_the_limits_of_the_user", command_has_the_limits_of_the_user),
     ("filter_by_pid", filter_by_pid),
     ("filter_by_tid", filter_by_tid),
+    ("filter_by_tid_of_what_execs", filter_by_tid_of_what_execs),
     ("closed_pipe_is_a_quiet_end", closed_pipe_is_a_quiet_end),
     ("closed_pipe_is_noticed_without_events", closed_pipe_is_noticed_without_events),
     ("full_disk_is_said", full_disk_is_said),
@@ -154,6 +155,22 @@ fn filter_by_tid() -> Result<(), String> {
     let events = events.collect::<Vec<_>>();
     let is_alone = matches!(events[..], [only] if only.ends_with(&event));
     check(code == Some(0) && is_alone, || format!("{code:?} {stdout} {stderr}"))
+}
+
+/// A thread that is not the first one of its process becomes another program, and gets that one's number.
+fn filter_by_tid_of_what_execs() -> Result<(), String> {
+    let mut command = Command::new(calls());
+    command.args(["waiting-thread", "/bin/true"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(text)?;
+    let mut tid = String::new();
+    let stdout = child.stdout.take().ok_or("no output")?;
+    BufReader::new(stdout).read_line(&mut tid).map_err(text)?;
+    let running = Running::start(&["exitsnoop", "--tid", tid.trim(), "--json"])?;
+    drop(child.stdin.take());
+    check(child.wait().is_ok_and(|status| status.success()), || "it did not end well".into())?;
+    let shown = ended_with_processes(running)?;
+    let (end, pid) = (r#""comm":"true""#, format!(r#""tid":{}"#, child.id()));
+    check(shown.lines().any(|line| line.contains(end) && line.contains(&pid)), || shown.clone())
 }
 
 /// A shell waits, then starts another that starts a program; one that is not traced does the same.

@@ -99,6 +99,24 @@ static int do_thread(char **argv)
 	return 1;
 }
 
+static void *exec_when_told(void *argv)
+{
+	printf("%d\n", gettid());
+	fflush(stdout);
+	getchar();
+	return exec_in_thread(argv);
+}
+
+/* PROGRAM ...: a second thread says its number, waits for a line, and becomes that program. */
+static int do_waiting_thread(char **argv)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, exec_when_told, argv);
+	pthread_join(thread, NULL);
+	return 1;
+}
+
 /* argv on pages that nobody has touched: mapped from a file, never read. */
 static int do_untouched(char **argv)
 {
@@ -1097,6 +1115,13 @@ static int do_renames(char **argv)
 	while (wait(NULL) > 0)
 		;
 	return 0;
+}
+
+/* Ends by a system call that strict mode forbids. */
+static int do_strict(char **argv __attribute__((unused)))
+{
+	prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+	return syscall(SYS_getppid);
 }
 
 /* DIR: delete in a working directory that is deleted. */
@@ -2161,6 +2186,7 @@ static const struct {
 	{ "fexecve", do_fexecve },
 	{ "memfd", do_memfd },
 	{ "thread", do_thread },
+	{ "waiting-thread", do_waiting_thread },
 	{ "untouched", do_untouched },
 	{ "no-args", do_no_args },
 	{ "bad-address", do_bad_address },
@@ -2199,6 +2225,7 @@ static const struct {
 	{ "echo", do_echo },
 	{ "threads", do_threads },
 	{ "waiters", do_waiters },
+	{ "strict", do_strict },
 	{ "busy", do_busy },
 	{ "unlinkat", do_unlinkat },
 	{ "chroot", do_chroot },

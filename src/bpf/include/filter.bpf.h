@@ -294,22 +294,28 @@ int follow_fork(__u64 *ctx)
 
 /* Attached before a tool's own programs, and so run before them: they see the command's exec. */
 SEC("tracepoint/sched/sched_process_exec")
-int follow_exec(void *ctx)
+int follow_exec(__u64 *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	__u8 *is_itself = bpf_map_lookup_elem(&followed, &pid);
+	__u8 *is_itself = bpf_map_lookup_elem(&followed, &pid), is_wanted = 1;
+	struct pidns_info there = ids_for_tracer();
+	__u32 before = pid_before_exec(ctx);
 
 	if (is_itself)
 		*is_itself = 1;
+	/* The thread has the number of the first one now. In other PID namespaces nobody knows what it was. */
+	if (settings.by_tid && before != pid && !bpf_map_delete_elem(&wanted_tids, &before))
+		bpf_map_update_elem(&wanted_tids, &there.pid, &is_wanted, BPF_ANY);
 	return 0;
 }
 
-/* Others may get their numbers. */
+/* Others may get their numbers: that of a first thread, one of its process that becomes another program. */
 static __always_inline void forget_thread(void)
 {
 	struct pidns_info there = ids_for_tracer();
 
-	bpf_map_delete_elem(&wanted_tids, &there.pid);
+	if (there.pid != there.tgid)
+		bpf_map_delete_elem(&wanted_tids, &there.pid);
 }
 
 static __always_inline void forget_process(void)
@@ -319,6 +325,7 @@ static __always_inline void forget_process(void)
 
 	bpf_map_delete_elem(&followed, &pid);
 	bpf_map_delete_elem(&wanted_pids, &there.tgid);
+	bpf_map_delete_elem(&wanted_tids, &there.tgid);
 }
 
 /*

@@ -11,7 +11,7 @@ use crate::record::{self, Record};
 const MAX: u32 = 64;
 
 pub(super) const COLUMNS: &[Col] = &[
-    Col::word("SIGNAL", "signal", 9, "the signal; SIG0 sends none", |r| {
+    Col::word("SIGNAL", "signal", 11, "the signal; SIG0 sends none", |r| {
         Value::Word(name_of(r.event.status))
     }),
     Col::int("NUMBER", "signal_number", 6, "its number, as the call has it", |r| {

@@ -452,6 +452,14 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "exit_by_strict_seccomp",
+        args: &["exitsnoop", "--json", "-x"],
+        command: &["sh", "-c", "$CALLS strict -; true"],
+        shows: &[r#"{"comm": "calls", "signal": "SIGKILL", "by": "seccomp", "sender_pid": null}"#],
+        events: Some(1),
+        ..CASE
+    },
+    Case {
         // Which code counts depends on the kernel: its parent was told.
         name: "exit_of_the_first_thread",
         args: &["exitsnoop", "--json"],
