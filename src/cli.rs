@@ -19,21 +19,20 @@ use crate::run::signals;
 use crate::serve;
 use crate::system::stop::Stop;
 use crate::system::sys;
-use crate::tool::{self, Entry};
+use crate::tool::Entry;
 use crate::tools::aliases::{self, ALIASES, Alias};
 use crate::tools::{self, TOOLS};
 
 mod habits;
 mod mistakes;
+mod names;
 
 /// Runs the program: exit code 0 or the command's, 1 after a failure, 2 for wrong usage.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter().collect::<Vec<_>>();
-    if let Some(name) = tool::named_by(&tool::program_name(args.first())) {
-        args.insert(1, name.into());
-        args[0] = "ebtools".into();
-    }
+    names::take_from_link(&mut args);
     ask_for_help(&mut args);
+    names::make_bare(&mut args);
     let alias = stand_for_tool(&mut args);
     habits::spell_out(&mut args);
     if args.last().is_some_and(|arg| arg == "--") {

@@ -1,6 +1,5 @@
 //! What a tool is, and its entry in the table of tools.
 
-use std::ffi::OsString;
 use std::io;
 use std::thread::{self, JoinHandle};
 
@@ -14,8 +13,7 @@ use crate::record::Row;
 use crate::run::counts::{self, InKernel};
 use crate::run::host::Host;
 use crate::run::options::{EventOptions, OutputOptions, TopOptions};
-use crate::tools::TOOLS;
-use crate::tools::aliases::{self, ALIASES};
+use crate::tools::aliases;
 
 /// What the table of tools knows of a tool.
 pub(crate) trait Named {
@@ -255,60 +253,13 @@ fn parts(option: &str) -> (String, Option<&str>) {
     (name.trim_start_matches('-').replace('-', "_"), value)
 }
 
-/// How links to the binary are called beside the bare name: ours, and as Debian calls what bcc and
-/// libbpf-tools have, and bpftrace itself.
-const SUFFIXES: [&str; 4] = ["-ebtools", "-bpfcc", "-libbpf", ".bt"];
-
-/// The tool or alias that a program's name stands for: `execsnoop`, `execsnoop-ebtools`,
-/// `ebtools-execsnoop`, `execsnoop-bpfcc`.
-pub(crate) fn named_by(program: &str) -> Option<&'static str> {
-    let without_suffix = || SUFFIXES.iter().find_map(|suffix| program.strip_suffix(suffix));
-    let name = program.strip_prefix("ebtools-").or_else(without_suffix).unwrap_or(program);
-    let aliases = ALIASES.iter().map(|alias| alias.name);
-    TOOLS.iter().map(|tool| tool.name).chain(aliases).find(|known| *known == name)
-}
-
-/// The last part of `argv[0]`.
-pub(crate) fn program_name(argv0: Option<&OsString>) -> String {
-    let path = argv0.map(std::path::Path::new);
-    path.and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::output::Asked;
-
-    #[test]
-    fn finds_tools_by_the_program_name() {
-        for name in [
-            "execsnoop",
-            "execsnoop-ebtools",
-            "ebtools-execsnoop",
-            "execsnoop-bpfcc",
-            "execsnoop-libbpf",
-            "execsnoop.bt",
-        ] {
-            assert_eq!(named_by(name), Some("execsnoop"), "{name}");
-        }
-        assert_eq!(named_by("bashreadline.bt"), Some("bashreadline"));
-        for name in [
-            "ebtools",
-            "",
-            "exec",
-            "execsnoops",
-            "ebtools-",
-            "-ebtools",
-            "ebtools-ebtools-execsnoop",
-            "execsnoop-bpfcc-bpfcc",
-            "ebtools-execsnoop.bt",
-            "tcptop-bpfcc",
-        ] {
-            assert_eq!(named_by(name), None, "{name}");
-        }
-    }
+    use crate::tools::TOOLS;
 
     #[test]
     fn command_lines_are_consistent() {

@@ -257,6 +257,9 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "--tid", "1", "--", "true"], "cannot be used with"),
         (&["execsnoop", "-p", "1", "--", "true"], "cannot be used with"),
         (&["runqlat"], "runqlat: planned, but not there yet"),
+        (&["biosnoop-bpfcc", "5"], "biosnoop: planned, but not there yet"),
+        (&["help", "runqlat.bt"], "runqlat: planned, but not there yet"),
+        (&["bpflist.bt"], "bpflist: nothing here answers that: bpftool lists"),
         (&["argdist"], "argdist: nothing here answers that: it summarises"),
         (&["syscount", "--syscall", "opennat"], "there is no such system call; --list"),
         (&["syscount", "-l", "-L"], "cannot be used with"),
@@ -327,6 +330,10 @@ fn usual_mistakes_are_answered() {
             &["profile", "-n", "ls", "ls", "/"],
             "tip: to trace a command: ebtools profile -n ls -- ls /\n\nUsage: ",
         ),
+        (&["killsnoop", "-T", "1234"], "tip: for signals to this process: --to 1234\n"),
+        (&["exitsnoop", "--utc"], "tip: --json has each time in UTC\n\nUsage: "),
+        (&["exitsnoop", "--label=x"], "tip: rows have no label\n\nUsage: "),
+        (&["exitsnoop", "-t"], "tip: -T shows the time of day\n\nUsage: "),
         (&["opensnoop", "5"], "tip: to stop after that time: -d 5\n\nUsage: "),
         (&["execsnoop", "-p", "12", "34"], "tip: for several processes: -p 12,34\n\nUsage: "),
         (&["syscount", "10s"], "tip: to stop after that time: -d 10s\n\nUsage: "),
@@ -527,11 +534,23 @@ fn names_of_others_are_taken() {
             ebtools(&["schema", name]).stdout,
             ebtools(&["schema", tool_of(meaning)]).stdout
         );
-        for link in ["", "-ebtools", "-bpfcc", "-libbpf", ".bt"].map(|end| format!("{name}{end}")) {
-            let link = dir.join(link);
-            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ebtools"), &link).expect("a new link");
-            let of_link = Command::new(&link).arg("--help").output().expect("it can be run");
-            assert_eq!(of_link, help, "{}", link.display());
+        for named in ["", "-ebtools", "-bpfcc", "-libbpf", ".bt"].map(|end| format!("{name}{end}"))
+        {
+            assert_eq!(ebtools(&[&named, "--help"]), help, "{named}");
+            assert_eq!(ebtools(&["help", &named]), help, "{named}");
+            assert_eq!(by_link(&dir, &named, &["--help"]), help, "{named}");
         }
     }
+    assert_eq!(ebtools(&["execsnoop-bpfcc", "--help"]), ebtools(&["execsnoop", "--help"]));
+    assert_eq!(ebtools(&["ebtools-execsnoop", "--help"]), ebtools(&["execsnoop", "--help"]));
+    let none = by_link(&dir, "runqlat-bpfcc", &["-m", "5"]);
+    assert!(stderr(&none).contains("tip: runqlat: planned, but"), "{}", stderr(&none));
+    assert_eq!(none.status.code(), Some(2));
+}
+
+/// What a link of this name in `dir` says to `args`.
+fn by_link(dir: &std::path::Path, name: &str, args: &[&str]) -> Output {
+    let link = dir.join(name);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ebtools"), &link).expect("a new link");
+    Command::new(&link).args(args).output().expect("it can be run")
 }

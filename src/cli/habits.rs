@@ -31,7 +31,9 @@ const UNKNOWN: &[Habit] = &[
     of(&[], &["--mntnsmap"], "--container ID takes a container itself, no BPF map"),
     of(&[], &["--exec"], "to trace a command, put it behind --"),
     of(&[], &["-V"], "ebtools --version"),
-    of(&["execsnoop"], &["-t"], "-T shows the time of day"),
+    of(&["execsnoop", "exitsnoop"], &["-t"], "-T shows the time of day"),
+    of(&["exitsnoop"], &["--utc"], "--json has each time in UTC"),
+    of(&["exitsnoop"], &["--label"], "rows have no label"),
     of(&["execsnoop"], &["-P", "--ppid"], "-p PID --follow: a process and its descendants"),
     of(
         &["execsnoop"],

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
-use super::habits;
+use super::{habits, names};
 use crate::attach::libraries;
 use crate::escape;
 use crate::run::options;
@@ -102,6 +102,10 @@ fn tip(tool: &Command, args: &[OsString], at: usize) -> Option<String> {
         let first = escape::shell_word(args[at - 1].as_encoded_bytes());
         return Some(format!("for several processes: {style}-p {first},{word}{style:#}"));
     }
+    // A letter of bcc's killsnoop.
+    if args[at - 1] == "-T" && args[..at].iter().any(|arg| arg == "--signals") {
+        return Some(format!("for signals to this process: {style}--to {word}{style:#}"));
+    }
     if has("duration") && options::seconds(word).is_ok() {
         return Some(format!("to stop after that time: {style}-d {word}{style:#}"));
     }
@@ -138,7 +142,7 @@ fn shell_line(args: &[OsString]) -> String {
 fn name_tools(error: &mut Error, command: &Command) {
     let name = error.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
     let alike = error.remove(ContextKind::SuggestedSubcommand);
-    if let Some(answer) = name.and_then(|name| answer_to(&name)) {
+    if let Some(answer) = name.and_then(|name| names::why_not(&name)) {
         suggest(error, answer);
     } else if let Some(ContextValue::Strings(mut names)) = alike {
         names.reverse();
@@ -147,19 +151,6 @@ fn name_tools(error: &mut Error, command: &Command) {
         let style = command.get_styles().get_valid();
         suggest(error, format!("{style}ebtools --list{style:#} names the tools"));
     }
-}
-
-/// What docs/names.md says of a name that other collections have, and that nothing here answers.
-fn answer_to(name: &str) -> Option<String> {
-    let rows = include_str!("../../docs/names.md").lines();
-    let row =
-        |line: &'static str| line.strip_prefix("| `")?.strip_prefix(name)?.strip_prefix("` | ");
-    let (_, here) = rows.filter_map(row).next()?.split_once(" | ")?;
-    let answer = match here.trim_end_matches(" |").split_once(": ")? {
-        ("planned", _) => "planned, but not there yet".into(),
-        (_, why) => format!("nothing here answers that: {}", why.replace('`', "")),
-    };
-    Some(format!("{name}: {answer}"))
 }
 
 /// Adds a tip.
