@@ -257,6 +257,8 @@ fn wrong_usage_is_exit_code_2() {
         (&["execsnoop", "--tid", "1", "--", "true"], "cannot be used with"),
         (&["execsnoop", "-p", "1", "--", "true"], "cannot be used with"),
         (&["runqlat"], "runqlat: planned, but not there yet"),
+        (&["dropsnoop", "-4", "--only", "arp"], "--only: no packet of IPv4 matches that"),
+        (&["dropsnoop", "-6", "--only", "10.0.0.0/8"], "--only: no packet of IPv6 matches that"),
         (&["biosnoop-bpfcc", "5"], "biosnoop: planned, but not there yet"),
         (&["help", "runqlat.bt"], "runqlat: planned, but not there yet"),
         (&["bpflist.bt"], "bpflist: nothing here answers that: bpftool lists"),

@@ -8,6 +8,7 @@ use std::sync::{LazyLock, Mutex};
 
 use libbpf_rs::{MapCore as _, MapFlags, Object};
 use nix::libc;
+use nix::net::if_::if_nametoindex;
 use nix::sys::statfs::{NSFS_MAGIC, statfs};
 
 use super::packets;
@@ -20,6 +21,7 @@ use crate::bpf::programs::dropsnoop::ON_DROP;
 use crate::error::{Context as _, Error};
 use crate::escape;
 use crate::filter::packets::{PacketRules, Rule};
+use crate::filter::tasks::FilterOptions;
 use crate::record::{self, Record};
 use crate::system::kernel;
 use crate::system::lock::locked;
@@ -29,7 +31,7 @@ use reasons::Reasons;
 
 /// Show packets that the kernel drops, where and why
 #[derive(Args, Debug)]
-#[command(mut_arg("command", |arg| arg.help("Run this command, show what is dropped in its network namespace, and exit when it does, with its exit code. Its standard output goes to standard error")))]
+#[command(mut_arg("command", |arg| arg.help("Run this command, show what is dropped in the network namespace that it starts in, which is that of ebtools, and exit when it does, with its exit code. For one that it enters, give --netns FILE. Its standard output goes to standard error")))]
 pub(crate) struct Dropsnoop {
     /// Only packets that match: 1.1.1.1, 10.0.0.0/8, src:ADDRESS, dst:ADDRESS, port:53, or a protocol
     /// like tcp, icmp-echo, arp; may be repeated
@@ -109,74 +111,78 @@ impl Tool for Dropsnoop {
         Col::POD,
         Col::CONTAINER_NAME,
     ];
-    const COLUMNS: &'static [Col] = &[
-        Col::made("PROTOCOL", "protocol", 8, "of IP, or else the type of the frame", |r| {
-            match r.event.packet.ethertype {
+    const COLUMNS: &'static [Col] =
+        &[
+            Col::made("PROTOCOL", "protocol", 10, "of IP, or else the type of the frame", |r| {
+                match r.event.packet.ethertype {
+                    0 => Value::None,
+                    _ => Value::Made(packets::protocol_in, sys::bytes_of(&r.event.packet)),
+                }
+            }),
+            Col::made("SRC", "src", 15, "the address that it comes from", |r| {
+                if_known(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
+            }),
+            Col::uint("SPORT", "src_port", 5, "the port that it comes from", |r| {
+                some(r.event.src_port.into())
+            }),
+            Col::made("DST", "dst", 15, "the address that it goes to", |r| {
+                if_known(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
+            }),
+            Col::uint("DPORT", "dst_port", 5, "the port that it goes to", |r| {
+                some(r.event.packet.port.into())
+            }),
+            Col::uint("BYTES", "bytes", 5, "how long it is, from its IP header on", |r| {
+                Value::Uint(r.event.len.into())
+            })
+            .derived(),
+            Col::uint("SEGMENTS", "segments", 8, "how many packets it is on the wire", |r| {
+                Value::Uint(r.event.segments.into())
+            })
+            .json_only()
+            .derived(),
+            Col::text("DEV", "dev", 8, "the network interface", |r| {
+                match record::c_str(&r.event.dev) {
+                    b"" => Value::None,
+                    name => Value::Text(name),
+                }
+            }),
+            Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
+                some(r.event.netns.into())
+            })
+            .json_only(),
+            Col::made(
+                "REASON",
+                "reason",
+                16,
+                "why, as this kernel calls it; nothing before Linux 5.17",
+                |r| match r.event.reason {
+                    0 => Value::None,
+                    _ => Value::Made(reasons::name_in, sys::bytes_of(&r.event.reason)),
+                },
+            ),
+            Col::made("LOCATION", "location", 28, "the kernel's function that drops it", |r| {
+                Value::Made(place_in, sys::bytes_of(&r.event.location))
+            }),
+            Col::uint("PID", "pid", 7, "the process that drops it, if it is not the kernel", |r| {
+                some(r.header.pid.into())
+            }),
+            Col::text("COMM", "comm", 0, "the name of its thread", |r| match r.header.pid {
                 0 => Value::None,
-                _ => Value::Made(packets::protocol_in, sys::bytes_of(&r.event.packet)),
-            }
-        }),
-        Col::made("SRC", "src", 15, "the address that it comes from", |r| {
-            if_known(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
-        }),
-        Col::uint("SPORT", "src_port", 5, "the port that it comes from", |r| {
-            some(r.event.src_port.into())
-        }),
-        Col::made("DST", "dst", 15, "the address that it goes to", |r| {
-            if_known(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
-        }),
-        Col::uint("DPORT", "dst_port", 5, "the port that it goes to", |r| {
-            some(r.event.packet.port.into())
-        }),
-        Col::uint("BYTES", "bytes", 5, "how long it is, from its IP header on", |r| {
-            Value::Uint(r.event.len.into())
-        })
-        .derived(),
-        Col::uint("SEGMENTS", "segments", 8, "how many packets it is on the wire", |r| {
-            Value::Uint(r.event.segments.into())
-        })
-        .json_only()
-        .derived(),
-        Col::text("DEV", "dev", 8, "the network interface", |r| {
-            match record::c_str(&r.event.dev) {
-                b"" => Value::None,
-                name => Value::Text(name),
-            }
-        }),
-        Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
-            some(r.event.netns.into())
-        })
-        .json_only(),
-        Col::uint("PID", "pid", 7, "the process that drops it, if it is not the kernel", |r| {
-            some(r.header.pid.into())
-        }),
-        Col::text("COMM", "comm", 16, "the name of its thread", |r| match r.header.pid {
-            0 => Value::None,
-            _ => Value::Text(record::c_str(&r.header.comm)),
-        }),
-        Col::made(
-            "REASON",
-            "reason",
-            16,
-            "why, as this kernel calls it; nothing before Linux 5.17",
-            |r| match r.event.reason {
-                0 => Value::None,
-                _ => Value::Made(reasons::name_in, sys::bytes_of(&r.event.reason)),
-            },
-        ),
-        Col::made("LOCATION", "location", 0, "the kernel's function that drops it", |r| {
-            Value::Made(place_in, sys::bytes_of(&r.event.location))
-        }),
-    ];
+                _ => Value::Text(record::c_str(&r.header.comm)),
+            }),
+        ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
+        self.check_rules()?;
         let session = Session::start_of_packets(host, &self.options)?;
+        let interrupts = interrupts();
+        self.check_processes(interrupts)?;
+        self.look_for_device(host);
         let netns = self.netns()?;
         let reasons = Reasons::of_kernel();
         let verdicts = reasons.verdicts(&self)?;
         let packets = self.rules().settings(0);
         let options = LoadOptions { packets, ..LoadOptions::from(columns) };
-        let interrupts = interrupts();
         let plan = Plan::new(&[&DROPS]).and(Rules { tool: &self, verdicts: verdicts.known });
         let mut storage = Storage::new();
         let (skel, attached) =
@@ -206,6 +212,46 @@ impl Dropsnoop {
             (true, _) => (libc::ETH_P_IP as u16).to_be(),
             (_, true) => (libc::ETH_P_IPV6 as u16).to_be(),
             _ => 0,
+        }
+    }
+
+    /// Can any packet of this version of IP match a rule?
+    fn check_rules(&self) -> Result<()> {
+        let version = if self.ipv4 { 4 } else { 6 };
+        let can_match = |rule: &Rule| match rule {
+            Rule::Arp => false,
+            Rule::Echo => self.ipv4,
+            Rule::Echo6 => self.ipv6,
+            Rule::Network { network, .. } => network.address.is_ipv4() == self.ipv4,
+            Rule::Port(_) | Rule::Protocol(_) => true,
+        };
+        let is_any = !self.ipv4 && !self.ipv6 || self.only.is_empty();
+        if is_any || self.only.iter().any(can_match) {
+            return Ok(());
+        }
+        Err(Error::usage("--only", format!("no packet of IPv{version} matches that")))
+    }
+
+    /// Is it known which process drops a packet, if that is asked for?
+    fn check_processes(&self, (_, count): (u64, u64)) -> Result<()> {
+        let FilterOptions { pid, tid, name, .. } = &self.options.common.filter;
+        let is_asked = !pid.is_empty() || !tid.is_empty() || name.is_some();
+        if !is_asked || count > 0 || cfg!(target_arch = "aarch64") {
+            return Ok(());
+        }
+        let cause = "this kernel does not tell which process drops a packet, so that -p, --tid and \
+                     -n would show none (CONFIG_KALLSYMS_ALL)";
+        Err(Error::new("dropsnoop", cause)
+            .hint("-u and --cgroup are for the packet's socket, --netns for a network namespace"))
+    }
+
+    /// It may come later, or be that of another network namespace.
+    fn look_for_device(&self, host: &Host) {
+        let Some(name) = self.dev.as_deref().filter(|_| self.netns.is_none()) else { return };
+        if if_nametoindex(name).is_err() {
+            let name = escape::text(name.as_bytes());
+            let text = format!("there is no interface {name} in this network namespace now");
+            host.messages.say(text);
         }
     }
 

@@ -106,6 +106,30 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "dropsnoop_process",
+        // It fails where the kernel does not tell.
+        within: &["$SELF", "helper", "in-network", "sh", "-c", "\"$@\" || :", "sh"],
+        args: &["dropsnoop", "-n", "calls"],
+        command: &["true"],
+        also: |run| {
+            let says = run.stderr.contains("does not tell which process drops a packet");
+            if says == tells_interrupts() { Err("it is not as the kernel has it".into()) } else { Ok(()) }
+        },
+        ..CASE
+    },
+    Case {
+        name: "dropsnoop_no_such_device",
+        within: IN_NETWORK,
+        args: &["dropsnoop", "--dev", "nosuch0", "--json"],
+        command: &["$CALLS", "send", "127.0.0.1", "9001", "5", "60"],
+        events: Some(0),
+        also: |run| {
+            let text = "dropsnoop: there is no interface nosuch0 in this network namespace now\n";
+            if run.stderr.matches(text).count() == 1 { Ok(()) } else { Err("it does not say so".into()) }
+        },
+        ..CASE
+    },
+    Case {
         name: "dropsnoop_full_buffer",
         within: IN_NETWORK,
         args: &["dropsnoop", "--only", "dst:127.0.0.1", "--json"],
