@@ -55,7 +55,7 @@ struct event {
 	__u64 bytes_sent;
 	__u64 bytes_received;
 	__u64 bytes_retransmitted;
-	__u32 retransmits;
+	__u32 retransmits; /* segments: of a connection, or of this time */
 	__u32 rtt_us;
 	__u32 netns;
 	__u32 backlog;
@@ -122,7 +122,9 @@ struct conn {
 	__u32 came; /* what of it, or of a connect that was shown to fail: errno, or enum outcome */
 	__u8 has_owner;
 	__u8 before_start; /* the connection was there when the trace began */
-	__u8 is_connecting;
+	__u8 is_connecting : 1;
+	__u8 is_in_call : 1; /* connect() has not returned yet */
+	__u8 : 6;
 	__u8 is_counted; /* as one that is under way */
 };
 
@@ -308,6 +310,15 @@ static __always_inline void own(struct conn *conn, struct task_struct *task)
 	conn->has_owner = 1;
 }
 
+/* Is the current task in connect(), of whatever socket? */
+static __always_inline bool is_connect_call(void)
+{
+	bool compat = is_compat_call();
+	long number = current_call_number();
+
+	return IS_CONNECT(number, compat) || IS_SOCKETCALL(number, compat);
+}
+
 static __noinline int begin_connect(struct sock___part *sk)
 {
 	struct conn conn = {.is_connecting = 1, .connect_ns = bpf_ktime_get_boot_ns()};
@@ -317,6 +328,7 @@ static __noinline int begin_connect(struct sock___part *sk)
 	own(&conn, (void *)bpf_get_current_task());
 	if (only_wanted && !conn.owner.wanted)
 		return 0;
+	conn.is_in_call = is_connect_call();
 	conn.is_counted = is_awaited(&conn, sk);
 	if (!keep(key, &conn) && conn.is_counted)
 		count_call(1);
@@ -379,14 +391,10 @@ static __always_inline void on_established(struct sock___part *sk, __u64 key, __
 		conn->established_ns = bpf_ktime_get_boot_ns();
 }
 
-/* Is the task that connects in connect() still? What that returns says why it has failed. */
-static __always_inline bool is_in_connect(const struct conn *conn)
+/* Does it end by the call that asked for it? What that returns says why it has failed. */
+static __always_inline bool is_in_its_call(const struct conn *conn)
 {
-	bool compat = is_compat_call();
-	long number = current_call_number();
-
-	return conn && conn->owner.tid == (__u32)bpf_get_current_pid_tgid() &&
-	       (IS_CONNECT(number, compat) || IS_SOCKETCALL(number, compat));
+	return conn->is_in_call && conn->owner.tid == (__u32)bpf_get_current_pid_tgid();
 }
 
 static __always_inline void on_not_connected(struct sock___part *sk, __u64 key)
@@ -398,7 +406,18 @@ static __always_inline void on_not_connected(struct sock___part *sk, __u64 key)
 		show_connect(sk, conn, error);
 	else if (BPF_CORE_READ(sk, sk_shutdown))
 		show_connect(sk, conn, OUTCOME_CLOSED);
-	else if (!is_in_connect(conn))
+	else if (!conn || !is_connect_call())
+		show_connect(sk, conn, OUTCOME_FAILED);
+	else if (!is_in_its_call(conn)) /* A later one, of AF_UNSPEC, which takes it back. */
+		show_connect(sk, conn, OUTCOME_CLOSED);
+}
+
+/* Of one that a socket has left for another one, nobody knows when: the ends are those of that one. */
+static __always_inline void on_connect_again(struct sock___part *sk)
+{
+	struct conn *conn = in_flight_find(&conns, (__u64)sk);
+
+	if (conn && conn->is_connecting)
 		show_connect(sk, conn, OUTCOME_FAILED);
 }
 
@@ -494,9 +513,10 @@ int on_state(__u64 *ctx)
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (state == TCP_SYN_SENT)
+	if (state == TCP_SYN_SENT) {
+		on_connect_again(sk);
 		begin_connect(sk);
-	else if (state == TCP_LISTEN)
+	} else if (state == TCP_LISTEN)
 		begin_listen(key);
 	else if (before == TCP_LISTEN && state == TCP_SYN_RECV)
 		begin_passive(key);
@@ -516,26 +536,38 @@ int on_state(__u64 *ctx)
 
 /* --- System calls ------------------------------------------------------------------------ */
 
+/* What is to be shown of a connect() that returns: that it has failed, where nothing has told it. */
+static __always_inline bool is_news(struct sock___part *sk, struct conn *conn, long ret)
+{
+	bool is_told;
+
+	if (conn)
+		conn->is_in_call = 0;
+	if (ret == -EINPROGRESS || tcp_state(sk) != TCP_CLOSE)
+		return false;
+	/* The state has, with another name where the program has asked for the error meanwhile. */
+	is_told = conn && (ret >= 0 || conn->came == -ret || conn->came > OUTCOME_NONE);
+	if (is_told)
+		conn->came = 0;
+	return ret < 0 && !is_told;
+}
+
 /* Of connects that fail in the call: there was no way to the other end, or no port left. */
-static __always_inline void on_connect_returns(struct sock___part *sk, const void *address,
+static __always_inline void on_connect_returns(struct sock___part *sk, struct pt_regs *regs,
 					       long ret)
 {
 	struct fact fact = {.kind = KIND_CONNECT, .result = -ret};
 	struct conn fresh = {}, *conn = in_flight_find(&conns, (__u64)sk);
 	struct record *record;
 
-	if (ret == -EINPROGRESS || tcp_state(sk) != TCP_CLOSE)
+	if (!is_news(sk, conn, ret))
 		return;
-	/* The state has told it, with another name where the program has asked for the error meanwhile. */
-	if (conn && (conn->came == fact.result || conn->came > OUTCOME_NONE)) {
-		conn->came = 0;
-		return;
-	}
 	if (conn && conn->connect_ns)
 		fact.latency_ns = bpf_ktime_get_boot_ns() - conn->connect_ns;
 	own(&fresh, (void *)bpf_get_current_task());
 	read_ends(&fact.local, &fact.remote, sk);
-	if (read_address_of_user(&fact.remote, address)) {
+	if (read_address_of_user(&fact.remote, (void *)socket_argument(regs, 1),
+				 socket_argument(regs, 2))) {
 		record = event_begin(sk, &fresh, &fact);
 		if (record)
 			record_submit(record, 0);
@@ -596,9 +628,7 @@ int on_call_exit(__u64 *ctx)
 	long ret = syscall_ret(ctx);
 	struct sock___part *sk;
 
-	if (call == SOCKET_ACCEPT    ? ret < 0
-	    : call == SOCKET_CONNECT ? ret >= 0
-				     : call != SOCKET_LISTEN)
+	if (call == SOCKET_ACCEPT ? ret < 0 : call != SOCKET_CONNECT && call != SOCKET_LISTEN)
 		return 0;
 	sk = tcp_in(sock_of_fd(call == SOCKET_ACCEPT ? ret : socket_argument(regs, 0)));
 	if (!sk)
@@ -606,7 +636,7 @@ int on_call_exit(__u64 *ctx)
 	if (call == SOCKET_ACCEPT)
 		on_accepted(sk);
 	else if (call == SOCKET_CONNECT)
-		on_connect_returns(sk, (void *)socket_argument(regs, 1), call_returned(ret));
+		on_connect_returns(sk, regs, call_returned(ret));
 	else
 		on_listened(sk, ret);
 	return 0;
@@ -635,13 +665,14 @@ static __always_inline enum retransmit retransmit_of(struct sock___part *sk)
 
 /* owner: the socket that has it. */
 static __noinline int show_retransmit(struct sock___part *sk, __u64 owner, const struct fact *fact,
-				      enum retransmit retransmit)
+				      enum retransmit retransmit, __u32 segments)
 {
 	struct record *record = event_begin(sk, in_flight_find(&conns, owner), fact);
 
 	if (!record)
 		return 0;
 	record->event.retransmit = retransmit;
+	record->event.retransmits = segments;
 	if (owner == (__u64)sk)
 		record->event.rtt_us = rtt_us(sk);
 	record_submit(record, 0);
@@ -658,7 +689,8 @@ int on_retransmit(__u64 *ctx)
 	if (retransmit_error(ctx))
 		return 0;
 	read_ends(&fact.local, &fact.remote, sk);
-	show_retransmit(sk, (__u64)sk, &fact, retransmit_of(sk));
+	show_retransmit(sk, (__u64)sk, &fact, retransmit_of(sk),
+			segments_of((void *)segment_of(ctx)));
 	return 0;
 }
 
@@ -671,7 +703,7 @@ int on_retransmit_synack(__u64 *ctx)
 
 	read_ends(&fact.local, &fact.remote, request);
 	fact.local.port = BPF_CORE_READ(request, __sk_common.skc_num);
-	show_retransmit(request, socket_of_request(ctx), &fact, RETRANSMIT_SYNACK);
+	show_retransmit(request, socket_of_request(ctx), &fact, RETRANSMIT_SYNACK, 1);
 	return 0;
 }
 

@@ -901,6 +901,31 @@ static int do_tcp_give_up(char **argv)
 	return connect(fd, (void *)&address, len) && errno == EINPROGRESS ? close(fd) : fail("connect");
 }
 
+/* ADDRESS PORT N: so many connects of one socket that get no answer and are taken back; then one elsewhere. */
+static int do_tcp_take_back(char **argv)
+{
+	struct sockaddr_storage address;
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+	socklen_t len = address_of(&address, argv[0], argv[1]);
+	int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK, 0), i;
+
+	for (i = 0; i < atoi(argv[2]); i++)
+		if (!connect(fd, (void *)&address, len) || errno != EINPROGRESS ||
+		    connect(fd, &none, sizeof(none)))
+			return fail("connect");
+	len = address_of(&address, "192.0.2.1", argv[1]);
+	return connect(fd, (void *)&address, len) && errno == ENETUNREACH ? close(fd) : fail("connect");
+}
+
+/* ADDRESS PORT: connects to no more than half of the address. */
+static int do_tcp_short_address(char **argv)
+{
+	struct sockaddr_storage address;
+	int fd = socket(address_of(&address, argv[0], argv[1]) ? address.ss_family : 0, SOCK_STREAM, 0);
+
+	return connect(fd, (void *)&address, 8) && errno == EINVAL ? 0 : fail("connect");
+}
+
 /* Listens in the network of the process PID, if there is one: the descriptor. */
 static int listens(struct sockaddr_storage *address, socklen_t len, const char *pid)
 {
@@ -2207,6 +2232,8 @@ static const struct {
 	{ "firewall", do_firewall },
 	{ "tcp-connect", do_tcp_connect },
 	{ "tcp-give-up", do_tcp_give_up },
+	{ "tcp-take-back", do_tcp_take_back },
+	{ "tcp-short-address", do_tcp_short_address },
 	{ "tcp-transfer", do_tcp_transfer },
 	{ "tcp-no-port", do_tcp_no_port },
 	{ "tcp-reset", do_tcp_reset },

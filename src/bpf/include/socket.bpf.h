@@ -102,7 +102,7 @@ static __always_inline enum socket_call socket_call_of(struct pt_regs *regs)
 					    : SOCKET_OTHER;
 }
 
-/* Argument n of such a call, 0 or 1: socketcall has them in memory. */
+/* Argument n of such a call, 0 to 2: socketcall has them in memory. */
 static __always_inline __u64 socket_argument(struct pt_regs *regs, int n)
 {
 	bool compat = is_compat_call();

@@ -13,9 +13,14 @@
 #define ICSK_TIME_LOSS_PROBE 5
 
 struct sk_buff___part {
+	unsigned int end;
 	unsigned char *head;
 	__u16 network_header;
 	__u16 transport_header;
+} FLAVOUR;
+
+struct skb_shared_info___part {
+	unsigned short gso_segs;
 } FLAVOUR;
 
 struct inet_sock___part {
@@ -131,8 +136,21 @@ static __always_inline void read_ends_of(struct end *local, struct end *remote,
 	}
 }
 
-/* An address that a program has given to connect(); false where it is none of IP. */
-static __always_inline bool read_address_of_user(struct end *end, const void *address)
+/* How many segments it is sent as. */
+static __always_inline __u32 segments_of(struct sk_buff___part *skb)
+{
+	struct skb_shared_info___part *shared =
+		(void *)BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
+
+	return BPF_CORE_READ(shared, gso_segs) ?: 1;
+}
+
+/* What connect() needs of an address: sockaddr_in, and sockaddr_in6 without its scope. */
+#define ADDRESS4_LEN 16
+#define ADDRESS6_LEN 24
+
+/* An address that a program has given to connect(), of that length; false where it is none of IP. */
+static __always_inline bool read_address_of_user(struct end *end, const void *address, int len)
 {
 	struct {
 		__u16 family;
@@ -142,12 +160,13 @@ static __always_inline bool read_address_of_user(struct end *end, const void *ad
 	} given = {};
 
 	/* One of IPv4 is shorter, and there may be nothing behind it. */
-	if (bpf_probe_read_user(&given, 8, address))
+	if (len < ADDRESS4_LEN || bpf_probe_read_user(&given, 8, address))
 		return false;
 	end->port = bpf_ntohs(given.port);
 	if (given.family == AF_INET)
 		set_address4(end, given.address4);
-	else if (given.family == AF_INET6 && !bpf_probe_read_user(&given.address6, 16, address + 8))
+	else if (given.family == AF_INET6 && len >= ADDRESS6_LEN &&
+		 !bpf_probe_read_user(&given.address6, 16, address + 8))
 		read_address6(end, &given.address6);
 	else
 		return false;

@@ -69,10 +69,12 @@ pub(super) const COLUMNS: &[Col] = &[
     Col::word(
         "RESULT",
         "result",
-        12,
+        13,
         "OK, the name of the error, CLOSED by the program before, RESET by this host, FAILED",
         result,
-    ),
+    )
+    .json_only()
+    .with(&["--events=connect", "--events=accept", "--events=close", "--events=listen"]),
     Col::errno("ERRNO", "errno", 7, "the name of the error", |r| match r.event.result {
         errno if errno < outcome::OUTCOME_NONE.0 => Value::Errno(-i64::from(errno)),
         _ => Value::None,
@@ -84,7 +86,9 @@ pub(super) const COLUMNS: &[Col] = &[
         8,
         "how long a connect took; how long a connection has waited to be accepted",
         |r| time(r.event.latency_ns),
-    ),
+    )
+    .json_only()
+    .with(&["--events=connect", "--events=accept"]),
     Col::uint(
         "SENT",
         "bytes_sent",
@@ -92,14 +96,20 @@ pub(super) const COLUMNS: &[Col] = &[
         "bytes that the program sent and the other end has acknowledged",
         |r| at_close(r, r.event.bytes_sent),
     )
+    .json_only()
+    .with(&["--events=close"])
     .sum(),
     Col::uint("RECEIVED", "bytes_received", 8, "bytes that came, in order", |r| {
         at_close(r, r.event.bytes_received)
     })
+    .json_only()
+    .with(&["--events=close"])
     .sum(),
     Col::uint("RETRANS", "retransmits", 7, "segments that were sent again", |r| {
         at_close(r, r.event.retransmits.into())
     })
+    .json_only()
+    .with(&["--events=close"])
     .sum(),
     Col::uint(
         "RETRANS_BYTES",
@@ -112,10 +122,14 @@ pub(super) const COLUMNS: &[Col] = &[
     .sum(),
     Col::duration("RTT", "rtt_ns", 6, "the smoothed round-trip time", |r| {
         time(u64::from(r.event.rtt_us) * 1000)
-    }),
+    })
+    .json_only()
+    .with(&["--events=connect", "--events=accept", "--events=close", "--events=retransmit"]),
     Col::duration("DURATION", "duration_ns", 8, "how long the connection was there", |r| {
         time(r.event.duration_ns)
-    }),
+    })
+    .json_only()
+    .with(&["--events=close"]),
     Col::duration("HANDSHAKE", "handshake_ns", 9, "how long its connect took", |r| {
         time(r.event.handshake_ns)
     })
@@ -148,6 +162,17 @@ pub(super) const COLUMNS: &[Col] = &[
     )
     .json_only()
     .with(&["--events=retransmit"]),
+    Col::uint(
+        "SEGMENTS",
+        "segments",
+        8,
+        "how many segments are sent again at once",
+        |r| match kind(r.event.kind.into()) {
+            kind::KIND_RETRANSMIT => Value::Uint(r.event.retransmits.into()),
+            _ => Value::None,
+        },
+    )
+    .json_only(),
     Col::word("RESET_BY", "reset_by", 8, "who has reset it: local, remote", |r| {
         match side(r.event.reset_by.into()) {
             side::SIDE_LOCAL => Value::Word("local"),
@@ -157,7 +182,7 @@ pub(super) const COLUMNS: &[Col] = &[
     })
     .json_only()
     .with(&["--events=reset"]),
-    Col::text("REASON", "reset_reason", 16, "why this host has sent it: Linux 6.10", |r| {
+    Col::text("REASON", "reset_reason", 20, "why this host has sent it: Linux 6.10", |r| {
         match r.event.reset_reason {
             0 => Value::None,
             number => RESET_REASONS
@@ -259,12 +284,18 @@ fn state<'a>(number: u8) -> Value<'a> {
 #[cfg(test)]
 mod tests {
     use super::types::{self, event, outcome};
-    use super::{COLUMNS, Record};
-    use crate::output::{Clock, Lines, Screen, Shown};
+    use super::{COLUMNS, Col, Record};
+    use crate::output::{Asked, Clock, Lines, Screen, Shown};
     use crate::record::Header;
 
     fn line(event: &event) -> String {
-        let columns = COLUMNS.iter().filter(|column| column.shown == Shown::Always);
+        let is_usual = |column: &&Col| match column.option {
+            Asked::With(options) => {
+                options.contains(&"--events=close") || column.key == "latency_ns"
+            }
+            _ => column.shown == Shown::Always,
+        };
+        let columns = COLUMNS.iter().filter(is_usual);
         let columns = columns.collect::<Vec<_>>();
         let (header, mut line) = (Header::default(), Vec::new());
         let record = Record::of(&header, event);
