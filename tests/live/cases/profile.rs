@@ -89,7 +89,7 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "profile_by_fields",
         args: &["profile", "--by", "comm,uid,function", "--json"],
-        command: &["sh", "-c", "$CALLS busy 500; $SELF helper as 12345 $CALLS busy 500"],
+        command: &["sh", "-c", "$SELF helper as 12345 $CALLS busy 1500; $CALLS busy 500"],
         shows: &[
             r#"{"type": "interval", "comm": "calls", "uid": 0, "function": "spin"}"#,
             r#"{"type": "interval", "comm": "calls", "uid": 12345, "function": "spin"}"#,

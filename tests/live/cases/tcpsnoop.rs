@@ -345,9 +345,14 @@ pub(super) const CASES: &[Case] = &[
         also: |run| {
             let lines = run.json()?;
             let end = lines.last().ok_or("nothing")?;
-            let lost = end["lost"].as_object().map_or(0, |lost| lost.values().filter_map(Value::as_u64).sum());
+            let number = |of: &Value| of.as_u64().unwrap_or(0);
+            let lost = end["lost"].as_object().map_or(0, |lost| lost.values().map(number).sum::<u64>());
+            let (produced, delivered) = (number(&end["produced"]), number(&end["delivered"]));
+            // A program that the kernel skips might have shown any of them, or none.
+            let skipped = number(&end["lost"]["recursion"]);
             let shown = ["connect", "accept", "close"].map(|kind| events(run, kind).map_or(0, |all| all.len() as u64));
-            let good = end["produced"] == 1000 && end["delivered"] == 1000 - lost && shown.iter().sum::<u64>() == 1000 - lost;
+            let good = produced.abs_diff(1000) <= 4 * skipped && delivered + lost == produced
+                && shown.iter().sum::<u64>() == delivered;
             check(good && (lost > 0 || shown == [250, 250, 500]), || format!("{shown:?}: {end}"))
         },
         ..CASE
