@@ -138,7 +138,8 @@ pub(super) const CASES: &[Case] = &[
         args: &["vfscount", "-i", "90", "--json"],
         command: GETPPIDS,
         needs: &[Need::Kprobes],
-        shows: &[r#"{"tool": "funclatency", "function": "vfs_read"}"#],
+        // Linux 5.10 misses the returns of those of an exec's vfs_read, and counts them.
+        shows: &[r#"{"tool": "funclatency", "function": "vfs_open"}"#],
         ..CASE
     },
     Case {
