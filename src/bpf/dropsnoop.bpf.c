@@ -101,16 +101,11 @@ struct sk_buff___drop {
 	struct net_device___drop *dev;
 	unsigned int len;
 	unsigned int tail;
-	unsigned int end;
 	unsigned char *head;
 	unsigned char *data;
 	__be16 protocol;
 	__u16 network_header;
 	__u16 mac_header;
-} FLAVOUR;
-
-struct skb_shared_info___drop {
-	unsigned short gso_segs;
 } FLAVOUR;
 
 /* linux/tcp_states.h: those of small sockets, which have no user and no cgroup. */
@@ -302,15 +297,6 @@ static __always_inline __u32 len_of(struct drop *drop)
 	return has_addresses(&drop->packet) ? len + (data - head) - network : len;
 }
 
-static __always_inline __u32 segments_of(struct drop *drop)
-{
-	struct sk_buff___drop *skb = drop->skb;
-	struct skb_shared_info___drop *shared =
-		(void *)BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
-
-	return BPF_CORE_READ(shared, gso_segs) ?: 1;
-}
-
 static __always_inline void fill_drop(struct event *event, struct drop *drop)
 {
 	struct net_device___drop *dev = drop->dev;
@@ -320,7 +306,7 @@ static __always_inline void fill_drop(struct event *event, struct drop *drop)
 	event->reason = drop->reason;
 	event->netns = drop->netns;
 	event->len = len_of(drop);
-	event->segments = segments_of(drop);
+	event->segments = segments_of(drop->skb);
 	__builtin_memset(&event->packet, 0, sizeof(event->packet));
 	__builtin_memcpy(event->packet.src, p->src, 16);
 	__builtin_memcpy(event->packet.dst, p->dst, 16);

@@ -579,8 +579,6 @@ static __always_inline bool show_end(void)
 SEC("tracepoint/sched/sched_process_exit")
 int on_end(void *ctx)
 {
-	if (show_end())
-		forget_process();
-	forget_thread();
+	filters_forget(show_end());
 	return 0;
 }

@@ -397,9 +397,8 @@ static __always_inline bool is_in_its_call(const struct conn *conn)
 	return conn->is_in_call && conn->owner.tid == (__u32)bpf_get_current_pid_tgid();
 }
 
-static __always_inline void on_not_connected(struct sock___part *sk, __u64 key)
+static __always_inline void on_not_connected(struct sock___part *sk, struct conn *conn)
 {
-	struct conn *conn = in_flight_find(&conns, key);
 	__u32 error = BPF_CORE_READ(sk, sk_err);
 
 	if (error)
@@ -469,9 +468,8 @@ static __noinline int show_close(struct sock___part *sk, struct conn *conn, __u3
 	return 0;
 }
 
-static __always_inline void on_closed(struct sock___part *sk, __u64 key, __u32 before)
+static __always_inline void on_closed(struct sock___part *sk, struct conn *conn, __u32 before)
 {
-	struct conn *conn = in_flight_find(&conns, key);
 	__u32 result = outcome_of(BPF_CORE_READ(sk, sk_err), before);
 	__u64 now = bpf_ktime_get_boot_ns();
 
@@ -528,9 +526,9 @@ int on_state(__u64 *ctx)
 		return 0;
 	conn = in_flight_find(&conns, key);
 	if (before == TCP_SYN_SENT || (conn && conn->is_connecting))
-		on_not_connected(sk, key);
+		on_not_connected(sk, conn);
 	else
-		on_closed(sk, key, before);
+		on_closed(sk, conn, before);
 	return 0;
 }
 

@@ -1,9 +1,10 @@
 //! Rows: written in large pieces, and the accounts of what got through.
 
-use crate::system::lock::locked;
 use std::fmt::Debug;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex};
+
+use crate::system::lock::locked;
 
 /// Pieces of this size are written at once.
 const PIECE: usize = 1 << 16;

@@ -309,20 +309,19 @@ int follow_exec(__u64 *ctx)
 	return 0;
 }
 
-/* Others may get their numbers: that of a first thread, one of its process that becomes another program. */
-static __always_inline void forget_thread(void)
-{
-	struct pidns_info there = ids_for_tracer();
-
-	if (there.pid != there.tgid)
-		bpf_map_delete_elem(&wanted_tids, &there.pid);
-}
-
-static __always_inline void forget_process(void)
+/*
+ * The current thread ends, and with the last one its process: others may get their numbers. That of a first
+ * thread, one of its process that becomes another program does.
+ */
+static __always_inline void filters_forget(bool is_process)
 {
 	struct pidns_info there = ids_for_tracer();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 
+	if (is_process || there.pid != there.tgid)
+		bpf_map_delete_elem(&wanted_tids, &there.pid);
+	if (!is_process)
+		return;
 	bpf_map_delete_elem(&followed, &pid);
 	bpf_map_delete_elem(&wanted_pids, &there.tgid);
 	bpf_map_delete_elem(&wanted_tids, &there.tgid);
@@ -344,10 +343,8 @@ int follow_exit(void *ctx)
 
 	if (FORGETS_ITSELF)
 		return 0;
-	forget_thread();
 	/* The last thread has just taken itself off the count of living ones. */
-	if (BPF_CORE_READ(task, signal, live.counter) == 0)
-		forget_process();
+	filters_forget(BPF_CORE_READ(task, signal, live.counter) == 0);
 	return 0;
 }
 

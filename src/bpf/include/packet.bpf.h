@@ -68,6 +68,25 @@ struct packet {
 #endif
 };
 
+struct sk_buff___segments {
+	unsigned int end;
+	unsigned char *head;
+} __attribute__((preserve_access_index, packed));
+
+struct skb_shared_info___segments {
+	unsigned short gso_segs;
+} __attribute__((preserve_access_index, packed));
+
+/* How many packets on the wire a struct sk_buff is. */
+static __always_inline __u32 segments_of(const void *skb)
+{
+	const struct sk_buff___segments *of = skb;
+	struct skb_shared_info___segments *shared =
+		(void *)BPF_CORE_READ(of, head) + BPF_CORE_READ(of, end);
+
+	return BPF_CORE_READ(shared, gso_segs) ?: 1;
+}
+
 static __always_inline bool is_ip(const struct packet *p)
 {
 	return p->ethertype == IPV4 || p->ethertype == IPV6;

@@ -13,14 +13,9 @@
 #define ICSK_TIME_LOSS_PROBE 5
 
 struct sk_buff___part {
-	unsigned int end;
 	unsigned char *head;
 	__u16 network_header;
 	__u16 transport_header;
-} FLAVOUR;
-
-struct skb_shared_info___part {
-	unsigned short gso_segs;
 } FLAVOUR;
 
 struct inet_sock___part {
@@ -134,15 +129,6 @@ static __always_inline void read_ends_of(struct end *local, struct end *remote,
 		read_address6(remote, ip + offsetof(struct ipv6hdr, saddr));
 		read_address6(local, ip + offsetof(struct ipv6hdr, daddr));
 	}
-}
-
-/* How many segments it is sent as. */
-static __always_inline __u32 segments_of(struct sk_buff___part *skb)
-{
-	struct skb_shared_info___part *shared =
-		(void *)BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end);
-
-	return BPF_CORE_READ(shared, gso_segs) ?: 1;
 }
 
 /* What connect() needs of an address: sockaddr_in, and sockaddr_in6 without its scope. */

@@ -20,6 +20,10 @@
 		value;                                                                             \
 	})
 #define ARGUMENT(n) (8 * (n)) /* by BTF */
+/* Argument n, an address: where all before it are addresses, which perf's has from byte 8 on. */
+#define ADDRESS(ctx, n)                                                                            \
+	(settings.perf_tracepoints ? CONTEXT(ctx, u64, 8 + 8 * (n))                                \
+				   : CONTEXT(ctx, u64, ARGUMENT(n)))
 
 /* raw_syscalls/sys_enter, sys_exit: the registers that the system call was entered with. */
 static __always_inline struct pt_regs *syscall_regs(__u64 *ctx)
@@ -44,13 +48,13 @@ static __always_inline __u32 pid_before_exec(__u64 *ctx)
 /* tcp/tcp_destroy_sock: the address of the struct sock. */
 static __always_inline __u64 socket_destroyed(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+	return ADDRESS(ctx, 0);
 }
 
 /* sock/inet_sock_set_state: the address of the struct sock, and what its state was and is. */
 static __always_inline __u64 socket_of_state(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+	return ADDRESS(ctx, 0);
 }
 
 static __always_inline __u32 state_before(__u64 *ctx)
@@ -81,18 +85,18 @@ static __always_inline __u64 segment_of(__u64 *ctx)
 /* tcp/tcp_retransmit_synack: the address of who listens, and of the struct request_sock. */
 static __always_inline __u64 socket_of_request(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+	return ADDRESS(ctx, 0);
 }
 
 static __always_inline __u64 request_of(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+	return ADDRESS(ctx, 1);
 }
 
 /* tcp/tcp_receive_reset: the address of the struct sock. */
 static __always_inline __u64 socket_reset(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+	return ADDRESS(ctx, 0);
 }
 
 /*
@@ -129,12 +133,12 @@ static __always_inline __u32 reset_reason(__u64 *ctx)
 /* skb/kfree_skb: a packet, and where the kernel lets go of it. */
 static __always_inline __u64 freed_skb(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 8) : CONTEXT(ctx, u64, ARGUMENT(0));
+	return ADDRESS(ctx, 0);
 }
 
 static __always_inline __u64 freed_where(__u64 *ctx)
 {
-	return settings.perf_tracepoints ? CONTEXT(ctx, u64, 16) : CONTEXT(ctx, u64, ARGUMENT(1));
+	return ADDRESS(ctx, 1);
 }
 
 /* Why: enum skb_drop_reason, since Linux 5.17 (c504e5c2f964). */
