@@ -66,7 +66,7 @@ __noinline int write_ancestors(__u32 slot, __u64 at)
 
 static __always_inline void no_places(struct event *event)
 {
-	event->process_start_ns = process_start_ns((void *)bpf_get_current_task());
+	event->process_start_ns = CURRENT_READ(group_leader, start_boottime);
 	event->exe_len = 0;
 	event->cwd_len = 0;
 	event->ancestors = 0;
@@ -222,30 +222,14 @@ static __always_inline bool exec_shortly(__u64 *ctx, const struct arguments *arg
 	return true;
 }
 
-/*
- * The new program is in place here, whatever call brought it: its arguments
- * are resident, in one piece, and they are what really runs.
- */
-SEC("tracepoint/sched/sched_process_exec")
-int on_exec(__u64 *ctx)
+/* Not inline, so that what most programs run through stays short. */
+static __noinline int exec_at_length(__u64 *ctx, const struct arguments *args, bool interpreted)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct arguments args;
-	struct record *record;
-	struct mm_struct *mm;
+	struct record *record = record_begin();
 	struct event *event;
-	bool interpreted;
-	__u64 len, at;
+	__u64 len = args->len, at;
 	long n;
 
-	if (!task_wanted() || count_only())
-		return 0;
-	mm = BPF_CORE_READ(task, mm);
-	args = arguments_of(mm);
-	interpreted = is_interpreted(ctx);
-	if (!interpreted && exec_shortly(ctx, &args))
-		return 0;
-	record = record_begin();
 	if (!record)
 		return 0;
 	event = &record->event;
@@ -255,24 +239,42 @@ int on_exec(__u64 *ctx)
 		return 0;
 	}
 	event->path_len = at = n;
-	n = interpreted ? interpreter(ctx, record->tail + at, args.start) : 0;
+	n = interpreted ? interpreter(ctx, record->tail + at, args->start) : 0;
 	if (n < 1 || n > PATH_MAX)
 		n = 0;
 	event->interp_len = n;
 	at += n;
-	fill_places(record, BPF_CORE_READ(mm, exe_file), &at);
+	fill_places(record, CURRENT_READ(mm, exe_file), &at);
 
-	len = args.len;
 	event->ret = 0;
 	event->args_bytes = len;
 	if (len > settings.max_tail)
 		len = settings.max_tail;
 	if (at > PLACES_LEN)
 		at = PLACES_LEN;
-	if (bpf_probe_read_user(record->tail + at, len, (void *)args.start))
+	if (bpf_probe_read_user(record->tail + at, len, (void *)args->start))
 		len = 0;
 	record_submit(record, at + len);
 	return 0;
+}
+
+/*
+ * The new program is in place here, whatever call brought it: its arguments
+ * are resident, in one piece, and they are what really runs.
+ */
+SEC("tracepoint/sched/sched_process_exec")
+int on_exec(__u64 *ctx)
+{
+	struct arguments args;
+	bool interpreted;
+
+	if (!task_wanted() || count_only())
+		return 0;
+	args = current_arguments();
+	interpreted = is_interpreted(ctx);
+	if (!interpreted && exec_shortly(ctx, &args))
+		return 0;
+	return exec_at_length(ctx, &args, interpreted);
 }
 
 /*

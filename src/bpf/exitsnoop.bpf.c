@@ -156,8 +156,7 @@ struct {
 SEC("tracepoint/sched/sched_process_exec")
 int on_exec(void *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct arguments args = arguments_of(BPF_CORE_READ(task, mm));
+	struct arguments args = current_arguments();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct kept kept = {.args_bytes = args.len};
 	__u64 len = args.len > KEPT_MAX ? KEPT_MAX : args.len;
@@ -470,17 +469,15 @@ static __always_inline __u64 fill_kept(struct record *record, __u64 at)
 }
 
 /* Puts its arguments into the tail: how long that is. */
-static __always_inline __u64 fill_arguments(struct record *record, struct task_struct *task,
-					    __u64 at)
+static __always_inline __u64 fill_arguments(struct record *record, __u64 at)
 {
-	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	struct arguments args;
 	__u64 len;
 
 	record->event.args_bytes = ~0;
-	if (!mm)
+	if (!CURRENT_READ(mm))
 		return keeps_arguments ? fill_kept(record, at) : 0;
-	args = arguments_of(mm);
+	args = current_arguments();
 	record->event.args_bytes = len = args.len;
 	if (len > ARGS_MAX)
 		len = ARGS_MAX;
@@ -509,7 +506,7 @@ static __always_inline void show(struct task_struct *task, const struct cause *c
 	at = fill_cause(record, task, cause);
 	if (at > NAMES_LEN)
 		at = NAMES_LEN;
-	record_submit(record, at + fill_arguments(record, task, at));
+	record_submit(record, at + fill_arguments(record, at));
 }
 
 /* Has this process ended before: when another thread of it was the last one, too? Then it was wanted or not. */

@@ -69,33 +69,38 @@ static __always_inline bool opened_shortly(long ret, const struct open_request *
 	return true;
 }
 
-/* is_alone: it is not preempted, and no other program runs on this CPU meanwhile. */
-static __always_inline void opened(long ret, const struct open_request *asked, bool is_alone)
+/* Not inline, so that what most opens run through stays short. */
+static __noinline int opened_at_length(long ret, const struct open_request *asked)
 {
-	struct record *record;
+	struct record *record = record_begin();
 	__u64 at = 0;
 	long len;
 
-	if (!(asked->flags_unreadable || are_flags_wanted(asked->flags)) || !task_wanted())
-		return;
-	if (!settings.prefix_len && count_only())
-		return;
-	if (is_alone && opened_shortly(ret, asked))
-		return;
-	record = record_begin();
 	if (!record)
-		return;
+		return 0;
 	record->tail[0] = 0;
 	len = read_user_string(record->tail, PATH_MAX, (void *)asked->path);
 	if (!asked->in_root && !name_wanted(record)) {
 		record_release(record);
-		return;
+		return 0;
 	}
 	fill_event(&record->event, ret, asked);
 	fill_name_in(&record->event.path, record, &at, 0, asked->dfd, len, asked->in_root);
 	if (at > TAIL_MAX)
 		at = TAIL_MAX;
 	record_submit(record, at);
+	return 0;
+}
+
+/* is_alone: it is not preempted, and no other program runs on this CPU meanwhile. */
+static __always_inline void opened(long ret, const struct open_request *asked, bool is_alone)
+{
+	if (!(asked->flags_unreadable || are_flags_wanted(asked->flags)) || !task_wanted())
+		return;
+	if (!settings.prefix_len && count_only())
+		return;
+	if (!is_alone || !opened_shortly(ret, asked))
+		opened_at_length(ret, asked);
 }
 
 /* struct open_how of linux/openat2.h. */

@@ -172,6 +172,9 @@ impl<'a> TaskFilter<'a> {
             }
             settings.by_comm = u8::try_from(name.len()).unwrap_or(0);
         }
+        let by_ids = settings.by_pid | settings.by_tid | settings.by_uid;
+        let filters = by_ids | settings.by_cgroup | settings.by_comm | settings.follow;
+        settings.has_filters = (filters != 0).into();
     }
 
     /// Gives a map its size, if it is one of these.

@@ -523,9 +523,10 @@ impl<'a> Session<'a> {
     }
 
     fn settings(&self, options: &LoadOptions) -> settings {
+        // A wake-up for each eighth of the ring.
+        let eighth = self.buffer.max(1 << 12).ilog2() as u8 - 3;
         let mut settings = settings {
-            // A wake-up for each eighth of the ring.
-            wake_shift: if options.at_once { 0 } else { self.buffer.max(1 << 12).ilog2() - 3 },
+            wake_shift: if options.at_once { 0 } else { eighth },
             // Counts show none of it.
             collect: if self.count.is_in_kernel() { 0 } else { options.collect },
             max_tail: options.max_tail,

@@ -112,38 +112,37 @@ static __always_inline struct record *scratch_claim(void)
 
 static __always_inline void no_relations(struct event_header *header)
 {
-	header->ppid = 0;
 	header->ns_pid = 0;
 	header->reserved = 0;
 	__builtin_memset(header->parent_comm, 0, sizeof(header->parent_comm));
 }
 
-/* What no helper knows better. */
-static __always_inline void fill_relations(struct event_header *header, struct task_struct *task)
+/* What no helper knows, and hardly anybody asks for; collect: bits of enum collect. */
+static __always_inline void fill_relations(struct event_header *header, struct task_struct *task,
+					   __u32 collect)
 {
 	no_relations(header);
-	if (settings.collect & COLLECT_NS_PID)
+	if (collect & COLLECT_NS_PID)
 		header->ns_pid = pid_in_own_namespace(task);
-	if (settings.collect & COLLECT_PPID)
-		header->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	if (settings.collect & COLLECT_PARENT)
+	if (collect & COLLECT_PARENT)
 		comm_of(header->parent_comm, BPF_CORE_READ(task, real_parent, group_leader));
 }
 
-/* The header of the current task's record. */
+/* The header of the current task's record. What is in no column costs nothing. */
 static __always_inline void fill_header(struct event_header *header)
 {
+	__u32 collect = settings.collect; /* read once: programs that are short are fast */
 	__u64 id = bpf_get_current_pid_tgid();
 
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->pid = id >> 32;
 	header->tid = id;
-	header->uid = settings.collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
-	header->cgroup_id = settings.collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
+	header->ppid = collect & COLLECT_PPID ? CURRENT_READ(real_parent, tgid) : 0;
+	header->uid = collect & COLLECT_UID ? bpf_get_current_uid_gid() : 0;
+	header->cgroup_id = collect & COLLECT_CGROUP ? bpf_get_current_cgroup_id() : 0;
 	event_comm(header->comm);
-	/* What is in no column costs nothing. */
-	if (settings.collect & (COLLECT_NS_PID | COLLECT_PPID | COLLECT_PARENT))
-		fill_relations(header, (void *)bpf_get_current_task());
+	if (collect & (COLLECT_NS_PID | COLLECT_PARENT))
+		fill_relations(header, (void *)bpf_get_current_task(), collect);
 	else
 		no_relations(header);
 }
@@ -151,13 +150,16 @@ static __always_inline void fill_header(struct event_header *header)
 /* A record's header for any task. */
 static __always_inline void fill_header_of(struct event_header *header, struct task_struct *task)
 {
+	__u32 collect = settings.collect;
+
 	header->time_ns = bpf_ktime_get_boot_ns();
 	header->pid = BPF_CORE_READ(task, tgid);
 	header->tid = BPF_CORE_READ(task, pid);
-	header->uid = settings.collect & COLLECT_UID ? uid_of(task) : 0;
-	header->cgroup_id = settings.collect & COLLECT_CGROUP ? cgroup_id_of(task) : 0;
+	header->ppid = collect & COLLECT_PPID ? BPF_CORE_READ(task, real_parent, tgid) : 0;
+	header->uid = collect & COLLECT_UID ? uid_of(task) : 0;
+	header->cgroup_id = collect & COLLECT_CGROUP ? cgroup_id_of(task) : 0;
 	event_comm_of(header->comm, task);
-	fill_relations(header, task);
+	fill_relations(header, task, collect);
 }
 
 /* A record's header for an owner: what else it may have, nobody knows any more. */

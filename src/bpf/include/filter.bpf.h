@@ -76,7 +76,7 @@ static __always_inline bool is_name_wanted(const __u8 *names)
 /* The name of the current thread, or that of its process. */
 __noinline bool comm_wanted(void)
 {
-	__u8 names[3 * COMM_LEN] = {};
+	__u8 names[3 * COMM_LEN] __attribute__((aligned(8))) = {};
 
 	current_comm(names);
 	comm_of(names + COMM_LEN, current_process());
@@ -85,7 +85,7 @@ __noinline bool comm_wanted(void)
 
 static __noinline bool comm_wanted_of(struct task_struct *task)
 {
-	__u8 names[3 * COMM_LEN] = {};
+	__u8 names[3 * COMM_LEN] __attribute__((aligned(8))) = {};
 
 	comm_of(names, task);
 	comm_of(names + COMM_LEN, BPF_CORE_READ(task, group_leader));
@@ -247,6 +247,8 @@ static __always_inline bool is_task_named(struct task_struct *task, __u32 pid)
 /* All of them, in the same way. */
 static __always_inline bool passes_filters(struct task_struct *task, __u32 pid)
 {
+	if (!settings.has_filters)
+		return pid != tracer;
 	if (settings.by_uid && !in_wanted_uids(task ? uid_of(task) : bpf_get_current_uid_gid()))
 		return false;
 	if (settings.by_cgroup && !(task ? is_cgroup_wanted(cgroup_of(task)) : cgroup_wanted()))

@@ -64,7 +64,9 @@ enum collect {
 
 /* Set by user space before the load; the verifier drops code that they rule out. */
 struct settings {
-	__u32 wake_shift; /* wake the reader for each 1 << wake_shift bytes */
+	__u8 wake_shift; /* wake the reader for each 1 << wake_shift bytes */
+	__u8 has_filters; /* any of by_... and follow: one look, where most often there is none */
+	__u8 reserved[2];
 	__u8 by_pid; /* only those in wanted_pids */
 	__u8 by_uid; /* only those in wanted_uids */
 	__u8 by_comm; /* only where comm contains these bytes of .comm; 0 is any */

@@ -5,12 +5,19 @@
 
 #include "ebtools.bpf.h"
 
+/* BPF_CORE_READ of the current task, in place where the kernel lets programs do that: since 5.11 (3ca1032ab7ab). */
+#define CURRENT_READ(...)                                                                          \
+	(bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)               \
+		 ? ___arrow(bpf_get_current_task_btf(), __VA_ARGS__)                               \
+		 : BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), __VA_ARGS__))
+
 /*
- * The current task's name, padded with zeros: bpf_get_current_comm of Linux 6.1 leaves what is
- * behind the NUL as it was.
+ * The current task's name, padded with zeros, to a multiple of 8: bpf_get_current_comm of Linux 6.1 leaves
+ * what is behind the NUL as it was.
  */
 static __always_inline void current_comm(__u8 *to)
 {
+	to = __builtin_assume_aligned(to, 8);
 	__builtin_memset(to, 0, COMM_LEN);
 	bpf_get_current_comm(to, COMM_LEN);
 }
@@ -25,7 +32,7 @@ static __always_inline void comm_of(__u8 *to, struct task_struct *task)
 /* The current process, by its first thread. */
 static __always_inline struct task_struct *current_process(void)
 {
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
+	return CURRENT_READ(group_leader);
 }
 
 /* When a task's process was made, by CLOCK_BOOTTIME: with its number this names one process. */
@@ -34,16 +41,16 @@ static __always_inline __u64 process_start_ns(struct task_struct *task)
 	return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-/* Where the memory of a process has its arguments. */
+/* Where the memory of the current process has its arguments; 0 and 0 if it has none. */
 struct arguments {
 	__u64 start, len;
 };
 
-static __always_inline struct arguments arguments_of(struct mm_struct *mm)
+static __always_inline struct arguments current_arguments(void)
 {
-	__u64 start = BPF_CORE_READ(mm, arg_start);
+	__u64 start = CURRENT_READ(mm, arg_start);
 
-	return (struct arguments){start, BPF_CORE_READ(mm, arg_end) - start};
+	return (struct arguments){start, CURRENT_READ(mm, arg_end) - start};
 }
 
 /*
