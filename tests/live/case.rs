@@ -110,7 +110,19 @@ impl Need {
         known.entry(self).or_insert_with(|| self.look()).clone()
     }
 
+    /// The server that it is.
+    fn server(self) -> Option<&'static servers::Kind> {
+        match self {
+            Need::Postgresql => Some(&servers::POSTGRESQL),
+            Need::Mariadb => Some(&servers::MARIADB),
+            _ => None,
+        }
+    }
+
     fn look(self) -> Option<String> {
+        if let Some(server) = self.server() {
+            return server.missing();
+        }
         let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
         let tracefs = Path::new("/sys/kernel/tracing/events").exists();
         match self {
@@ -142,10 +154,6 @@ impl Need {
                 Some("there is no libreadline".into())
             }
             Need::Usdt if is_before(5, 15) => Some("this kernel has no BPF cookies".into()),
-            Need::Postgresql if servers::postgresql().is_none() => {
-                Some("there is no PostgreSQL".into())
-            }
-            Need::Mariadb if servers::mariadb().is_none() => Some("there is no MariaDB".into()),
             Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
             Need::Tcx if is_before(6, 6) => Some("this kernel has no tcx programs".into()),
             Need::Fq if !network_has(&["fq", "lo"]) => Some("this kernel has no fq".into()),
@@ -284,24 +292,13 @@ impl Case {
         }
         let dir = scratch_dir(self.name);
         let mut words = Vec::new();
-        let servers = [
-            (Need::Postgresql, "$POSTGRES_DATA", "$POSTGRES", servers::postgresql as fn() -> _),
-            (Need::Mariadb, "$MARIADB_DATA", "$MARIADBD", servers::mariadb),
-        ];
-        for (need, data, program, server) in servers {
-            if !self.needs.contains(&need) {
-                continue;
-            }
-            match server() {
-                Some(Ok(server)) => {
-                    words.extend([(data, &server.data), (program, &server.program)]);
-                }
-                Some(Err(why)) => return Outcome::Failed(why.clone()),
-                None => {}
+        for server in self.needs.iter().filter_map(|need| need.server()) {
+            match server.words() {
+                Ok(server) => words.extend(server),
+                Err(why) => return Outcome::Failed(why),
             }
         }
-        let words = words.into_iter().map(|(word, path)| (word, path.display().to_string()));
-        let run = Run::of(words.collect(), self.within, self.args, self.command, self.typed, &dir);
+        let run = Run::of(words, self.within, self.args, self.command, self.typed, &dir);
         let outcome = self.judge(&run).map_err(|why| format!("{why}\n{run}")).into();
         let _ = std::fs::remove_dir_all(&dir);
         outcome

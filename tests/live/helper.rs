@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use caps::{CapSet, CapsHashSet};
@@ -177,7 +177,7 @@ fn on_small_disk(dir: &Path, command: &[&str]) -> Done {
     let output = std::fs::File::create(&file)?;
     let status = Command::new(command[0]).args(&command[1..]).stdout(output).status()?;
     print!("{}", std::fs::read_to_string(file)?);
-    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
+    code_of(status)
 }
 
 fn without_aslr(command: &[&str]) -> Done {
@@ -185,9 +185,13 @@ fn without_aslr(command: &[&str]) -> Done {
     run(command)
 }
 
-fn in_network(command: &[&str]) -> Done {
+fn own_network() -> Result<(), Box<dyn std::error::Error>> {
     unshare(CloneFlags::CLONE_NEWNET)?;
-    busybox("ip link set lo up")?;
+    busybox("ip link set lo up")
+}
+
+fn in_network(command: &[&str]) -> Done {
+    own_network()?;
     run(command)
 }
 
@@ -209,7 +213,7 @@ fn in_two_networks(command: &[&str]) -> Done {
     let status = Command::new(command[0]).args(&command[1..]).env("OTHER", &pid).status();
     other.kill()?;
     other.wait()?;
-    Ok(ExitCode::from(u8::try_from(status?.code().unwrap_or(98))?))
+    code_of(status?)
 }
 
 fn busybox(words: &str) -> Result<(), Box<dyn std::error::Error>> {
@@ -219,9 +223,9 @@ fn busybox(words: &str) -> Result<(), Box<dyn std::error::Error>> {
 
 fn serve(name: &str, data: &str, queries: &[&str]) -> Done {
     let queries = queries.iter().map(|query| query.replace("LONG", &"x".repeat(100_000)));
-    let queries = queries.collect::<Vec<_>>();
-    let queries = queries.iter().map(String::as_str).collect::<Vec<_>>();
-    servers::serve(name, Path::new(data), &queries)?;
+    // Others may use its port.
+    own_network()?;
+    servers::put(name, data, &queries.collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -261,7 +265,10 @@ fn with_own_proc(command: &[&str]) -> Done {
 }
 
 fn run(command: &[&str]) -> Done {
-    let status = Command::new(command[0]).args(&command[1..]).status()?;
+    code_of(Command::new(command[0]).args(&command[1..]).status()?)
+}
+
+fn code_of(status: ExitStatus) -> Done {
     Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(98))?))
 }
 

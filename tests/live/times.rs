@@ -12,7 +12,7 @@ pub(crate) struct Waits(Mutex<(u32, Duration)>);
 
 /// From the start of ebtools until it has attached, where a case waits for that.
 pub(crate) static STARTS: Waits = Waits(Mutex::new((0, Duration::ZERO)));
-/// For the data of database servers.
+/// For the data of servers.
 pub(crate) static SERVERS: Waits = Waits(Mutex::new((0, Duration::ZERO)));
 
 impl Waits {
