@@ -13,8 +13,8 @@ use crate::servers;
 
 /// One case. In `args`, `command`, `shows` and `hides`, `$DIR` is a fresh directory, `$SELF` this
 /// program, `$CALLS` the one made of calls.c, `$TRACER` the pid of ebtools, and `$PID` the number
-/// in a line `pid NUMBER` that the command printed. `$POSTGRES`, `$MARIADBD` are servers, and
-/// `$POSTGRES_DATA`, `$MARIADB_DATA` where their data are; only in cases that need them.
+/// in a line `pid NUMBER` that the command printed. `$POSTGRES`, `$MARIADBD`, `$REDIS`, `$NGINX` are servers,
+/// and `$POSTGRES_DATA` and the like where their data are; only in cases that need them.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     /// Arguments of ebtools, before `--`.
@@ -80,6 +80,10 @@ pub(crate) enum Need {
     Postgresql,
     /// A MariaDB server.
     Mariadb,
+    /// A Redis server.
+    Redis,
+    /// The web server nginx.
+    Nginx,
     /// A network interface that is joined to another: a module of most kernels.
     Veth,
     /// Programs for what an interface sends: Linux 6.6.
@@ -115,6 +119,8 @@ impl Need {
         match self {
             Need::Postgresql => Some(&servers::POSTGRESQL),
             Need::Mariadb => Some(&servers::MARIADB),
+            Need::Redis => Some(&servers::REDIS),
+            Need::Nginx => Some(&servers::NGINX),
             _ => None,
         }
     }

@@ -27,6 +27,8 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         ["with-rights", uid, rights, ref command @ ..] => with_rights(uid, rights, command),
         // Puts queries to a database server that runs meanwhile.
         ["serve", name, data, ref queries @ ..] => serve(name, data, queries),
+        // Runs a command while a server of any kind runs, whose number is $SERVER.
+        ["with-server", name, data, ref command @ ..] => with_server(name, data, command),
         // Runs a command in a cgroup.
         ["in-cgroup", dir, ref command @ ..] => in_cgroup(Path::new(dir), command),
         // Runs a command in a cgroup whose path is longer than a path may be.
@@ -227,6 +229,10 @@ fn serve(name: &str, data: &str, queries: &[&str]) -> Done {
     own_network()?;
     servers::put(name, data, &queries.collect::<Vec<_>>())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn with_server(name: &str, data: &str, command: &[&str]) -> Done {
+    code_of(servers::with(name, data, command)?)
 }
 
 fn in_cgroup(dir: &Path, command: &[&str]) -> Done {

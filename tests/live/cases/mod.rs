@@ -18,6 +18,8 @@ mod querysnoop;
 mod readline;
 mod syscount;
 mod tcfilter;
+mod tcp_databases;
+mod tcp_web;
 mod tcpsnoop;
 mod unlinksnoop;
 mod xdpfilter;
@@ -39,6 +41,8 @@ pub(crate) const ALL: &[&[Case]] = &[
     tcfilter::CASES,
     dropsnoop::CASES,
     tcpsnoop::CASES,
+    tcp_web::CASES,
+    tcp_databases::CASES,
     xdpfilter::CASES,
     querysnoop::CASES,
     readline::CASES,

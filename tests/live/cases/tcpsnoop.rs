@@ -5,23 +5,23 @@ use serde_json::Value;
 use crate::case::{CASE, Case, Need};
 use crate::run::Run;
 
-const IN_NETWORK: &[&str] = &["$SELF", "helper", "in-network"];
-const IN_TWO_NETWORKS: &[&str] = &["$SELF", "helper", "in-two-networks"];
-const JSON: &[&str] = &["tcpsnoop", "--json"];
+pub(super) const IN_NETWORK: &[&str] = &["$SELF", "helper", "in-network"];
+pub(super) const IN_TWO_NETWORKS: &[&str] = &["$SELF", "helper", "in-two-networks"];
+pub(super) const JSON: &[&str] = &["tcpsnoop", "--json"];
 const ALL: &[&str] =
     &["tcpsnoop", "--json", "--events", "connect,accept,close,listen,retransmit,reset,state"];
 
 /// Of this kind.
-fn events(run: &Run, kind: &str) -> Result<Vec<Value>, String> {
+pub(super) fn events(run: &Run, kind: &str) -> Result<Vec<Value>, String> {
     let lines = run.json()?;
     Ok(lines.into_iter().filter(|line| line["type"] == "event" && line["kind"] == kind).collect())
 }
 
-fn number(event: &Value, key: &str) -> u64 {
+pub(super) fn number(event: &Value, key: &str) -> u64 {
     event[key].as_u64().unwrap_or(0)
 }
 
-fn check(is_so: bool, what: impl Fn() -> String) -> Result<(), String> {
+pub(super) fn check(is_so: bool, what: impl Fn() -> String) -> Result<(), String> {
     if is_so { Ok(()) } else { Err(what()) }
 }
 

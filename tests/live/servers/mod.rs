@@ -2,14 +2,16 @@
 //! starts them, has clients ask them, and stops them. A file for each kind of server.
 
 mod mariadb;
+mod nginx;
 mod postgresql;
+mod redis;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -21,9 +23,11 @@ use crate::run::scratch_dir;
 use crate::times::SERVERS;
 
 pub(crate) use mariadb::MARIADB;
+pub(crate) use nginx::NGINX;
 pub(crate) use postgresql::POSTGRESQL;
+pub(crate) use redis::REDIS;
 
-static ALL: [&Kind; 2] = [&POSTGRESQL, &MARIADB];
+static ALL: [&Kind; 4] = [&POSTGRESQL, &MARIADB, &REDIS, &NGINX];
 
 /// Nobody's number: servers do not run as root.
 const NOBODY: u32 = 65534;
@@ -132,11 +136,11 @@ pub(crate) fn clean_up() {
 }
 
 /// The workload: a server runs while `work` is done.
-fn serve(name: &str, data: &str, work: impl FnOnce(&Server) -> Made<()>) -> Made<()> {
+fn serve<T>(name: &str, data: &str, work: impl FnOnce(&Server, &Child) -> Made<T>) -> Made<T> {
     let kind = ALL.into_iter().find(|kind| kind.name == name).ok_or("no such kind of server")?;
     let server = kind.server(data.into())?;
     let mut process = (kind.start)(&server)?;
-    let done = kind.wait(&server, &mut process).and_then(|()| work(&server));
+    let done = kind.wait(&server, &mut process).and_then(|()| work(&server, &process));
     // It ends when its clients are gone, or has ended.
     if process.try_wait()?.is_none() {
         kill(Pid::from_raw(i32::try_from(process.id())?), Signal::SIGTERM)?;
@@ -148,7 +152,23 @@ fn serve(name: &str, data: &str, work: impl FnOnce(&Server) -> Made<()>) -> Made
 /// A workload of a database: these queries are put.
 pub(crate) fn put(name: &str, data: &str, queries: &[String]) -> Made<()> {
     let put = if name == POSTGRESQL.name { postgresql::put } else { mariadb::put };
-    serve(name, data, |server| queries.iter().try_for_each(|query| put(server, query)))
+    serve(name, data, |server, _| queries.iter().try_for_each(|query| put(server, query)))
+}
+
+/// The workload of any: a command that finds the clients, and in `$SERVER` its number.
+pub(crate) fn with(name: &str, data: &str, command: &[&str]) -> Made<ExitStatus> {
+    serve(name, data, |server, process| {
+        let system = std::env::var_os("PATH").unwrap_or_default();
+        let paths = server.program.parent().into_iter().map(Path::to_path_buf);
+        let paths = paths.chain(roots().map(|root| root.join("usr/bin")));
+        let paths = std::env::join_paths(paths.chain(std::env::split_paths(&system)))?;
+        let mut found = Command::new(command[0]);
+        found.args(&command[1..]).env("PATH", paths).env("SERVER", process.id().to_string());
+        if let Some(libraries) = roots().find_map(|root| libraries(&root)) {
+            found.env("LD_LIBRARY_PATH", libraries);
+        }
+        Ok(found.status()?)
+    })
 }
 
 /// Those of what is unpacked.
