@@ -45,7 +45,7 @@ fn list_names_the_tools() {
     let said = stdout(&output);
     let (aliases, tools) = said.lines().partition::<Vec<_>, _>(|line| line.contains(" = "));
     assert_eq!(tools, TOOLS);
-    assert_eq!(aliases.first(), Some(&"bashreadline = readline"));
+    assert_eq!(aliases.first(), Some(&"bashreadline = readline -T"));
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -333,6 +333,7 @@ fn usual_mistakes_are_answered() {
             "tip: to trace a command: ebtools profile -n ls -- ls /\n\nUsage: ",
         ),
         (&["killsnoop", "-T", "1234"], "tip: for signals to this process: --to 1234\n"),
+        (&["tcpconnlat", "-p", "1", "10"], "; words right after it stand for --slower\n"),
         (&["exitsnoop", "--utc"], "tip: --json has each time in UTC\n\nUsage: "),
         (&["exitsnoop", "--label=x"], "tip: rows have no label\n\nUsage: "),
         (&["exitsnoop", "-t"], "tip: -T shows the time of day\n\nUsage: "),
@@ -359,8 +360,8 @@ fn usual_mistakes_are_answered() {
         (
             &["bashreadline", "ls"],
             "error: unexpected argument 'ls' found\n\n  \
-             tip: to trace a command: ebtools readline -- ls\n  \
-             tip: bashreadline is ebtools readline\n\nUsage: ",
+             tip: to trace a command: ebtools readline -T -- ls\n  \
+             tip: bashreadline is ebtools readline -T\n\nUsage: ",
         ),
         (
             &["help", "nonsense"],

@@ -34,7 +34,10 @@ pub(super) fn explained(
     }
     if let Some(alias) = alias.filter(|_| error.use_stderr()) {
         let style = command.get_styles().get_valid();
-        let tip = format!("{} is {style}ebtools {}{style:#}", alias.name, alias.meaning());
+        let mut tip = format!("{} is {style}ebtools {}{style:#}", alias.name, alias.meaning());
+        if !alias.words.is_empty() {
+            tip += &format!("; words right after it stand for {}", alias.words.join(", "));
+        }
         suggest(&mut error, tip);
     }
     escape_quoted(&mut error);

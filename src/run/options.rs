@@ -99,7 +99,7 @@ pub(crate) struct EventOptions {
     pub(crate) common: CommonOptions,
 
     /// Show the local time of each event
-    #[arg(short = 'T', long, alias = "time")]
+    #[arg(short = 'T', long, alias = "time", overrides_with = "timestamp")]
     pub(crate) timestamp: bool,
 
     /// Show the user's number

@@ -10,34 +10,44 @@ pub(crate) struct Alias {
     pub(crate) tool: &'static str,
     options: &'static [&'static str],
     /// The options that the words right behind it stand for.
-    words: &'static [&'static str],
+    pub(crate) words: &'static [&'static str],
 }
 
-/// In the order of the alphabet.
+/// In the order of the alphabet. Those that print the time by themselves do so here.
 pub(crate) const ALIASES: &[Alias] = &[
     // What is typed into bash.
-    Alias { name: "bashreadline", tool: "readline", options: &[], words: &[] },
+    Alias { name: "bashreadline", tool: "readline", options: &["-T"], words: &[] },
     // Queries of a millisecond or more; a word says of which server.
-    Alias { name: "dbslower", tool: "querysnoop", options: &["--slower", "1"], words: &[] },
+    Alias { name: "dbslower", tool: "querysnoop", options: &["-T", "--slower", "1"], words: &[] },
     // Files that are gone from their names: deleted, replaced or renamed.
-    Alias { name: "filegone", tool: "unlinksnoop", options: &["--renames", "all"], words: &[] },
+    Alias {
+        name: "filegone",
+        tool: "unlinksnoop",
+        options: &["-T", "--renames", "all"],
+        words: &[],
+    },
     // How often functions are called, each by itself.
     Alias { name: "funccount", tool: "funclatency", options: &["--by", "function"], words: &[] },
     // What processes send by kill and the like.
-    Alias { name: "killsnoop", tool: "exitsnoop", options: &["--signals", "--calls"], words: &[] },
+    Alias {
+        name: "killsnoop",
+        tool: "exitsnoop",
+        options: &["-T", "--signals", "--calls"],
+        words: &[],
+    },
     // Queries of a millisecond or more to one server of MySQL.
     Alias {
         name: "mysqld_qslower",
         tool: "querysnoop",
-        options: &["mysql", "--slower", "1"],
+        options: &["-T", "mysql", "--slower", "1"],
         words: &["--pid", "--slower"],
     },
     // What the kernel ends for want of memory.
-    Alias { name: "oomkill", tool: "exitsnoop", options: &["--oom"], words: &[] },
+    Alias { name: "oomkill", tool: "exitsnoop", options: &["-T", "--oom"], words: &[] },
     // How many processes and threads begin, each second.
     Alias { name: "pidpersec", tool: "clonesnoop", options: &["--count"], words: &[] },
     // All signals.
-    Alias { name: "sigsnoop", tool: "exitsnoop", options: &["--signals"], words: &[] },
+    Alias { name: "sigsnoop", tool: "exitsnoop", options: &["-T", "--signals"], words: &[] },
     // Which programs listen.
     Alias { name: "solisten", tool: "tcpsnoop", options: &["--events", "listen"], words: &[] },
     // Connections, each by what happens to it.
@@ -50,18 +60,23 @@ pub(crate) const ALIASES: &[Alias] = &[
         words: &["--slower"],
     },
     // Packets of TCP that are dropped.
-    Alias { name: "tcpdrop", tool: "dropsnoop", options: &["--only", "tcp"], words: &[] },
+    Alias { name: "tcpdrop", tool: "dropsnoop", options: &["-T", "--only", "tcp"], words: &[] },
     Alias { name: "tcplife", tool: "tcpsnoop", options: &["--events", "close"], words: &[] },
     Alias {
         name: "tcpretrans",
         tool: "tcpsnoop",
-        options: &["--events", "retransmit"],
+        options: &["-T", "--events", "retransmit"],
         words: &[],
     },
     Alias { name: "tcpstates", tool: "tcpsnoop", options: &["--events", "state"], words: &[] },
     Alias { name: "tcptracer", tool: "tcpsnoop", options: &[], words: &[] },
     // Who starts threads.
-    Alias { name: "threadsnoop", tool: "clonesnoop", options: &["--kind", "thread"], words: &[] },
+    Alias {
+        name: "threadsnoop",
+        tool: "clonesnoop",
+        options: &["-T", "--kind", "thread"],
+        words: &[],
+    },
     // Which tracepoints and USDT probes there are.
     Alias { name: "tplist", tool: "probes", options: &["--kind", "tracepoint,usdt"], words: &[] },
     // How often the functions of the virtual file system are called.
@@ -127,15 +142,15 @@ mod tests {
     #[test]
     fn stands_before_what_is_given() {
         for (name, given, expected) in [
-            ("bashreadline", "-U -- sh", "readline -U -- sh"),
+            ("bashreadline", "-U -- sh", "readline -T -U -- sh"),
             ("pidpersec", "--count=uid", "clonesnoop --count=uid"),
             ("funccount", "--by comm c:puts", "funclatency --by comm c:puts"),
             ("vfscount", "5 --by=pid", "funclatency vfs_* --duration 5 --by=pid"),
-            ("threadsnoop", "-- cat --kind", "clonesnoop --kind thread -- cat --kind"),
-            ("mysqld_qslower", "", "querysnoop mysql --slower 1"),
-            ("mysqld_qslower", "7 -T", "querysnoop mysql --slower 1 --pid 7 -T"),
-            ("mysqld_qslower", "7 5 9", "querysnoop mysql --slower 1 --pid 7 --slower 5 9"),
-            ("mysqld_qslower", "-T 7 5", "querysnoop mysql --slower 1 -T 7 5"),
+            ("threadsnoop", "-- cat --kind", "clonesnoop -T --kind thread -- cat --kind"),
+            ("mysqld_qslower", "", "querysnoop -T mysql --slower 1"),
+            ("mysqld_qslower", "7 -T", "querysnoop -T mysql --slower 1 --pid 7 -T"),
+            ("mysqld_qslower", "7 5 9", "querysnoop -T mysql --slower 1 --pid 7 --slower 5 9"),
+            ("mysqld_qslower", "-T 7 5", "querysnoop -T mysql --slower 1 -T 7 5"),
         ] {
             let given = given.split_whitespace().map(OsString::from).collect::<Vec<_>>();
             let arguments = Alias::named(name).unwrap().arguments(&given);
