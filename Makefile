@@ -75,14 +75,14 @@ lint: ## check formats and run the linters
 	rustfmt --edition 2024 --check src/tools/*.rs src/tools/*/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo deny --locked check licenses bans sources
-	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.c src/bpf/include/*.bpf.h bench/*.bpf.c tests/live/*.bpf.c
+	scripts/clang-format --dry-run -Werror src/bpf/*.bpf.c src/bpf/*/*.bpf.h bench/*.bpf.c tests/live/*.bpf.c
 	shellcheck -x -P SCRIPTDIR -S warning scripts/* tests/kernels/fetch tests/kernels/run vmlinux/generate tests/live/fetch-servers tests/fleet/fetch debian/tests/smoke .ci/run
 
 fmt: ## format all sources
 	scripts/setup build lint
 	cargo fmt
 	rustfmt --edition 2024 src/tools/*.rs src/tools/*/*.rs
-	scripts/clang-format -i src/bpf/*.bpf.c src/bpf/include/*.bpf.h bench/*.bpf.c tests/live/*.bpf.c
+	scripts/clang-format -i src/bpf/*.bpf.c src/bpf/*/*.bpf.h bench/*.bpf.c tests/live/*.bpf.c
 
 install: ## install to $(DESTDIR)$(PREFIX): the binary, links TOOL-ebtools, and what make manual made
 	@[ -x $(BINARY) ] || { echo 'make build first, as yourself: then only this step needs root' >&2; exit 1; }

@@ -1,4 +1,5 @@
-//! Compiles `src/bpf/*.bpf.c` and makes a libbpf-cargo skeleton of each, in `OUT_DIR`;
+//! Compiles `src/bpf/*.bpf.c`, whose further parts are in `src/bpf/NAME/`, and makes a libbpf-cargo skeleton of
+//! each, in `OUT_DIR`;
 //! `skeletons.rs` there has a module for each, with the name of its file.
 
 use std::collections::BTreeSet;
@@ -85,7 +86,7 @@ impl Build {
             .iter()
             .filter(|source| {
                 let made = modified(&skeleton(&self.out, source));
-                !same_clang || made <= newest_common.max(modified(source))
+                !same_clang || made <= newest_common.max(changed(source))
             })
             .collect::<Vec<_>>();
         let queue = Mutex::new(stale.iter());
@@ -330,6 +331,12 @@ fn files(dir: &Path, suffix: &str) -> Result<Vec<PathBuf>> {
         .collect::<Vec<_>>();
     found.sort();
     Ok(found)
+}
+
+/// When a source or one of its further parts was.
+fn changed(source: &Path) -> Option<SystemTime> {
+    let parts = files(&source.with_file_name(tool_name(source)), ".h").unwrap_or_default();
+    parts.iter().map(PathBuf::as_path).chain([source]).map(modified).max().flatten()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
