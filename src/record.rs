@@ -21,6 +21,8 @@ pub struct Record<'a, E> {
     pub container: &'a Container,
     /// What it adds up, where it stands for several events.
     pub sums: &'a Sums,
+    /// And how many of them took how long, by the slots of a histogram.
+    pub times: &'a [u32],
 }
 
 /// What events add up to that are shown as one row.
@@ -80,7 +82,7 @@ impl Header {
 impl<'a, E> Record<'a, E> {
     /// A row that user space made.
     pub fn of(header: &'a Header, event: &'a E) -> Self {
-        Self { header, event, tail: &[], container: Container::NONE, sums: Sums::NONE }
+        Self { header, event, tail: &[], container: Container::NONE, sums: Sums::NONE, times: &[] }
     }
 }
 

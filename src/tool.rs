@@ -48,6 +48,8 @@ pub(crate) trait Tool: Named + clap::Args {
     const KINDS: &'static [&'static str] = &[];
     /// What `--top` sums up by without a field, where the tool has that.
     const TOP: &'static [&'static str] = &[];
+    /// The option that sums times up, by the fields of `--by`, and the columns of these sums.
+    const SUMMED_UP: Option<(&'static str, &'static [&'static Column<Self::Row>])> = None;
     /// What it adds to the summary in JSON: keys, and what they mean.
     const SUMMARY: &'static [(&'static str, &'static str)] = &[];
 
@@ -162,8 +164,10 @@ fn records<T: Tool>() -> Vec<Records> {
         return vec![Records::of_listing(kind, columns)];
     }
     let counts = || {
+        let sums = T::SUMMED_UP.map_or(&[][..], |(_, sums)| sums).iter().copied();
         let counted = counts::keys(T::KINDS, T::OF_TASKS, !T::TOP.is_empty())
             .into_iter()
+            .chain(sums.map(Key::from))
             .chain(columns.clone());
         Records::of_rows(Rows::Intervals.kind(), counted.collect())
     };
@@ -210,9 +214,12 @@ fn chosen<T: Tool>(
     }
 }
 
-/// The fields of `--count` or `--top` that are the tool's to know, and which of them it is.
+/// The fields of `--count`, `--top` or `--by` that are the tool's to know, and which of them it is.
 fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<(&'static str, Vec<String>)> {
     matches.try_contains_id("count").ok()?;
+    if T::SUMMED_UP.is_some_and(|(option, _)| matches.get_flag(option)) {
+        return Some(("--by", by(matches)));
+    }
     if let Some(by) = EventOptions::from_arg_matches(matches).ok()?.counted_by() {
         let is_here = InKernel::by(&by).is_none() || !T::OF_TASKS && !by.is_empty();
         return is_here.then_some(("--count", by));
@@ -223,9 +230,13 @@ fn grouped_by<T: Tool>(matches: &ArgMatches) -> Option<(&'static str, Vec<String
 
 /// Is nothing named twice in `--by`, where there may be several?
 fn check_by(matches: &ArgMatches) -> Result<()> {
+    fields::check_distinct("--by", &by(matches))
+}
+
+/// What `--by` names.
+fn by(matches: &ArgMatches) -> Vec<String> {
     let by = matches.try_get_raw("by").ok().flatten().into_iter().flatten();
-    let by = by.map(|one| one.to_string_lossy().into_owned()).collect::<Vec<_>>();
-    fields::check_distinct("--by", &by)
+    by.map(|one| one.to_string_lossy().into_owned()).collect()
 }
 
 /// All columns that a tool has with these options.

@@ -163,6 +163,12 @@ fn options_of_others_are_taken() {
         assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
         assert!(stdout(&output).starts_with("FIELD "), "{line}");
     }
+    for line in
+        ["tcprtt -i 1 -d 10 -T", "tcprtt -m -e -b -B -4", "tcprtt -bBe -6", "tcprtt -a ::1 -A ::/8"]
+    {
+        let output = ebtools(&line.split(' ').chain(["--help"]).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(0), "{line}: {}", stderr(&output));
+    }
     let list = stdout(&ebtools(&["syscount", "--list"]));
     assert_eq!(list, stdout(&ebtools(&["syscount", "-l"])));
     assert!(list.contains("\nopenat\n") && list.lines().is_sorted(), "{list}");
@@ -246,6 +252,12 @@ fn wrong_usage_is_exit_code_2() {
         (&["tcpsnoop", "--raddr", "10.0.0.0/33"], "an address is needed, or a network"),
         (&["tcpsnoop", "--slower", "1", "--events", "close"], "only connects and accepts"),
         (&["tcpsnoop", "-x", "--events", "state"], "have a result"),
+        (&["tcpsnoop", "--by", "raddr"], "not provided:\n  --rtt"),
+        (&["tcpsnoop", "--rtt", "--events", "close"], "cannot be used with '--events <EVENT>'"),
+        (&["tcpsnoop", "--rtt", "-x"], "cannot be used with '--failed'"),
+        (&["tcpsnoop", "--rtt", "--count"], "cannot be used with '--count[=<FIELD>]'"),
+        (&["tcprtt", "--by", "raddr", "-bB"], "--by: 'raddr' is named twice"),
+        (&["tcprtt", "--by", "state"], "invalid value 'state' for '--by <FIELD>'"),
         (&["tcfilter", "lo", "--for", "9"], "add --lose, --delay or --rate"),
         (&["profile", "-f", "--tree"], "cannot be used with"),
         (&["profile", "-f", "--top", "3"], "cannot be used with"),

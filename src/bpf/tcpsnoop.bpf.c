@@ -84,7 +84,12 @@ enum port_at *export_port_at;
 
 #include "tcpsnoop/calls.bpf.h"
 #include "tcpsnoop/retransmits.bpf.h"
+#include "tcpsnoop/rtt.bpf.h"
 #include "tcpsnoop/states.bpf.h"
+
+enum rtt_by *export_rtt_by;
+struct rtt_key *export_rtt_key;
+struct rtt_value *export_rtt_value;
 
 /* Sockets that were there before: of processes that have one together, the first one's. */
 SEC("iter/task_file")

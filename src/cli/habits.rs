@@ -118,6 +118,21 @@ const LETTERS: &[Letter] = &[
         may_be_last: true,
         options: &["--by", "function"],
     },
+    // `tcprtt -bB`
+    Letter {
+        tool: "tcpsnoop",
+        letter: 'b',
+        flags: "46BemT",
+        may_be_last: true,
+        options: &["--by", "laddr"],
+    },
+    Letter {
+        tool: "tcpsnoop",
+        letter: 'B',
+        flags: "46emT",
+        may_be_last: true,
+        options: &["--by", "raddr"],
+    },
 ];
 
 impl Letter {
@@ -131,12 +146,12 @@ impl Letter {
 
 /// Words of letters as they are typed with bcc.
 pub(super) fn spell_out(args: &mut Vec<OsString>) {
-    let Some(letter) = LETTERS.iter().find(|of| args.get(1).is_some_and(|tool| tool == of.tool))
-    else {
-        return;
-    };
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    if let Some(at) = args[..end].iter().position(|arg| letter.is_in(arg)) {
+    for letter in LETTERS {
+        let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+        let is_here = args.get(1).is_some_and(|tool| tool == letter.tool);
+        let Some(at) = args[..end].iter().position(|arg| is_here && letter.is_in(arg)) else {
+            continue;
+        };
         let others = args[at].to_string_lossy().replace(letter.letter, "");
         let others = Some(OsString::from(others)).filter(|others| others != "-");
         let options = letter.options.iter().map(OsString::from);

@@ -15,7 +15,7 @@ pub fn draw(
     out: &mut Vec<u8>,
     width: Option<usize>,
     slots: &[u32],
-    unit: impl Fn(&mut Vec<u8>, u64),
+    unit: &dyn Fn(&mut Vec<u8>, u64),
 ) {
     let longest = width.map_or(BAR, |width| width.saturating_sub(AROUND).min(BAR));
     let mut octaves = [0; 64];
@@ -51,7 +51,7 @@ mod tests {
         let mut slots = [0; 512];
         (slots[8], slots[9], slots[34]) = (3, 1, 2);
         let mut out = Vec::new();
-        draw(&mut out, None, &slots, |out, value| out.extend(value.to_string().bytes()));
+        draw(&mut out, None, &slots, &|out, value| out.extend(value.to_string().bytes()));
         let text = String::from_utf8(out).unwrap();
         let bars = [40, 0, 20].map(|len| format!("|{:<40}|", "*".repeat(len)));
         let expected = format!(
@@ -61,9 +61,9 @@ mod tests {
         );
         assert_eq!(text, expected);
         let mut out = Vec::new();
-        draw(&mut out, None, &[0; 512], |_, _| {});
+        draw(&mut out, None, &[0; 512], &|_, _| {});
         assert!(out.is_empty());
         slots[503] = 1;
-        draw(&mut out, None, &slots, |out, value| out.extend(value.to_string().bytes()));
+        draw(&mut out, None, &slots, &|out, value| out.extend(value.to_string().bytes()));
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::filter::cgroups::Cgroups;
 use crate::output::entry::Entry;
 use crate::output::hist::Histogram;
+use crate::output::histogram;
+use crate::output::values::duration_into;
 use crate::output::{Clock, Column, Lines, sums};
 use crate::record::{Container, Header, Record, Sums};
 use crate::run::report::Report;
@@ -39,6 +41,7 @@ pub(crate) struct Group<E> {
     container: Container,
     sums: Sums,
     times: Histogram,
+    is_drawn: bool,
 }
 
 impl<E> Sum for Group<E> {
@@ -55,6 +58,12 @@ impl<E> Sum for Group<E> {
     fn events(&self) -> u64 {
         self.sums.count
     }
+
+    fn draw(&self, out: &mut Vec<u8>, width: Option<usize>) {
+        if self.is_drawn {
+            histogram::draw(out, width, self.times.slots(), &duration_into);
+        }
+    }
 }
 
 impl<E: Clone> Group<E> {
@@ -67,6 +76,7 @@ impl<E: Clone> Group<E> {
             container: record.container.clone(),
             sums: Sums::default(),
             times: Histogram::default(),
+            is_drawn: false,
         }
     }
 
@@ -87,19 +97,26 @@ pub(crate) struct Groups<'a, E> {
     clock: Clock,
     /// Of the group that was looked for last: its memory serves all events.
     id: Vec<u8>,
+    /// Does a histogram of its times stand below each?
+    are_drawn: bool,
 }
 
 impl<'a, E: Clone> Groups<'a, E> {
     pub(crate) fn by(by: &[&'a Column<E>]) -> Self {
         let (rows, clock, id) = (Summary::new(), Clock::new(0), Vec::new());
-        Self { by: by.to_vec(), rows, bytes: 0, clock, id }
+        Self { by: by.to_vec(), rows, bytes: 0, clock, id, are_drawn: false }
+    }
+
+    /// The same, whose times are drawn.
+    pub(crate) fn drawn(self) -> Self {
+        Self { are_drawn: true, ..self }
     }
 
     /// The group of an event, to which it is to be added; `None` if it would be one too many.
     pub(crate) fn group(&mut self, record: &Record<'_, E>) -> Option<&mut Group<E>> {
         self.identify(record);
         if self.rows.find(&self.id).is_none() {
-            let new = Group::of(self.id.clone(), record);
+            let new = Group { is_drawn: self.are_drawn, ..Group::of(self.id.clone(), record) };
             let bytes = self.bytes + new.size();
             if self.rows.len() >= GROUPS_MAX || bytes > BYTES_MAX {
                 return None;
@@ -135,6 +152,14 @@ impl<E> Group<E> {
         self.sums.count += events;
     }
 
+    /// So many events more, which took `total_ns` together: how long each of them is to be added to what this
+    /// gives.
+    pub(crate) fn add_times(&mut self, events: u64, total_ns: u64) -> &mut Histogram {
+        self.add(events);
+        self.sums.total_ns = self.sums.total_ns.saturating_add(total_ns);
+        &mut self.times
+    }
+
     /// One event more, with its outcome.
     fn add_one(&mut self, outcome: Outcome) {
         self.add(1);
@@ -149,7 +174,7 @@ impl<E> Group<E> {
 
     fn record<'r>(&'r self, header: &'r Header) -> Record<'r, E> {
         let Self { event, tail, container, sums, .. } = self;
-        Record { header, event, tail, container, sums }
+        Record { header, event, tail, container, sums, times: self.times.slots() }
     }
 
     /// Nothing more comes.

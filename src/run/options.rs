@@ -111,9 +111,9 @@ pub(crate) struct EventOptions {
     #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = ALL, value_delimiter = ',', conflicts_with = "fields", group = REPORTS)]
     pub(crate) count: Option<Vec<String>>,
 
-    /// With --count and the like: seconds between reports
-    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, default_value = "1", requires = REPORTS)]
-    pub(crate) interval: Duration,
+    /// With --count and the like: seconds between reports; 1 if it is not given
+    #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = REPORTS)]
+    pub(crate) interval: Option<Duration>,
 
     /// Size of the buffer for events, like 512K or 64M; rounded up to a power of two
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "4M")]
@@ -202,12 +202,17 @@ pub(crate) struct TopOptions {
 }
 
 /// What shows reports instead of events.
-const REPORTS: &str = "reports";
+pub(crate) const REPORTS: &str = "reports";
 
 /// `--count` without a field.
 const ALL: &str = "all";
 
 impl EventOptions {
+    /// Between two reports of `--count` and the like.
+    pub(crate) fn between_reports(&self) -> Duration {
+        self.interval.unwrap_or(Duration::from_secs(1))
+    }
+
     /// The fields that `--count` names, if it is given: none for a count of all together.
     pub(crate) fn counted_by(&self) -> Option<Vec<String>> {
         let fields = named(self.count.as_ref()?);

@@ -134,8 +134,14 @@ impl<'a> Session<'a> {
     }
 
     fn of_events(self, options: &EventOptions, count: Counting) -> Self {
-        let interval = (!count.is_off()).then_some(options.interval);
+        let interval = (!count.is_off()).then(|| options.between_reports());
         Self { count, interval, buffer: options.buffer, ..self }
+    }
+
+    /// The same, which sums events up: it reports them each interval, or else at the end.
+    pub(crate) fn reporting(self, interval: Option<Duration>) -> Self {
+        let of_view = self.options.view.live.then_some(Duration::from_secs(1));
+        Self { interval: interval.or(of_view), buffer: LEAST_BUFFER, ..self }
     }
 
     /// The session of a tool that sums events up, and reports them each `interval` unless the user
@@ -145,10 +151,9 @@ impl<'a> Session<'a> {
         options: &'a IntervalOptions,
         interval: Option<Duration>,
     ) -> Result<Self> {
-        let of_view = options.common.run.view.live.then_some(Duration::from_secs(1));
-        let interval = options.interval.or(interval).or(of_view);
         let has_command = !options.common.run.command.is_empty();
-        Ok(Self { interval, ..Self::of_processes(host, &options.common, has_command)? })
+        let session = Self::of_processes(host, &options.common, has_command)?;
+        Ok(session.reporting(options.interval.or(interval)))
     }
 
     /// The session of a tool that reports each interval what no process does.
@@ -228,7 +233,8 @@ impl<'a> Session<'a> {
     pub(crate) fn summing_up(self, options: &EventOptions, top: &TopOptions) -> Self {
         match top.top {
             Some(_) => {
-                Self { count: Counting::OfOutcomes, interval: Some(options.interval), ..self }
+                let interval = Some(options.between_reports());
+                Self { count: Counting::OfOutcomes, interval, ..self }
             }
             None => self,
         }
@@ -461,7 +467,7 @@ impl<'a> Session<'a> {
         let lines = report.borrow_mut().lines_of_summary(columns);
         let show = |report: &mut Report, length| show(report, &lines, length);
         let mut counted = Counted { report: &report, silent: self.silent(), show };
-        self.run_source(object, attached, &mut counted, &report, &[])
+        self.run_source(object, attached, &mut counted, &report, needs_of(columns))
     }
 
     /// Shows each interval the rows that `read` makes, of its length, until an end is reached, and

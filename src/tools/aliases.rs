@@ -68,6 +68,8 @@ pub(crate) const ALIASES: &[Alias] = &[
         options: &["-T", "--events", "retransmit"],
         words: &[],
     },
+    // How far away the other ends of connections are.
+    Alias { name: "tcprtt", tool: "tcpsnoop", options: &["--rtt"], words: &[] },
     Alias { name: "tcpstates", tool: "tcpsnoop", options: &["--events", "state"], words: &[] },
     Alias { name: "tcptracer", tool: "tcpsnoop", options: &[], words: &[] },
     // Who starts threads.

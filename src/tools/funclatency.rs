@@ -134,7 +134,7 @@ impl Sum for Row {
     }
 
     fn draw(&self, out: &mut Vec<u8>, width: Option<usize>) {
-        histogram::draw(out, width, self.histogram.slots(), |out, value| match self.is_time {
+        histogram::draw(out, width, self.histogram.slots(), &|out, value| match self.is_time {
             true => duration_into(out, value),
             false => out.extend_from_slice(value.to_string().as_bytes()),
         });

@@ -1,6 +1,7 @@
 //! tcpsnoop: connections of TCP, whose they are, and how they went.
 
 mod columns;
+mod rtt;
 
 use std::sync::LazyLock;
 
@@ -14,7 +15,7 @@ use crate::bpf::programs::{Program, tcpsnoop as programs};
 use crate::bpf::tcpsnoop::{TcpsnoopSkelBuilder, types};
 use crate::error::{Context as _, Error};
 use crate::filter::packets::{Network, PacketRules, Rule};
-use crate::run::options::milliseconds;
+use crate::run::options::{Format, REPORTS, milliseconds};
 
 /// Show TCP connections, whose they are, and how they went
 #[derive(Args, Debug)]
@@ -32,8 +33,17 @@ pub(crate) struct Tcpsnoop {
     #[arg(short = 'x', long)]
     failed: bool,
 
+    /// Sum up the smoothed round-trip times of connections, one for each segment that comes, as a
+    /// histogram: at the end, or with -i each interval
+    #[arg(long, group = REPORTS, conflicts_with_all = ["events", "failed", "fields"])]
+    rtt: bool,
+
+    /// With --rtt: by this, or by several fields, like raddr,rport
+    #[arg(long, value_name = "FIELD", value_delimiter = ',', requires = "rtt")]
+    by: Vec<rtt::By>,
+
     /// Only connects that take, and accepts whose connection has waited, at least MS milliseconds, or a
-    /// time like 2s
+    /// time like 2s; with --rtt only such round-trip times
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
 
@@ -50,11 +60,11 @@ pub(crate) struct Tcpsnoop {
     rport: Vec<u16>,
 
     /// Only connections with an address here that is this, or in this network
-    #[arg(long, value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
+    #[arg(short = 'a', long, value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
     laddr: Vec<Network>,
 
     /// Only connections with another end that has this address, or is in this network
-    #[arg(long, value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
+    #[arg(short = 'A', long, value_name = "NETWORK", value_delimiter = ',', value_parser = network)]
     raddr: Vec<Network>,
 
     /// Only IPv4
@@ -98,12 +108,19 @@ fn network(text: &str) -> std::result::Result<Network, String> {
 
 type Col = Column<types::event>;
 
-/// What is seen in any case.
+/// What is seen where events are shown.
 const STATES: [Probe<'_>; 3] = [
     Probe::clears_up(programs::ON_DESTROY),
     Probe::events(programs::ON_STATE, Point::Declared),
     Probe::events(programs::ON_CALL_EXIT, Point::Declared),
 ];
+/// Where that only tells whose connections are.
+const OWNERS: [Probe<'_>; 3] = [
+    Probe::clears_up(programs::ON_DESTROY),
+    Probe::owners(programs::ON_STATE, Point::Declared),
+    Probe::owners(programs::ON_CALL_EXIT, Point::Declared),
+];
+const SEGMENTS: [Probe<'_>; 1] = [Probe::events(programs::ON_SEGMENT, Point::Declared)];
 const RETRANSMITS: [Probe<'_>; 2] = [
     Probe::events(programs::ON_RETRANSMIT, Point::Declared),
     Probe::events(programs::ON_RETRANSMIT_SYNACK, Point::Declared),
@@ -119,22 +136,24 @@ impl Tool for Tcpsnoop {
     const EXAMPLES: &'static [(&'static str, &'static str)] = &[
         ("-x", "connects that fail, connections that are reset"),
         ("--slower 100 --events connect", "who waits long for a connection"),
-        ("-P 5432 --json", "connections from and to a port, as JSON Lines"),
         ("-- curl -s example.org", "the connections of a command"),
+        ("--rtt --by raddr -d 10", "how far away the other ends are"),
     ];
-    const ANYWAY: &'static [(&'static str, char)] = &[("lossprobe", 'l')];
+    const ANYWAY: &'static [(&'static str, char)] =
+        &[("lossprobe", 'l'), ("milliseconds", 'm'), ("extension", 'e')];
+    const SUMMED_UP: Option<(&'static str, &'static [&'static Col])> = Some(("rtt", rtt::SUMS));
     const TASK: &'static [Col] = columns::TASK;
     const COLUMNS: &'static [Col] = columns::COLUMNS;
 
     fn run(self, host: &Host, shown: &[&Col]) -> Result<()> {
         self.check()?;
-        let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
+        let session = self.session(host)?;
         let networks = self.networks();
         let packets = PacketRules { drop: &[], only: &networks }.settings(0);
-        let options = LoadOptions { packets, ..LoadOptions::from(shown) };
+        let options =
+            LoadOptions { packets, without: self.unused_maps(), ..LoadOptions::from(shown) };
         let probes = self.probes();
-        let name = "tracepoints of TCP's states, and sys_exit: io_uring's accepts are not seen";
-        let hook = Hook { name, probes: &probes };
+        let hook = Hook { name: self.hook_name(), probes: &probes };
         let mut storage = Storage::new();
         let (skel, attached) = session.attach::<TcpsnoopSkelBuilder>(
             &mut storage,
@@ -146,6 +165,9 @@ impl Tool for Tcpsnoop {
                 }
             },
         )?;
+        if self.rtt {
+            return rtt::show(&session, skel.object(), attached, shown, self.is_json());
+        }
         if self.shows(Event::Reset) {
             // The run may not look into the kernel's types any more.
             LazyLock::force(&columns::RESET_REASONS);
@@ -158,7 +180,7 @@ impl Tcpsnoop {
     /// Would it show anything?
     fn check(&self) -> Result<()> {
         let any = |events: &[Event]| events.iter().any(|event| self.shows(*event));
-        if self.slower > 0 && !any(&[Event::Connect, Event::Accept]) {
+        if self.slower > 0 && !self.rtt && !any(&[Event::Connect, Event::Accept]) {
             return Err(Error::usage("--slower", "only connects and accepts take long"));
         }
         if self.failed && !any(&[Event::Connect, Event::Close, Event::Listen]) {
@@ -171,17 +193,60 @@ impl Tcpsnoop {
         self.events.contains(&event)
     }
 
+    fn is_json(&self) -> bool {
+        self.options.common.run.output.format() == Format::Json
+    }
+
+    fn session<'h>(&'h self, host: &'h Host) -> Result<Session<'h>> {
+        let session = Session::start(host, &self.options)?.kinds(Self::KINDS);
+        Ok(match self.rtt {
+            true => session.reporting(self.options.interval).counted("segments that come".into()),
+            false => session,
+        })
+    }
+
+    /// Are only the connections of some tasks wanted?
+    fn has_owners(&self) -> bool {
+        let common = &self.options.common;
+        !common.filter.is_for_all() || !common.run.command.is_empty()
+    }
+
+    /// Must it be known whose connections are?
+    fn needs_owners(&self) -> bool {
+        !self.rtt || self.has_owners() || rtt::is_by_owner(&self.by)
+    }
+
+    fn unused_maps(&self) -> Vec<&'static str> {
+        let sums: &[_] = if self.rtt { &[] } else { &rtt::MAPS };
+        let conns: &[_] = if self.needs_owners() { &[] } else { &["conns"] };
+        [sums, conns].concat()
+    }
+
+    fn hook_name(&self) -> &'static str {
+        match (self.rtt, self.needs_owners()) {
+            (false, _) => {
+                "tracepoints of TCP's states, and sys_exit: io_uring's accepts are not seen"
+            }
+            (true, true) => "tracepoint tcp_probe, and those of TCP's states, and sys_exit",
+            (true, false) => "tracepoint tcp_probe",
+        }
+    }
+
     fn probes(&self) -> Vec<Probe<'static>> {
+        if self.rtt {
+            let owners: &[_] = if self.needs_owners() { &OWNERS } else { &[] };
+            return [owners, &SEGMENTS].concat();
+        }
         let retransmits: &[_] = if self.shows(Event::Retransmit) { &RETRANSMITS } else { &[] };
         let resets: &[_] = if self.shows(Event::Reset) { &RESETS } else { &[] };
         [&STATES, retransmits, resets].concat()
     }
 
     fn configure(&self, constants: &mut types::rodata) {
-        let common = &self.options.common;
-        constants.kinds = self.events.iter().fold(0, |bits, event| bits | 1 << *event as u32);
-        constants.only_wanted =
-            (!common.filter.is_for_all() || !common.run.command.is_empty()).into();
+        let events = self.events.iter().filter(|_| !self.rtt);
+        constants.kinds = events.fold(0, |bits, event| bits | 1 << *event as u32);
+        constants.rtt_by = rtt::bits(&self.by);
+        constants.only_wanted = self.has_owners().into();
         constants.only_failed = self.failed.into();
         constants.only_family = if self.ipv4 { 4 } else { u8::from(self.ipv6) * 6 };
         constants.slower_ns = self.slower;
@@ -214,7 +279,7 @@ struct Sockets<'a> {
 
 impl Attachment for Sockets<'_> {
     fn programs(&self) -> Vec<(Program, Role)> {
-        vec![(programs::ON_FILE, Role::Tracer)]
+        self.tool.needs_owners().then_some((programs::ON_FILE, Role::Tracer)).into_iter().collect()
     }
 
     fn prepare(&mut self, object: &Object) -> Result<()> {
@@ -228,6 +293,9 @@ impl Attachment for Sockets<'_> {
     }
 
     fn attach(&mut self, object: &Object) -> Result<()> {
-        object::iterate(object, programs::ON_FILE, "looking for sockets")
+        match self.tool.needs_owners() {
+            true => object::iterate(object, programs::ON_FILE, "looking for sockets"),
+            false => Ok(()),
+        }
     }
 }

@@ -60,6 +60,7 @@ pub(crate) const BEHAVIOURS: &[(&str, Behaviour)] = &[
     ("in_a_pid_namespace", in_a_pid_namespace),
     ("follow_in_a_pid_namespace", follow_in_a_pid_namespace),
     ("two_tools_in_one_process", two_tools_in_one_process),
+    ("tcprtt_of_everybody", tcprtt_of_everybody),
     ("readline_finds_shells_that_come", readline_finds_shells_that_come),
     ("no_memory_leaks_through_records", no_memory_leaks_through_records),
 ];
@@ -133,6 +134,22 @@ fn duration_ends_it() -> Result<(), String> {
 
 fn filter_by_pid() -> Result<(), String> {
     trace_one_of_two_shells("exec /bin/true $line", &[])
+}
+
+/// Nothing but segments is looked at where it does not matter whose they are.
+fn tcprtt_of_everybody() -> Result<(), String> {
+    let running = Running::start(&["tcprtt", "--json", "-P", "9107", "--by", "lport"])?;
+    let args = ["helper", "in-network", calls(), "tcp-echo", "127.0.0.1", "9107", "5"];
+    let output = Command::new(this_program()).args(args).output().map_err(text)?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    kill(running.pid(), Signal::SIGINT).map_err(text)?;
+    let (_, stdout, stderr) = running.end().map_err(text)?;
+    let count = |line: &str| -> Option<u64> {
+        serde_json::from_str::<serde_json::Value>(line).ok()?["count"].as_u64()
+    };
+    let shown = stdout.lines().filter_map(count).sum::<u64>();
+    let came = told.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+    check(came.sum::<u64>() == shown && shown >= 10, || format!("{told}{stdout}{stderr}"))
 }
 
 /// A thread of this process opens a file while others do.

@@ -701,10 +701,14 @@ static int do_fq(char **argv)
 	return queue_by(argv[0], "fq", NULL, 0);
 }
 
-/* INTERFACE PERCENT: loses so many of the packets that are sent there, by chance. */
+/* INTERFACE PERCENT [MS]: loses so many of the packets that are sent there, by chance; the others wait so long. */
 static int do_netem(char **argv)
 {
-	struct tc_netem_qopt options = { .limit = 1000, .loss = 0xffffffffU / 100 * atoi(argv[1]) };
+	struct tc_netem_qopt options = {
+		.limit = 1000,
+		.loss = 0xffffffffU / 100 * atoi(argv[1]),
+		.latency = argv[2] ? atoi(argv[2]) * (1000000 / 64) : 0, /* of 64 ns each */
+	};
 
 	return queue_by(argv[0], "netem", &options, sizeof(options));
 }
@@ -985,6 +989,40 @@ static int do_tcp_transfer(char **argv)
 
 	return connected(ends, argv[0], argv[1], argv[4]) || transfer(ends[0], ends[1], atol(argv[2])) ||
 	       transfer(ends[1], ends[0], atol(argv[3]));
+}
+
+/* How many segments have come: linux/tcp.h has a longer struct tcp_info than the C library. */
+static unsigned int segments_in(int fd)
+{
+	unsigned int info[36] = {};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) ? 0 : info[35];
+}
+
+/*
+ * ADDRESS PORT TIMES [PID]: a connection by which a byte goes both ways so often. Says how many segments have
+ * come to it while it was established: SYN and what answers that are before, and the end of the end that does
+ * not begin with it behind.
+ */
+static int do_tcp_echo(char **argv)
+{
+	unsigned int came;
+	int ends[2], i;
+	char byte = 0;
+
+	if (connected(ends, argv[0], argv[1], argv[3]))
+		return 1;
+	for (i = atoi(argv[2]); i > 0; i--) {
+		if (write(ends[0], &byte, 1) != 1 || read(ends[1], &byte, 1) != 1 ||
+		    write(ends[1], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1)
+			return fail("echo");
+	}
+	came = segments_in(ends[0]);
+	if (shutdown(ends[0], SHUT_WR) || read(ends[1], &byte, 1))
+		return fail("shutdown");
+	printf("segments %u %u\n", came - 1, segments_in(ends[1]) - 2);
+	return 0;
 }
 
 /* ADDRESS PORT: connects twice where one port is left for that. */
@@ -2234,6 +2272,7 @@ static const struct {
 	{ "tcp-give-up", do_tcp_give_up },
 	{ "tcp-take-back", do_tcp_take_back },
 	{ "tcp-short-address", do_tcp_short_address },
+	{ "tcp-echo", do_tcp_echo },
 	{ "tcp-transfer", do_tcp_transfer },
 	{ "tcp-no-port", do_tcp_no_port },
 	{ "tcp-reset", do_tcp_reset },

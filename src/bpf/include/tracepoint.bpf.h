@@ -99,6 +99,19 @@ static __always_inline __u64 socket_reset(__u64 *ctx)
 	return ADDRESS(ctx, 0);
 }
 
+/* tcp/tcp_probe: the address of the struct sock, in perf's where the kernel's types say. */
+struct trace_event_raw_tcp_probe___skaddr {
+	const void *skaddr;
+} __attribute__((preserve_access_index));
+
+static __always_inline __u64 socket_probed(__u64 *ctx)
+{
+	if (settings.perf_tracepoints)
+		return (__u64)BPF_CORE_READ((struct trace_event_raw_tcp_probe___skaddr *)ctx,
+					    skaddr);
+	return CONTEXT(ctx, u64, ARGUMENT(0));
+}
+
 /*
  * tcp/tcp_retransmit_skb: why it could not be sent; what can't be sent is not told of before Linux 6.16.
  * perf's is where the kernel's types say.

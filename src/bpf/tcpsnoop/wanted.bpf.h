@@ -64,6 +64,12 @@ static __always_inline bool is_in(void *networks, const struct end *end)
 	return end->family && rules_of(networks, &packet, end->address) & RULE_ONLY;
 }
 
+/* Are not all ends wanted? */
+static __always_inline bool is_by_ends(void)
+{
+	return only_family || by_ports || packets.with_src || packets.with_dst;
+}
+
 static __noinline bool ends_wanted(const struct fact *fact)
 {
 	/* Who listens has no other end. */

@@ -20,6 +20,7 @@ mod syscount;
 mod tcfilter;
 mod tcp_databases;
 mod tcp_web;
+mod tcprtt;
 mod tcpsnoop;
 mod unlinksnoop;
 mod xdpfilter;
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[&[Case]] = &[
     profile::CASES,
     tcfilter::CASES,
     dropsnoop::CASES,
+    tcprtt::CASES,
     tcpsnoop::CASES,
     tcp_web::CASES,
     tcp_databases::CASES,

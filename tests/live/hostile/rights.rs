@@ -71,6 +71,7 @@ const RIGHTS: &[Rights] = &[
     Rights { args: &["tcfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["tcfilter", "lo", "--by", "pid"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["tcpsnoop"], ..USUAL },
+    Rights { args: &["tcpsnoop", "--rtt"], ..USUAL },
     Rights { args: &["xdpfilter", "lo"], start: &["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "MEMORY"], ..USUAL },
     Rights { args: &["funclatency", "vfs_read"], start: &["CAP_BPF", "CAP_PERFMON", "KPROBES", "MEMORY"], needs: &[Need::Kprobes], ..USUAL },
     Rights { args: &["funclatency", "c:getaddrinfo"], start: &["CAP_BPF", "CAP_PERFMON", "UPROBES", "MEMORY"], ..USUAL },
