@@ -88,6 +88,7 @@ enum port_at *export_port_at;
 #include "tcpsnoop/states.bpf.h"
 
 enum rtt_by *export_rtt_by;
+struct rtt_ends *export_rtt_ends;
 struct rtt_key *export_rtt_key;
 struct rtt_value *export_rtt_value;
 

@@ -35,7 +35,8 @@ impl<'o, K: Plain + Default, V: Plain + Default> Tables<'o, K, V> {
         let find = |suffix| object::map(object, &format!("{name}{suffix}"));
         let (in_use, idle, selector) = (find("_a")?, find("_b")?, find("")?);
         let sizes = (in_use.key_size() as usize, in_use.value_size() as usize);
-        if sizes != (size_of::<K>(), size_of::<V>()) {
+        // What a key has beyond those in the tables is 0.
+        if sizes.0 > size_of::<K>() || sizes.1 != size_of::<V>() {
             return Err(Error::new(READING, format!("{name} has entries of another size")));
         }
         Ok(Self { in_use, idle, selector, is_rest_there: false, entry: PhantomData })
@@ -68,11 +69,15 @@ fn read<K: Plain + Default, V: Plain + Default>(
     let batch = |at: Option<&Vec<u8>>, room| {
         sys::lookup_and_delete_batch(table, at.map(Vec::as_slice), room)
     };
-    let (key_size, value_size) = (size_of::<K>(), size_of::<V>());
+    let (key_size, value_size) = (table.key_size() as usize, size_of::<V>());
+    let mut whole = Vec::new();
     let entry = |batch: &sys::Entries| {
         let keys = batch.keys.chunks_exact(key_size);
         keys.zip(batch.values.chunks_exact(value_size)).for_each(|(key, value)| {
-            take(typed(key), typed(value));
+            whole.clear();
+            whole.extend_from_slice(key);
+            whole.resize(size_of::<K>(), 0);
+            take(typed(&whole), typed(value));
         });
     };
     empty(BATCH, table.max_entries() as usize, batch, entry)

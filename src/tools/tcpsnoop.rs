@@ -166,7 +166,8 @@ impl Tool for Tcpsnoop {
             },
         )?;
         if self.rtt {
-            return rtt::show(&session, skel.object(), attached, shown, self.is_json());
+            let is_json = self.is_json();
+            return rtt::show(&session, skel.object(), attached, &self.by, shown, is_json);
         }
         if self.shows(Event::Reset) {
             // The run may not look into the kernel's types any more.
@@ -217,9 +218,9 @@ impl Tcpsnoop {
     }
 
     fn unused_maps(&self) -> Vec<&'static str> {
-        let sums: &[_] = if self.rtt { &[] } else { &rtt::MAPS };
-        let conns: &[_] = if self.needs_owners() { &[] } else { &["conns"] };
-        [sums, conns].concat()
+        let conns = (!self.needs_owners()).then_some("conns");
+        let sums = rtt::unused_maps(self.rtt.then_some(&self.by));
+        sums.into_iter().chain(conns).collect()
     }
 
     fn hook_name(&self) -> &'static str {

@@ -72,17 +72,22 @@ static __always_inline struct sock___part *tcp_in(struct sock___part *sk)
 }
 
 /* An address of IPv4 within one of IPv6 is one of IPv4. */
-static __always_inline void read_address6(struct end *end, const void *address)
+static __always_inline void set_address6(struct end *end, const __be32 words[4])
 {
-	__u32 words[4] = {};
-
-	bpf_probe_read_kernel(words, sizeof(words), address);
 	end->family = words[0] || words[1] || words[2] != bpf_htonl(0xffff) ? 6 : 4;
 	__builtin_memset(end->address, 0, sizeof(end->address));
 	if (end->family == 4)
 		__builtin_memcpy(end->address, &words[3], 4);
 	else
-		__builtin_memcpy(end->address, words, sizeof(words));
+		__builtin_memcpy(end->address, words, sizeof(end->address));
+}
+
+static __always_inline void read_address6(struct end *end, const void *address)
+{
+	__be32 words[4] = {};
+
+	bpf_probe_read_kernel(words, sizeof(words), address);
+	set_address6(end, words);
 }
 
 static __always_inline void set_address4(struct end *end, __be32 address)
@@ -106,6 +111,32 @@ static __noinline int read_ends(struct end *local, struct end *remote, struct so
 		set_address4(remote, BPF_CORE_READ(common, skc_daddr));
 	}
 	return 0;
+}
+
+/*
+ * The same of a connection's socket that a tracepoint gives: programs that are attached by BTF may read it
+ * without a call for each member.
+ */
+static __always_inline void read_given_ends(struct end *local, struct end *remote,
+					    struct sock___part *sk)
+{
+	struct sock_common___part *common = &sk->__sk_common;
+
+	if (settings.perf_tracepoints) {
+		read_ends(local, remote, sk);
+		return;
+	}
+	local->port = common->skc_num;
+	remote->port = bpf_ntohs(common->skc_dport);
+	if (common->skc_family == AF_INET6) {
+		struct in6_addr here = common->skc_v6_rcv_saddr, there = common->skc_v6_daddr;
+
+		set_address6(local, here.in6_u.u6_addr32);
+		set_address6(remote, there.in6_u.u6_addr32);
+	} else {
+		set_address4(local, common->skc_rcv_saddr);
+		set_address4(remote, common->skc_daddr);
+	}
 }
 
 /* Of what has come: the other end has sent it. */

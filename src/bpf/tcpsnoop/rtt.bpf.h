@@ -19,13 +19,18 @@ enum rtt_by {
 	RTT_BY_ENDS = RTT_BY_LADDR | RTT_BY_LPORT | RTT_BY_RADDR | RTT_BY_RPORT,
 };
 
-/* 0 in what is not summed up by. */
+/*
+ * 0 in what is not summed up by. Keys cost by their length: a table has as much of it as is needed, and the
+ * rest is 0.
+ */
 struct rtt_key {
+	struct rtt_ends {
+		__u32 cpu; /* so that no two CPUs write to the same memory */
+		__u32 has_owner;
+		struct end local;
+		struct end remote;
+	} ends;
 	struct task_key task;
-	struct end local;
-	struct end remote;
-	__u32 cpu; /* so that no two CPUs write to the same memory */
-	__u32 has_owner;
 };
 
 struct rtt_value {
@@ -34,13 +39,32 @@ struct rtt_value {
 	struct histogram histogram;
 };
 
-TABLES(rtt_table, struct rtt_key, struct rtt_value, RTTS_MAX);
-
-/* A new entry: too large for the stack. */
-static const struct rtt_value no_rtt = {.histogram = NO_HISTOGRAM};
+TABLES(rtt_table, __u64, struct rtt_value, RTTS_MAX);
+TABLES(rtt_end_table, struct rtt_ends, struct rtt_value, RTTS_MAX);
+TABLES(rtt_owner_table, struct rtt_key, struct rtt_value, RTTS_MAX);
 
 /* Bits of enum rtt_by and enum count_by. */
 const volatile __u32 rtt_by = 0;
+
+/* Those that are there. The compiler may not take up the address of one that is not. */
+#define RTT_TABLES(name)                                                                           \
+	({                                                                                         \
+		void *tables = &name;                                                              \
+		asm volatile("# " #name : "+r"(tables));                                           \
+		tables;                                                                            \
+	})
+
+static __always_inline void *rtt_tables(void)
+{
+	if (!rtt_by)
+		return RTT_TABLES(rtt_table);
+	if (rtt_by & RTT_BY_OWNER)
+		return RTT_TABLES(rtt_owner_table);
+	return RTT_TABLES(rtt_end_table);
+}
+
+/* A new entry: too large for the stack. */
+static const struct rtt_value no_rtt = {.histogram = NO_HISTOGRAM};
 
 static __always_inline void fill_rtt_end(struct end *to, const struct end *from, bool by_address,
 					 bool by_port)
@@ -53,45 +77,55 @@ static __always_inline void fill_rtt_end(struct end *to, const struct end *from,
 		to->port = from->port;
 }
 
-static __always_inline void fill_rtt_key(struct rtt_key *key, const struct conn *conn,
-					 const struct fact *fact)
+/* The ends' part of a key; false where they are not wanted. */
+static __always_inline bool fill_rtt_ends(struct rtt_key *key, struct sock___part *sk)
 {
-	key->cpu = bpf_get_smp_processor_id();
-	if (rtt_by & RTT_BY_OWNER && conn && conn->has_owner) {
-		key->has_owner = 1;
-		fill_task_key_by(&key->task, &conn->owner, rtt_by);
-	}
-	fill_rtt_end(&key->local, &fact->local, rtt_by & RTT_BY_LADDR, rtt_by & RTT_BY_LPORT);
-	fill_rtt_end(&key->remote, &fact->remote, rtt_by & RTT_BY_RADDR, rtt_by & RTT_BY_RPORT);
+	struct fact fact = {};
+
+	read_given_ends(&fact.local, &fact.remote, sk);
+	if (!ends_wanted(&fact))
+		return false;
+	fill_rtt_end(&key->ends.local, &fact.local, rtt_by & RTT_BY_LADDR, rtt_by & RTT_BY_LPORT);
+	fill_rtt_end(&key->ends.remote, &fact.remote, rtt_by & RTT_BY_RADDR, rtt_by & RTT_BY_RPORT);
+	return true;
 }
 
-/* Of an established connection, before the kernel has looked at what came. */
+/* And the owner's. */
+static __always_inline bool fill_rtt_owner(struct rtt_key *key, struct sock___part *sk)
+{
+	const struct conn *conn = in_flight_find(&conns, (__u64)sk);
+
+	if (!owner_wanted(conn))
+		return false;
+	if (conn && conn->has_owner && rtt_by & RTT_BY_OWNER) {
+		key->ends.has_owner = 1;
+		fill_task_key_by(&key->task, &conn->owner, rtt_by);
+	}
+	return true;
+}
+
+/*
+ * Of an established connection, before the kernel has looked at what came. User space knows how many were summed
+ * up: they are in the accounts by that.
+ */
 SEC("tracepoint/tcp/tcp_probe")
 int on_segment(__u64 *ctx)
 {
 	struct sock___part *sk = (void *)socket_probed(ctx);
 	__u64 rtt_ns = 1000ULL * rtt_us(sk);
-	struct rtt_key key = {};
-	struct fact fact = {};
-	struct conn *conn = NULL;
+	struct rtt_key key = {.ends.cpu = bpf_get_smp_processor_id()};
 	struct rtt_value *value;
 
 	/* Without one: nothing that was sent has been answered yet. */
 	if (!rtt_ns || rtt_ns < slower_ns)
 		return 0;
-	if (only_wanted || rtt_by & RTT_BY_OWNER)
-		conn = in_flight_find(&conns, (__u64)sk);
-	if (!owner_wanted(conn))
+	if ((only_wanted || rtt_by & RTT_BY_OWNER) && !fill_rtt_owner(&key, sk))
 		return 0;
-	if (is_by_ends() || rtt_by & RTT_BY_ENDS)
-		read_ends(&fact.local, &fact.remote, sk);
-	if (is_by_ends() && !ends_wanted(&fact))
+	if ((is_by_ends() || rtt_by & RTT_BY_ENDS) && !fill_rtt_ends(&key, sk))
 		return 0;
-	fill_rtt_key(&key, conn, &fact);
-	value = table_entry(&rtt_table, &key, &no_rtt);
+	value = table_entry(rtt_tables(), &key, &no_rtt);
 	if (!value)
 		return 0;
-	count_submitted();
 	__sync_fetch_and_add(&value->count, 1);
 	__sync_fetch_and_add(&value->total_ns, rtt_ns);
 	__sync_fetch_and_add(hist_add(&value->histogram, rtt_ns), 1);

@@ -15,10 +15,12 @@ use crate::run::groups::Groups;
 use crate::run::session::Session;
 use crate::run::tables::Tables;
 
-const TABLE: &str = "rtt_table";
-
-/// What the kernel side needs for it.
-pub(super) const MAPS: [&str; 3] = [TABLE, "rtt_table_a", "rtt_table_b"];
+/// Where the kernel side sums up: by nothing, by ends of connections, by their owners too.
+const TABLES: [[&str; 3]; 3] = [
+    ["rtt_table", "rtt_table_a", "rtt_table_b"],
+    ["rtt_end_table", "rtt_end_table_a", "rtt_end_table_b"],
+    ["rtt_owner_table", "rtt_owner_table_a", "rtt_owner_table_b"],
+];
 
 /// What is summed up by: the keys of columns.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -66,6 +68,18 @@ pub(super) fn is_by_owner(by: &[By]) -> bool {
     bits(by) & rtt_by::RTT_BY_OWNER.0 > 0
 }
 
+/// Which of the tables it is.
+fn table(by: &[By]) -> usize {
+    if is_by_owner(by) { 2 } else { usize::from(!by.is_empty()) }
+}
+
+/// The maps of the others, or of all where there is no `--rtt`.
+pub(super) fn unused_maps(by: Option<&[By]>) -> Vec<&'static str> {
+    let used = by.map(table);
+    let unused = TABLES.iter().enumerate().filter(|(number, _)| Some(*number) != used);
+    unused.flat_map(|(_, maps)| *maps).collect()
+}
+
 /// Behind what is summed up by.
 pub(super) const SUMS: &[&Col] = &[
     &Col { about: "how many segments came", ..Col::COUNT },
@@ -90,18 +104,20 @@ pub(super) fn show(
     session: &Session<'_>,
     object: &Object,
     attached: Attached<'_>,
-    by: &[&Col],
+    by: &[By],
+    shown: &[&Col],
     is_json: bool,
 ) -> Result<()> {
-    let mut tables = Tables::<rtt_key, rtt_value>::of(object, TABLE)?;
-    let (mut groups, mut cgroups) = (Groups::by(by).drawn(), Cgroups::of_columns(by));
+    let mut tables = Tables::<rtt_key, rtt_value>::of(object, TABLES[table(by)][0])?;
+    let (mut groups, mut cgroups) = (Groups::by(shown).drawn(), Cgroups::of_columns(shown));
     let sums = fields::choose(SUMS, is_json, &[], |_| false)?;
-    let columns = [&[&Col::TIME][..], by, &sums].concat();
+    let columns = [&[&Col::TIME][..], shown, &sums].concat();
     session.run_intervals(object, attached, &columns, |report, lines, _| {
         let read = tables.turn(|key, value| {
             let (header, event) = parts(&key);
             let container = cgroups.container(header.cgroup_id);
             let record = Record { container, ..Record::of(&header, &event) };
+            report.counted(value.count);
             match groups.group(&record) {
                 Some(group) => {
                     let rtts = &value.histogram;
@@ -129,7 +145,8 @@ fn parts(key: &rtt_key) -> (Header, event) {
         comm: task.comm,
         ..Header::default()
     };
-    let has_owner = u8::from(key.has_owner != 0);
-    let event = event { local: key.local, remote: key.remote, has_owner, ..event::default() };
+    let ends = &key.ends;
+    let has_owner = u8::from(ends.has_owner != 0);
+    let event = event { local: ends.local, remote: ends.remote, has_owner, ..event::default() };
     (header, event)
 }
