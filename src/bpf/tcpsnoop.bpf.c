@@ -55,6 +55,7 @@ struct event {
 	__u64 bytes_sent;
 	__u64 bytes_received;
 	__u64 bytes_retransmitted;
+	__u64 socket; /* address of the struct sock */
 	__u32 retransmits; /* segments: of a connection, or of this time */
 	__u32 rtt_us;
 	__u32 netns;

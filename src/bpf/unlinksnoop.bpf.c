@@ -389,10 +389,6 @@ out:
 	return done;
 }
 
-#define MAY_BE_RENAME(number)                                                                      \
-	(IS_RENAME(number, true) || IS_RENAME(number, false) || IS_RENAMEAT(number, true) ||       \
-	 IS_RENAMEAT(number, false) || IS_RENAMEAT2(number, true) || IS_RENAMEAT2(number, false))
-
 /* Not inline, and with a result that the compiler does not know: as in opensnoop.bpf.c. */
 static __noinline int call_ended(struct pt_regs *regs, long number, long ret)
 {

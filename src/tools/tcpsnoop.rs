@@ -42,8 +42,8 @@ pub(crate) struct Tcpsnoop {
     #[arg(long, value_name = "FIELD", value_delimiter = ',', requires = "rtt")]
     by: Vec<rtt::By>,
 
-    /// Only connects that take, and accepts whose connection has waited, at least MS milliseconds, or a
-    /// time like 2s; with --rtt only such round-trip times
+    /// Only connects that take, accepts whose connection has waited, and states that have lasted at least
+    /// MS milliseconds, or a time like 2s; with --rtt only such round-trip times
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
     slower: u64,
 
@@ -181,8 +181,15 @@ impl Tcpsnoop {
     /// Would it show anything?
     fn check(&self) -> Result<()> {
         let any = |events: &[Event]| events.iter().any(|event| self.shows(*event));
-        if self.slower > 0 && !self.rtt && !any(&[Event::Connect, Event::Accept]) {
-            return Err(Error::usage("--slower", "only connects and accepts take long"));
+        if self.slower > 0 && !self.rtt && !any(&[Event::Connect, Event::Accept, Event::State]) {
+            return Err(Error::usage("--slower", "only connects, accepts and states take long"));
+        }
+        for address in self.laddr.iter().chain(&self.raddr).map(|network| network.address) {
+            let is_ipv4 = address.to_canonical().is_ipv4();
+            if if is_ipv4 { self.ipv6 } else { self.ipv4 } {
+                let option = if is_ipv4 { "--ipv6" } else { "--ipv4" };
+                return Err(Error::usage(option, format!("{address} is of the other version")));
+            }
         }
         if self.failed && !any(&[Event::Connect, Event::Close, Event::Listen]) {
             return Err(Error::usage("--failed", "only connect, close and listen have a result"));

@@ -338,11 +338,6 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 	((compat) ? (number) == 178 : (number) == 129 || (number) == (X32_BIT | 524))
 #define IS_TGSIGQUEUE(number, compat)                                                              \
 	((compat) ? (number) == 335 : (number) == 297 || (number) == (X32_BIT | 536))
-#define MAY_BE_SIGNAL_CALL(number)                                                                 \
-	((number) == 62 || (number) == 37 || (number) == 234 || (number) == 270 ||                 \
-	 (number) == 200 || (number) == 238 || (number) == 129 || (number) == 178 ||               \
-	 (number) == 297 || (number) == 335 || (number) == 424 || (number) == (X32_BIT | 524) ||   \
-	 (number) == (X32_BIT | 536))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 295 : 257))
 #define IS_OPENAT2(number) ((number) == 437)
 #define IS_OPEN(number, compat) ((number) == ((compat) ? 5 : 2))
@@ -354,12 +349,6 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_RENAME(number, compat) ((number) == ((compat) ? 38 : 82))
 #define IS_RENAMEAT(number, compat) ((number) == ((compat) ? 302 : 264))
 #define IS_RENAMEAT2(number, compat) ((number) == ((compat) ? 353 : 316))
-#define MAY_BE_UNLINK(number)                                                                      \
-	((number) == 263 || (number) == 87 || (number) == 84 || (number) == 301 ||                 \
-	 (number) == 10 || (number) == 40)
-#define MAY_BE_OPEN(number)                                                                        \
-	((number) == 257 || (number) == 437 || (number) == 2 || (number) == 85 ||                  \
-	 (number) == 295 || (number) == 5 || (number) == 8)
 #elif defined(__TARGET_ARCH_arm64)
 #define IS_EXECVE(number, compat) ((number) == ((compat) ? 11 : 221))
 #define IS_EXECVEAT(number, compat) ((number) == ((compat) ? 387 : 281))
@@ -375,10 +364,6 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_TGKILL(number, compat) ((number) == ((compat) ? 268 : 131))
 #define IS_SIGQUEUE(number, compat) ((number) == ((compat) ? 178 : 138))
 #define IS_TGSIGQUEUE(number, compat) ((number) == ((compat) ? 363 : 240))
-#define MAY_BE_SIGNAL_CALL(number)                                                                 \
-	((number) == 129 || (number) == 37 || (number) == 131 || (number) == 268 ||                \
-	 (number) == 130 || (number) == 238 || (number) == 138 || (number) == 178 ||               \
-	 (number) == 240 || (number) == 363 || (number) == 424)
 #define IS_CONNECT(number, compat) ((number) == ((compat) ? 283 : 203))
 #define IS_LISTEN(number, compat) ((number) == ((compat) ? 284 : 201))
 #define IS_OPENAT(number, compat) ((number) == ((compat) ? 322 : 56))
@@ -391,11 +376,26 @@ static __always_inline unsigned long call_argument(struct pt_regs *regs, int n, 
 #define IS_RENAME(number, compat) ((compat) && (number) == 38)
 #define IS_RENAMEAT(number, compat) ((number) == ((compat) ? 329 : 38))
 #define IS_RENAMEAT2(number, compat) ((number) == ((compat) ? 382 : 276))
-#define MAY_BE_UNLINK(number)                                                                      \
-	((number) == 35 || (number) == 328 || (number) == 10 || (number) == 40)
-#define MAY_BE_OPEN(number)                                                                        \
-	((number) == 56 || (number) == 437 || (number) == 322 || (number) == 5 || (number) == 8)
 #endif
+
+#define IS_PIDFD_SEND_SIGNAL(number) ((number) == 424)
+
+/* Is it one of a 64-bit or of a 32-bit caller? That is quicker to say than which of them it is. */
+#define MAY_BE(is_call, number) (is_call(number, false) || is_call(number, true))
+#define MAY_BE_OPEN(number)                                                                        \
+	(MAY_BE(IS_OPENAT, number) || IS_OPENAT2(number) || MAY_BE(IS_OPEN, number) ||             \
+	 MAY_BE(IS_CREAT, number))
+#define MAY_BE_UNLINK(number)                                                                      \
+	(MAY_BE(IS_UNLINKAT, number) || MAY_BE(IS_UNLINK, number) || MAY_BE(IS_RMDIR, number))
+#define MAY_BE_RENAME(number)                                                                      \
+	(MAY_BE(IS_RENAME, number) || MAY_BE(IS_RENAMEAT, number) || MAY_BE(IS_RENAMEAT2, number))
+#define MAY_BE_SIGNAL_CALL(number)                                                                 \
+	(MAY_BE(IS_KILL, number) || MAY_BE(IS_TKILL, number) || MAY_BE(IS_TGKILL, number) ||       \
+	 MAY_BE(IS_SIGQUEUE, number) || MAY_BE(IS_TGSIGQUEUE, number) ||                           \
+	 IS_PIDFD_SEND_SIGNAL(number))
+#define MAY_BE_SOCKET_CALL(number)                                                                 \
+	(MAY_BE(IS_ACCEPT, number) || MAY_BE(IS_CONNECT, number) || MAY_BE(IS_LISTEN, number) ||   \
+	 MAY_BE(IS_SOCKETCALL, number))
 
 /*
  * How much of a process is in memory, in pages. Linux 6.2 made these numbers ones for each CPU that are

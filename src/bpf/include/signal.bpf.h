@@ -33,7 +33,7 @@ enum signal_call {
 
 static __always_inline enum signal_call signal_call(long number, bool compat)
 {
-	if (number == 424) /* pidfd_send_signal, on all architectures */
+	if (IS_PIDFD_SEND_SIGNAL(number))
 		return CALL_PIDFD;
 	return IS_KILL(number, compat)	       ? CALL_KILL
 	       : IS_TKILL(number, compat)      ? CALL_TKILL

@@ -96,10 +96,13 @@ SEC("tracepoint/raw_syscalls/sys_exit")
 int on_call_exit(__u64 *ctx)
 {
 	struct pt_regs *regs = syscall_regs(ctx);
-	enum socket_call call = socket_call_of(regs);
 	long ret = syscall_ret(ctx);
+	enum socket_call call;
 	struct sock___part *sk;
 
+	if (!MAY_BE_SOCKET_CALL(call_number(regs)))
+		return 0;
+	call = socket_call_of(regs);
 	if (call == SOCKET_ACCEPT ? ret < 0 : call != SOCKET_CONNECT && call != SOCKET_LISTEN)
 		return 0;
 	sk = tcp_in(sock_of_fd(call == SOCKET_ACCEPT ? ret : socket_argument(regs, 0)));

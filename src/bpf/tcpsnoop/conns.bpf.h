@@ -15,6 +15,7 @@ struct conn {
 	__u64 established_ns;
 	__u64 handshake_ns;
 	__u64 accept_wait_ns;
+	__u64 state_ns; /* since when it is in its state; 0: not known, or nobody wants to know */
 	__u64 closed_ns; /* since when it waits to be shown that it has ended, once its owner is known */
 	__u32 came; /* what of it, or of a connect that was shown to fail: errno, or enum outcome */
 	__u8 has_owner;

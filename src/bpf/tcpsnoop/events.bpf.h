@@ -58,6 +58,7 @@ static __noinline struct record *event_begin(struct sock___part *sk, const struc
 		return NULL;
 	fill_event(&record->event, conn, fact);
 	if (sk) {
+		record->event.socket = (__u64)sk;
 		record->event.netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 		record->event.state = tcp_state(sk);
 		if (!conn)

@@ -142,10 +142,17 @@ static __always_inline void on_closed(struct sock___part *sk, struct conn *conn,
 static __noinline int show_state(struct sock___part *sk, __u64 key, __u32 before, __u32 state)
 {
 	struct fact fact = {.kind = KIND_STATE, .result = OUTCOME_NONE};
+	struct conn *conn = in_flight_find(&conns, key);
+	__u64 now = bpf_ktime_get_boot_ns();
 	struct record *record;
 
+	if (conn) {
+		if (conn->state_ns)
+			fact.latency_ns = now - conn->state_ns;
+		conn->state_ns = now;
+	}
 	read_ends(&fact.local, &fact.remote, sk);
-	record = event_begin(sk, in_flight_find(&conns, key), &fact);
+	record = event_begin(sk, conn, &fact);
 	if (!record)
 		return 0;
 	record->event.state_before = before;

@@ -84,11 +84,12 @@ pub(super) const COLUMNS: &[Col] = &[
         "LATENCY",
         "latency_ns",
         8,
-        "how long a connect took; how long a connection has waited to be accepted",
+        "how long a connect took, a connection has waited to be accepted, or a socket was in the state \
+         before",
         |r| time(r.event.latency_ns),
     )
     .json_only()
-    .with(&["--events=connect", "--events=accept"]),
+    .with(&["--events=connect", "--events=accept", "--events=state"]),
     Col::uint(
         "SENT",
         "bytes_sent",
@@ -172,7 +173,9 @@ pub(super) const COLUMNS: &[Col] = &[
             _ => Value::None,
         },
     )
-    .json_only(),
+    .json_only()
+    .with(&["--events=retransmit"])
+    .sum(),
     Col::word("RESET_BY", "reset_by", 8, "who has reset it: local, remote", |r| {
         match side(r.event.reset_by.into()) {
             side::SIDE_LOCAL => Value::Word("local"),
@@ -205,6 +208,13 @@ pub(super) const COLUMNS: &[Col] = &[
     })
     .json_only()
     .with(&["--events=state", "--events=retransmit"]),
+    Col::hex("SOCKET", "socket", 18, "the address of the kernel's struct sock", |r| {
+        match r.event.socket {
+            0 => Value::None,
+            address => Value::Hex(address),
+        }
+    })
+    .json_only(),
     Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
         match r.event.netns {
             0 => Value::None,

@@ -84,6 +84,27 @@ fn retransmits_are_told(run: &Run) -> Result<(), String> {
     check(of_it.clone().all(is_known), || "of no kind".into())
 }
 
+/// The states of a socket from its connection to its close take as long as that has lasted.
+fn states_add_up(run: &Run) -> Result<(), String> {
+    let (closes, states) = (events(run, "close")?, events(run, "state")?);
+    check(closes.len() == 2, || format!("{} closes", closes.len()))?;
+    for close in closes {
+        let is_of_it = |one: &&Value| {
+            one["socket"] == close["socket"]
+                && one["old_state"] != "CLOSE"
+                && one["old_state"] != "SYN_SENT"
+                && one["old_state"] != "SYN_RECV"
+                && one["old_state"] != "LISTEN"
+        };
+        let of_it = states.iter().filter(is_of_it);
+        let all = of_it.map(|one| number(one, "latency_ns")).sum::<u64>();
+        let lasts = number(&close, "duration_ns");
+        let good = lasts > 0 && all.abs_diff(lasts) < lasts / 4 + 200_000;
+        check(good, || format!("{all} ns in states of {close}"))?;
+    }
+    Ok(())
+}
+
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -195,6 +216,30 @@ pub(super) const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "tcpsnoop_states_that_last",
+        within: IN_TWO_NETWORKS,
+        args: &["tcpstates", "--json", "--slower", "900"],
+        command: &["sh", "-c", "busybox arp -i va -s 10.9.8.99 02:00:00:00:00:01; $0 tcp-connect 10.9.8.99 9000", "$CALLS"],
+        needs: &[Need::Veth],
+        shows: &[r#"{"kind": "state", "comm": "calls", "raddr": "10.9.8.99", "rport": 9000, "old_state": "SYN_SENT", "state": "CLOSE"}"#],
+        events: Some(1),
+        also: |run| {
+            let states = events(run, "state")?;
+            let is_known = |one: &Value| one["socket"].as_str().is_some_and(|at| at.starts_with("0xffff"));
+            check(states.iter().all(is_known), || format!("no socket: {states:?}"))
+        },
+        ..CASE
+    },
+    Case {
+        // Each begins where the one before it has ended.
+        name: "tcpsnoop_states_have_times",
+        within: IN_NETWORK,
+        args: &["tcpsnoop", "--json", "--events", "close,state"],
+        command: &["$CALLS", "tcp-transfer", "127.0.0.1", "9000", "1", "1"],
+        also: states_add_up,
+        ..CASE
+    },
+    Case {
         name: "tcpsnoop_unreachable",
         within: IN_TWO_NETWORKS,
         args: &["tcpsnoop", "--json", "--slower", "500ms"],
@@ -246,6 +291,14 @@ pub(super) const CASES: &[Case] = &[
         args: &["tcpsnoop", "--events", "listen"],
         command: &["$CALLS", "tcp-transfer", "127.0.0.1", "9000", "1", "1"],
         also: |run| columns_are(run, "PID COMM EVENT LADDR LPORT RADDR RPORT RESULT BACKLOG"),
+        ..CASE
+    },
+    Case {
+        name: "tcpsnoop_columns_of_states",
+        within: IN_NETWORK,
+        args: &["tcpstates"],
+        command: &["$CALLS", "tcp-transfer", "127.0.0.1", "9000", "1", "1"],
+        also: |run| columns_are(run, "PID COMM EVENT LADDR LPORT RADDR RPORT LATENCY FROM STATE"),
         ..CASE
     },
     Case {
