@@ -134,6 +134,16 @@ fn both(dir: &Path, args: &[&str], peers: &[(&'static str, &[&str])]) -> Result<
     tracers(dir, &[], &[("ebtools", args), ("ebtools --json", &json)], peers)
 }
 
+fn scene(
+    title: &'static str,
+    load: &'static str,
+    producers: usize,
+    count: u64,
+    tracers: Vec<Tracer>,
+) -> Scene {
+    Scene { title, load, producers, count, tracers }
+}
+
 fn scenes(dir: &Path) -> Result<Vec<Scene>> {
     let deletes = tracers(dir, &[], &[("ebtools", &["unlinksnoop"])], &[])?;
     let opens = || snoops(dir, "on_open", "opensnoop");
@@ -143,9 +153,7 @@ fn scenes(dir: &Path) -> Result<Vec<Scene>> {
     let lives = both(dir, &["tcplife"], &lives)?;
     let port = format!("port:{}", load::CLOSED_PORT);
     let drops = both(dir, &["dropsnoop", "--only", &port], &[])?;
-    let scene =
-        |title, load, producers, count, tracers| Scene { title, load, producers, count, tracers };
-    Ok(vec![
+    let events = vec![
         scene("opens, one producer", "opens", 1, 500_000, opens()?),
         scene("opens, two producers", "opens", 2, 500_000, opens()?),
         scene("failed opens, one producer", "failed", 1, 500_000, opens()?),
@@ -154,35 +162,24 @@ fn scenes(dir: &Path) -> Result<Vec<Scene>> {
         scene("connections and their ends, two producers", "connections", 2, 2_000, lives),
         scene("drops of packets to a closed port, one producer", "drops", 1, 100_000, drops),
         scene("deletes (with the file's making), one producer", "deletes", 1, 100_000, deletes),
-        scene(
-            "system calls counted by syscount, one producer",
-            "others",
-            1,
-            5_000_000,
-            counts(dir)?,
-        ),
-        scene(
-            "system calls counted by syscount, two producers",
-            "others",
-            2,
-            5_000_000,
-            counts(dir)?,
-        ),
-        scene(
-            "system calls timed by syscount -L, one producer",
-            "others",
-            1,
-            5_000_000,
-            times(dir)?,
-        ),
-        scene(
-            "system calls timed by syscount -L, two producers",
-            "others",
-            2,
-            5_000_000,
-            times(dir)?,
-        ),
-        scene("a system call that opensnoop does not trace", "others", 1, 5_000_000, opens()?),
+    ];
+    Ok(events.into_iter().chain(calls(dir)?).collect())
+}
+
+/// Of a system call that does little.
+fn calls(dir: &Path) -> Result<Vec<Scene>> {
+    let others = |title, producers, tracers| scene(title, "others", producers, 5_000_000, tracers);
+    let opens = snoops(dir, "on_open", "opensnoop")?;
+    let ends: [(_, &[_]); 2] =
+        [("tcpsnoop", &["tcpsnoop"]), ("--signals", &["exitsnoop", "--signals"])];
+    let ends = tracers(dir, &["on_exit_empty"], &ends, &[])?;
+    Ok(vec![
+        others("system calls counted by syscount, one producer", 1, counts(dir)?),
+        others("system calls counted by syscount, two producers", 2, counts(dir)?),
+        others("system calls timed by syscount -L, one producer", 1, times(dir)?),
+        others("system calls timed by syscount -L, two producers", 2, times(dir)?),
+        others("a system call that opensnoop does not trace", 1, opens),
+        others("a system call that neither tcpsnoop nor exitsnoop --signals traces", 1, ends),
     ])
 }
 

@@ -129,53 +129,56 @@ impl Need {
         if let Some(server) = self.server() {
             return server.missing();
         }
-        let kprobes = Path::new("/sys/bus/event_source/devices/kprobe").exists();
-        let tracefs = Path::new("/sys/kernel/tracing/events").exists();
+        if let Self::Program(path) = self {
+            return (!Path::new(path).exists()).then(|| format!("there is no {path}"));
+        }
+        let (is_there, otherwise) = self.is_there();
+        (!is_there).then(|| otherwise.into())
+    }
+
+    /// And what is said where it is not.
+    fn is_there(self) -> (bool, &'static str) {
+        let kprobes = || Path::new("/sys/bus/event_source/devices/kprobe").exists();
+        let tracefs = || Path::new("/sys/kernel/tracing/events").exists();
+        let fexit = || libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false);
+        let fprobes = || kprobes() && has_function("register_fprobe_ips");
         match self {
-            Need::Tracefs if !tracefs => Some("tracefs is not there and cannot be mounted".into()),
-            Need::Fexit if cfg!(target_arch = "aarch64") && is_before(6, 4) => {
-                Some("this kernel has no fexit programs on arm64".into())
+            Self::Tracefs => (tracefs(), "tracefs is not there and cannot be mounted"),
+            Self::Fexit if cfg!(target_arch = "aarch64") && is_before(6, 4) => {
+                (false, "this kernel has no fexit programs on arm64")
             }
-            Need::Fexit if !libbpf_rs::ProgramType::Tracing.is_supported().unwrap_or(false) => {
-                Some("this kernel has no fexit programs, or forbids them".into())
+            Self::Fexit => (fexit(), "this kernel has no fexit programs, or forbids them"),
+            Self::Lsm => (lsm() == Some(true), NO_LSM),
+            Self::LsmUnasked => {
+                (lsm() == Some(false), "this kernel has no LSM programs, or asks them")
             }
-            Need::Lsm if lsm() != Some(true) => Some(NO_LSM.into()),
-            Need::LsmUnasked if lsm() != Some(false) => {
-                Some("this kernel has no LSM programs, or asks them".into())
+            Self::KprobeMulti => (fprobes(), "this kernel has no kprobe.multi"),
+            Self::Calls32 => {
+                (calls_work(&["exec32", "/no/such"]), "this kernel has no 32-bit system calls")
             }
-            Need::KprobeMulti if !kprobes || !has_function("register_fprobe_ips") => {
-                Some("this kernel has no kprobe.multi".into())
+            Self::Uring => {
+                (calls_work(&["uring", &fresh_file()]), "this kernel's io_uring does not delete")
             }
-            Need::Calls32 if !calls_work(&["exec32", "/no/such"]) => {
-                Some("this kernel has no 32-bit system calls".into())
+            Self::Musl => (lookups()[1].is_some(), "there is no musl-gcc"),
+            Self::Overlayfs => (has_filesystem("overlay"), "this kernel has no overlayfs"),
+            Self::Libreadline => {
+                (calls_work(&["readline", "/dev/null"]), "there is no libreadline")
             }
-            Need::Uring if !calls_work(&["uring", &fresh_file()]) => {
-                Some("this kernel's io_uring does not delete".into())
+            Self::Usdt => (!is_before(5, 15), "this kernel has no BPF cookies"),
+            Self::Veth => (veth_works(), "this kernel has no veth"),
+            Self::Tcx => (!is_before(6, 6), "this kernel has no tcx programs"),
+            Self::Fq => (network_has(&["fq", "lo"]), "this kernel has no fq"),
+            Self::Netem => (network_has(&["netem", "lo", "1"]), "this kernel has no netem"),
+            Self::Nftables => (network_has(&["firewall", "1"]), "this kernel has no nftables"),
+            Self::DropReasons => (!is_before(5, 17), "this kernel names no reasons"),
+            Self::MemoryLimit => {
+                (calls_work(&["oom", "-"]), "this machine has no cgroups that limit memory")
             }
-            Need::Musl if lookups()[1].is_none() => Some("there is no musl-gcc".into()),
-            Need::Overlayfs if !has_filesystem("overlay") => {
-                Some("this kernel has no overlayfs".into())
+            Self::Kprobes => (kprobes(), "this kernel has no kprobes"),
+            // Which look() has looked for.
+            Self::Postgresql | Self::Mariadb | Self::Redis | Self::Nginx | Self::Program(_) => {
+                (true, "")
             }
-            Need::Libreadline if !calls_work(&["readline", "/dev/null"]) => {
-                Some("there is no libreadline".into())
-            }
-            Need::Usdt if is_before(5, 15) => Some("this kernel has no BPF cookies".into()),
-            Need::Veth if !veth_works() => Some("this kernel has no veth".into()),
-            Need::Tcx if is_before(6, 6) => Some("this kernel has no tcx programs".into()),
-            Need::Fq if !network_has(&["fq", "lo"]) => Some("this kernel has no fq".into()),
-            Need::Netem if !network_has(&["netem", "lo", "1"]) => {
-                Some("this kernel has no netem".into())
-            }
-            Need::Nftables if !network_has(&["firewall", "1"]) => {
-                Some("this kernel has no nftables".into())
-            }
-            Need::DropReasons if is_before(5, 17) => Some("this kernel names no reasons".into()),
-            Need::MemoryLimit if !calls_work(&["oom", "-"]) => {
-                Some("this machine has no cgroups that limit memory".into())
-            }
-            Need::Kprobes if !kprobes => Some("this kernel has no kprobes".into()),
-            Need::Program(path) if !Path::new(path).exists() => Some(format!("there is no {path}")),
-            _ => None,
         }
     }
 }

@@ -18,7 +18,14 @@ use crate::servers;
 
 pub(crate) fn main(args: &[String]) -> ExitCode {
     let args = args.iter().map(String::as_str).collect::<Vec<_>>();
-    let done = match args[..] {
+    help(&args).unwrap_or_else(|error| {
+        eprintln!("helper: {error}");
+        ExitCode::from(99)
+    })
+}
+
+fn help(args: &[&str]) -> Done {
+    match *args {
         // Runs a command as another user.
         ["as", uid, ref command @ ..] => as_user(uid, command),
         // Becomes a command in another root directory.
@@ -61,13 +68,6 @@ pub(crate) fn main(args: &[String]) -> ExitCode {
         // prints what they show.
         ["between-two-tools", dir] => between_two_tools(Path::new(dir)),
         _ => Err(format!("helper: unknown: {args:?}").into()),
-    };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("helper: {error}");
-            ExitCode::from(99)
-        }
     }
 }
 
