@@ -1,5 +1,6 @@
 //! What tcpsnoop shows of an event.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use crate::bpf::tcpsnoop::types::{self, event, kind, outcome, retransmit, side};
@@ -208,12 +209,16 @@ pub(super) const COLUMNS: &[Col] = &[
     })
     .json_only()
     .with(&["--events=state", "--events=retransmit"]),
-    Col::hex("SOCKET", "socket", 18, "the address of the kernel's struct sock", |r| {
-        match r.event.socket {
+    Col::hex(
+        "SOCKET",
+        "socket",
+        18,
+        "tells sockets apart that are there at the same time, by other numbers in each run",
+        |r| match r.event.socket {
             0 => Value::None,
-            address => Value::Hex(address),
-        }
-    })
+            address => Value::Hex(SOCKETS.hash_one(address)),
+        },
+    )
     .json_only(),
     Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
         match r.event.netns {
@@ -231,6 +236,9 @@ pub(super) const COLUMNS: &[Col] = &[
     )
     .json_only(),
 ];
+
+/// Where the kernel has things is nobody's business.
+static SOCKETS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// As the running kernel numbers and names them, but what all names begin with.
 pub(super) static RESET_REASONS: LazyLock<Vec<(String, u32)>> = LazyLock::new(|| {

@@ -225,7 +225,7 @@ pub(super) const CASES: &[Case] = &[
         events: Some(1),
         also: |run| {
             let states = events(run, "state")?;
-            let is_known = |one: &Value| one["socket"].as_str().is_some_and(|at| at.starts_with("0xffff"));
+            let is_known = |one: &Value| one["socket"].as_str().is_some_and(|at| at.starts_with("0x"));
             check(states.iter().all(is_known), || format!("no socket: {states:?}"))
         },
         ..CASE
