@@ -48,18 +48,16 @@ pub(crate) fn functions<'a>(names: &[&'a str]) -> Vec<(&'a str, u32)> {
 
 /// What an enumeration of the kernel calls its numbers; nothing where there is none of this name.
 pub(crate) fn enumerators(name: &str) -> Vec<(String, u32)> {
-    with_all(|all| {
-        let all = Types::read(all, &Names::of_types(&[name]))?;
-        let is_enum = |found: &Type<'_>| found.kind() == kind::ENUM;
-        let found =
-            all.named.iter().filter_map(|named| all.numbered(named.number)).find(is_enum)?;
-        let read = |one: &[u8]| {
-            let name = String::from_utf8_lossy(all.string(word(one, 0)?)).into_owned();
-            Some((name, word(one, 4)?))
-        };
-        found.data.chunks_exact(8).map(read).collect()
-    })
-    .unwrap_or_default()
+    enumerators_of(&[name]).pop().unwrap_or_default()
+}
+
+/// The same of several, in one pass.
+pub(crate) fn enumerators_of(names: &[&str]) -> Vec<Vec<(String, u32)>> {
+    let found = with_all(|all| {
+        let all = Types::read(all, &Names::of_types(names))?;
+        Some(names.iter().map(|name| all.enumerators(name).unwrap_or_default()).collect())
+    });
+    found.unwrap_or_else(|| vec![Vec::new(); names.len()])
 }
 
 /// What the types of tracepoints' programs begin with.
@@ -271,6 +269,18 @@ impl<'a, 'n> Types<'a, 'n> {
     fn numbered(&self, number: u32) -> Option<Type<'a>> {
         let place = *self.places.get((number as usize).checked_sub(1)?)?;
         Type::read(self.data.get(place as usize..)?)
+    }
+
+    /// Of the one of this name, which was looked for.
+    fn enumerators(&self, name: &str) -> Option<Vec<(String, u32)>> {
+        let named = self.named.iter().filter(|named| named.name == name);
+        let is_enum = |found: &Type<'_>| found.kind() == kind::ENUM;
+        let found = named.filter_map(|named| self.numbered(named.number)).find(is_enum)?;
+        let read = |one: &[u8]| {
+            let name = String::from_utf8_lossy(self.string(word(one, 0)?)).into_owned();
+            Some((name, word(one, 4)?))
+        };
+        found.data.chunks_exact(8).map(read).collect()
     }
 
     fn string(&self, at: u32) -> &'a [u8] {
@@ -512,6 +522,8 @@ mod tests {
         assert_eq!(states.contains(&("PIDTYPE_TGID".into(), 1)), is_there, "{states:?}");
         assert_eq!(enumerators("task_struct"), []);
         assert_eq!(enumerators("no_such_enumeration"), []);
+        let several = enumerators_of(&["no_such_enumeration", "pid_type"]);
+        assert_eq!(several, [Vec::new(), states]);
     }
 
     /// As the kernel has it in the file: struct head { int name; }, and struct filename, which begins

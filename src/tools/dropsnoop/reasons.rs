@@ -57,8 +57,10 @@ impl Reasons {
     /// Those of the running kernel; none before Linux 5.17.
     pub(super) fn of_kernel() -> &'static Self {
         REASONS.get_or_init(|| {
-            let all = kernel_types::enumerators("skb_drop_reason");
-            Self::new(all, kernel_types::enumerators("skb_drop_reason_subsys"))
+            let names = ["skb_drop_reason", "skb_drop_reason_subsys"];
+            let mut found = kernel_types::enumerators_of(&names).into_iter();
+            let mut next = || found.next().unwrap_or_default();
+            Self::new(next(), next())
         })
     }
 
