@@ -3,13 +3,16 @@
 #define PACKET_OF_KERNEL
 #include "packet.bpf.h"
 
-#define TAIL_MAX 8 /* there is none */
+/* Calls of the kernel that are shown at most, and those of the tracepoint, which are not. */
+#define STACK_LEN ((64 + 8) * sizeof(__u64))
+#define TAIL_MAX STACK_LEN
 #define DEVICE_LEN 16 /* IFNAMSIZ */
 
 /* What else is known: bits. */
 enum known {
 	KNOWN_IP = 1 << 0, /* there are addresses */
 	KNOWN_UID = 1 << 1,
+	KNOWN_TCP = 1 << 2, /* there are flags of TCP */
 };
 
 /* The header's task is who dropped it, if pid is not 0; its user and its cgroup are the socket's. */
@@ -23,11 +26,13 @@ struct event {
 	struct packet_key packet; /* port: the destination's */
 	__u16 src_port;
 	__u8 known; /* bits of enum known */
-	__u8 reserved;
+	__u8 tcp_flags;
 	__u8 dev[DEVICE_LEN]; /* NUL-terminated; empty when not known */
+	/* In the tail: addresses of the stack, if it is asked for. */
 };
 
 #include "event.bpf.h"
+#include "stack.bpf.h"
 
 enum known *export_known;
 struct packet_key *export_packet_key;
@@ -316,21 +321,43 @@ static __always_inline void fill_drop(struct event *event, struct drop *drop)
 	event->packet.port = p->dst_port;
 	event->src_port = p->src_port;
 	event->known = (has_addresses(p) ? KNOWN_IP : 0) | (drop->has_uid ? KNOWN_UID : 0);
-	event->reserved = 0;
+	event->tcp_flags = 0;
 	__builtin_memset(event->dev, 0, sizeof(event->dev));
 	if (dev)
 		BPF_CORE_READ_STR_INTO((char (*)[DEVICE_LEN])event->dev, dev, name);
 }
 
-static __always_inline void show(struct drop *drop)
+/* They are behind its ports, up to which it has been read. */
+static __always_inline void fill_tcp_flags(struct event *event, struct drop *drop)
+{
+	struct packet *p = &drop->packet;
+	struct rest {
+		__be32 seq, ack;
+		__u8 offset, flags;
+	} __attribute__((packed)) * rest;
+
+	if (!is_ip(p) || p->protocol != IPPROTO_TCP || !p->dst_port)
+		return;
+	rest = TAKE(p, struct rest);
+	if (!rest)
+		return;
+	event->tcp_flags = rest->flags;
+	event->known |= KNOWN_TCP;
+}
+
+static __always_inline void show(__u64 *ctx, struct drop *drop)
 {
 	struct record *record = scratch_claim();
+	__u64 stack = 0;
 
 	if (!record)
 		return;
 	fill_owner_of(&record->event.header, drop);
 	fill_drop(&record->event, drop);
-	record_submit(record, 0);
+	fill_tcp_flags(&record->event, drop);
+	if (settings.collect & COLLECT_STACK)
+		stack = read_stack(ctx, record->tail, STACK_LEN, 0);
+	record_submit(record, stack);
 }
 
 SEC("tracepoint/skb/kfree_skb")
@@ -354,6 +381,6 @@ int on_drop(__u64 *ctx)
 	if (verdict == VERDICT_HIDDEN || (!drop.packet.ethertype && !with_messages))
 		count_hidden();
 	else if (!count_only())
-		show(&drop);
+		show(ctx, &drop);
 	return 0;
 }

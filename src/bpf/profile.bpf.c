@@ -16,6 +16,7 @@ struct event {
 #define TAIL_MAX 4096
 
 #include "event.bpf.h"
+#include "stack.bpf.h"
 
 const volatile __u8 with_kernel = 1;
 const volatile __u8 with_user = 1;
@@ -35,7 +36,7 @@ SEC("perf_event")
 int on_sample(struct bpf_perf_event_data *ctx)
 {
 	struct record *record;
-	__s64 kernel = 0, user = 0;
+	__u64 kernel = 0, user = 0;
 
 	/* Thread 0 of each CPU runs when there is nothing to run. */
 	if (!with_idle && !(__u32)bpf_get_current_pid_tgid())
@@ -47,16 +48,11 @@ int on_sample(struct bpf_perf_event_data *ctx)
 		return 0;
 	if (names_process)
 		comm_of(record->event.header.comm, current_process());
+	/* There is none when it ran its own code, or when it is the kernel's own thread. */
 	if (with_kernel)
-		kernel = bpf_get_stack(ctx, record->tail, STACK_LEN, 0);
-	/* There is none: it ran its own code. */
-	if (kernel < 0 || kernel > STACK_LEN)
-		kernel = 0;
+		kernel = read_stack(ctx, record->tail, STACK_LEN, 0);
 	if (with_user)
-		user = bpf_get_stack(ctx, record->tail + kernel, STACK_LEN, BPF_F_USER_STACK);
-	/* There is none: it is the kernel's own thread. */
-	if (user < 0 || user > STACK_LEN)
-		user = 0;
+		user = read_stack(ctx, record->tail + kernel, STACK_LEN, BPF_F_USER_STACK);
 	record->event.kernel_len = kernel;
 	record->event.user_len = user;
 	record->event.pid = pid_for_tracer();

@@ -53,6 +53,8 @@ pub struct Lines<'a, E> {
     /// How wide each is in the table.
     widths: Vec<usize>,
     json: Option<json::Keys>,
+    /// What stands below a row of the table.
+    below: Option<&'a Column<E>>,
     /// Is each of them an event, not a part of a report?
     is_event: bool,
 }
@@ -72,20 +74,21 @@ pub(crate) fn names<E>(columns: &[&Column<E>]) -> Vec<Name> {
 impl<'a, E> Lines<'a, E> {
     /// Lines of the text table.
     pub fn table(columns: &[&'a Column<E>]) -> Self {
-        let widths = columns.iter().map(|column| column.width).collect();
-        Self {
-            columns: columns.to_vec(),
-            names: names(columns),
-            widths,
-            json: None,
-            is_event: true,
-        }
+        let is_below = |column: &&Column<E>| column.kind == Kind::Stack;
+        let (below, columns) = columns.iter().copied().partition::<Vec<_>, _>(is_below);
+        Self { below: below.first().copied(), ..Self::of(columns) }
+    }
+
+    fn of(columns: Vec<&'a Column<E>>) -> Self {
+        let (names, widths) =
+            (names(&columns), columns.iter().map(|column| column.width).collect());
+        Self { columns, names, widths, json: None, below: None, is_event: true }
     }
 
     /// JSON Lines; `kind` is their type, `names` what their keys are called.
     pub fn json(kind: &str, tool: &str, names: Names, columns: &[&'a Column<E>]) -> Self {
         let json = Some(json::Keys::new(kind, tool, names, columns));
-        Self { json, ..Self::table(columns) }
+        Self { json, ..Self::of(columns.to_vec()) }
     }
 
     /// The same for a run that is called otherwise than its tool.
@@ -114,7 +117,7 @@ impl<'a, E> Lines<'a, E> {
         let has_value =
             |column: &&&Column<E>| records.iter().any(|record| !(column.value)(record).is_none());
         let columns = self.columns.iter().filter(has_value).copied().collect::<Vec<_>>();
-        Self { is_event: self.is_event, ..Self::table(&columns) }
+        Self { is_event: self.is_event, below: self.below, ..Self::of(columns) }
     }
 
     /// Where columns are wider together than the screen, gives each what its text takes in these rows,
@@ -200,7 +203,17 @@ impl<'a, E> Lines<'a, E> {
     ) {
         match &self.json {
             Some(keys) => json::row(out, keys, &self.columns, clock, seq, record),
-            None => table::row(out, &self.columns, self.layout(screen), clock, record),
+            None => {
+                table::row(out, &self.columns, self.layout(screen), clock, record);
+                self.below(out, screen, record);
+            }
+        }
+    }
+
+    /// Appends the lines that stand below that of the row.
+    pub(crate) fn below(&self, out: &mut Vec<u8>, screen: Screen, record: &Record<'_, E>) {
+        if let Some(column) = self.below {
+            table::below((column.value)(record), out, screen);
         }
     }
 }

@@ -6,8 +6,13 @@ use unicode_width::UnicodeWidthStr as _;
 use super::cell::Cell;
 use super::fit::{self, Piece};
 use super::screen::{FAILURE, HEADER};
+use super::values::stack;
 use super::{Clock, Column, Name, Screen, Value};
+use crate::escape;
 use crate::record::Record;
+
+/// What stands below a row begins with this.
+const STEPS: &str = "    ";
 
 /// Where cells are.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,16 @@ pub(super) fn cell(
 ) -> (bool, Style) {
     value.text(&mut Cell { text, clock, screen });
     (value.is_text(), style(value))
+}
+
+/// Appends a line for each call of a stack, some steps to the right.
+pub(super) fn below(value: Value<'_>, out: &mut Vec<u8>, screen: Screen) {
+    let Value::Stack(name, calls) = value else { return };
+    for call in stack::names(name, calls) {
+        let line = [STEPS, &escape::text(&call)].concat();
+        out.extend_from_slice(fit::text(&line, screen.width.unwrap_or(usize::MAX)).as_bytes());
+        out.push(b'\n');
+    }
 }
 
 /// How its text looks.
@@ -141,6 +156,33 @@ mod tests {
         assert_eq!(
             line("\u{4e16}\x1b".as_bytes(), b"ls\0\0a b\0", Screen::default()),
             "0      \u{4e16}\\x1b           7       ENOENT ls [?] 'a b'[...]\n"
+        );
+    }
+
+    #[test]
+    fn a_stack_stands_below() {
+        let stack = Column::stack("STACK", "stack", 0, "", |r| {
+            Value::Stack(|call| format!("call\x1b{}", call[0]).into_bytes(), r.tail)
+        });
+        let columns = [&stack, &Column::PID];
+        let lines = Lines::table(&columns);
+        let header = Header { pid: 7, ..Header::default() };
+        let record = Record {
+            tail: &[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0],
+            ..Record::of(&header, &header)
+        };
+        let shown = |lines: &Lines<'_, _>, width| {
+            let mut out = Vec::new();
+            let screen = Screen { width, has_colours: false };
+            lines.header(&mut out, screen);
+            lines.row(&mut out, &Clock::new(0), screen, None, &record);
+            String::from_utf8(out).unwrap()
+        };
+        let whole = "PID\n7\n    call\\x1b1\n    call\\x1b2\n";
+        assert_eq!(shown(&lines, None), whole);
+        assert_eq!(
+            shown(&lines.filled(std::slice::from_ref(&record)), Some(10)),
+            "PID\n7\n    call\u{2026}\n    call\u{2026}\n"
         );
     }
 

@@ -224,6 +224,9 @@ impl Report {
             }
             Some(live) => {
                 lines.row_live(&mut live.rows, clock, record);
+                let mut text = Vec::new();
+                lines.below(&mut text, Screen::default(), record);
+                live.rows.below(&text);
                 live.is_changed = true;
                 self.left_out(events);
             }

@@ -18,10 +18,12 @@ use crate::bpf::dropsnoop::{DropsnoopSkelBuilder, types};
 use crate::bpf::object;
 use crate::bpf::programs::Program;
 use crate::bpf::programs::dropsnoop::ON_DROP;
+use crate::bpf::shared::types::collect;
 use crate::error::{Context as _, Error};
 use crate::escape;
 use crate::filter::packets::{PacketRules, Rule};
 use crate::filter::tasks::FilterOptions;
+use crate::output::values;
 use crate::record::{self, Record};
 use crate::system::kernel;
 use crate::system::lock::locked;
@@ -66,12 +68,31 @@ pub(crate) struct Dropsnoop {
     #[arg(long, value_name = "PID")]
     netns: Option<String>,
 
+    /// The kernel's calls that led to each drop, the last one first
+    #[arg(long)]
+    stack: bool,
+
     #[command(flatten)]
     options: EventOptions,
 }
 
 /// `IFNAMSIZ`, with a NUL.
 const DEVICE_LEN: usize = 16;
+
+/// The most of a stack: 64 calls.
+const STACK_LEN: usize = 64 * size_of::<u64>();
+
+/// netinet/tcp.h
+const TCP_FLAGS: &[(&str, u64)] = &[
+    ("FIN", 1),
+    ("SYN", 2),
+    ("RST", 4),
+    ("PSH", 8),
+    ("ACK", 16),
+    ("URG", 32),
+    ("ECE", 64),
+    ("CWR", 128),
+];
 
 fn device(name: &str) -> std::result::Result<String, String> {
     let is_one = (1..DEVICE_LEN).contains(&name.len());
@@ -92,7 +113,7 @@ impl Tool for Dropsnoop {
         ("-T --only port:5432", "what is dropped of a database's packets"),
         ("--count=reason,location -i 10", "why and where, every ten seconds"),
         ("--netns 1234 --json", "a container's drops, by one of its processes, as JSON Lines"),
-        ("--reason NETFILTER_DROP", "what the firewall drops"),
+        ("--reason NETFILTER_DROP --stack", "what the firewall drops, and on which way"),
     ];
     const TASK: &'static [Col] = &[
         Col::TIME_IF_ASKED,
@@ -111,66 +132,72 @@ impl Tool for Dropsnoop {
         Col::POD,
         Col::CONTAINER_NAME,
     ];
-    const COLUMNS: &'static [Col] =
-        &[
-            Col::made("PROTOCOL", "protocol", 10, "of IP, or else the type of the frame", |r| {
-                match r.event.packet.ethertype {
-                    0 => Value::None,
-                    _ => Value::Made(packets::protocol_in, sys::bytes_of(&r.event.packet)),
-                }
-            }),
-            Col::made("SRC", "src", 15, "the address that it comes from", |r| {
-                if_known(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
-            }),
-            Col::uint("SPORT", "src_port", 5, "the port that it comes from", |r| {
-                some(r.event.src_port.into())
-            }),
-            Col::made("DST", "dst", 15, "the address that it goes to", |r| {
-                if_known(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
-            }),
-            Col::uint("DPORT", "dst_port", 5, "the port that it goes to", |r| {
-                some(r.event.packet.port.into())
-            }),
-            Col::uint("BYTES", "bytes", 5, "how long it is, from its IP header on", |r| {
-                Value::Uint(r.event.len.into())
-            })
-            .derived(),
-            Col::uint("SEGMENTS", "segments", 8, "how many packets it is on the wire", |r| {
-                Value::Uint(r.event.segments.into())
-            })
-            .json_only()
-            .derived(),
-            Col::text("DEV", "dev", 8, "the network interface", |r| {
-                match record::c_str(&r.event.dev) {
-                    b"" => Value::None,
-                    name => Value::Text(name),
-                }
-            }),
-            Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
-                some(r.event.netns.into())
-            })
-            .json_only(),
-            Col::made(
-                "REASON",
-                "reason",
-                16,
-                "why, as this kernel calls it; nothing before Linux 5.17",
-                |r| match r.event.reason {
-                    0 => Value::None,
-                    _ => Value::Made(reasons::name_in, sys::bytes_of(&r.event.reason)),
-                },
-            ),
-            Col::made("LOCATION", "location", 28, "the kernel's function that drops it", |r| {
-                Value::Made(place_in, sys::bytes_of(&r.event.location))
-            }),
-            Col::uint("PID", "pid", 7, "the process that drops it, if it is not the kernel", |r| {
-                some(r.header.pid.into())
-            }),
-            Col::text("COMM", "comm", 0, "the name of its thread", |r| match r.header.pid {
+    const COLUMNS: &'static [Col] = &[
+        Col::made("PROTOCOL", "protocol", 18, "of IP, or else the type of the frame", protocol),
+        Col::made("SRC", "src", 15, "the address that it comes from", |r| {
+            if_known(r, types::known::KNOWN_IP, Value::Made(packets::src_in, packet(r)))
+        }),
+        Col::uint("SPORT", "src_port", 5, "the port that it comes from", |r| {
+            some(r.event.src_port.into())
+        }),
+        Col::made("DST", "dst", 15, "the address that it goes to", |r| {
+            if_known(r, types::known::KNOWN_IP, Value::Made(packets::dst_in, packet(r)))
+        }),
+        Col::uint("DPORT", "dst_port", 5, "the port that it goes to", |r| {
+            some(r.event.packet.port.into())
+        }),
+        Col::flags("FLAGS", "tcp_flags", 7, "the flags of TCP", |r| {
+            let (first, bits, known) = ("", r.event.tcp_flags.into(), TCP_FLAGS);
+            let flags = Value::Flags(values::Flags { first, bits, known });
+            if_known(r, types::known::KNOWN_TCP, flags)
+        })
+        .json_only(),
+        Col::uint("BYTES", "bytes", 5, "how long it is, from its IP header on", |r| {
+            Value::Uint(r.event.len.into())
+        })
+        .derived(),
+        Col::uint("SEGMENTS", "segments", 8, "how many packets it is on the wire", |r| {
+            Value::Uint(r.event.segments.into())
+        })
+        .json_only()
+        .derived(),
+        Col::text("DEV", "dev", 8, "the network interface", |r| {
+            match record::c_str(&r.event.dev) {
+                b"" => Value::None,
+                name => Value::Text(name),
+            }
+        }),
+        Col::uint("NETNS", "netns", 10, "the number of the network namespace", |r| {
+            some(r.event.netns.into())
+        })
+        .json_only(),
+        Col::made(
+            "REASON",
+            "reason",
+            16,
+            "why, as this kernel calls it; nothing before Linux 5.17",
+            |r| match r.event.reason {
                 0 => Value::None,
-                _ => Value::Text(record::c_str(&r.header.comm)),
-            }),
-        ];
+                _ => Value::Made(reasons::name_in, sys::bytes_of(&r.event.reason)),
+            },
+        ),
+        Col::made("LOCATION", "location", 28, "the kernel's function that drops it", |r| {
+            Value::Made(place_in, sys::bytes_of(&r.event.location))
+        }),
+        Col::uint("PID", "pid", 7, "the process that drops it, if it is not the kernel", |r| {
+            some(r.header.pid.into())
+        }),
+        Col::text("COMM", "comm", 0, "the name of its thread", |r| match r.header.pid {
+            0 => Value::None,
+            _ => Value::Text(record::c_str(&r.header.comm)),
+        }),
+        Col::stack("STACK", "stack", 0, "the kernel's calls that led to it, the last first", |r| {
+            Value::Stack(call_in, stack_of(r))
+        })
+        .hidden()
+        .added_by("--stack")
+        .collect(collect::COLLECT_STACK),
+    ];
 
     fn run(self, host: &Host, columns: &[&Col]) -> Result<()> {
         self.check_rules()?;
@@ -299,8 +326,24 @@ impl Attachment for Rules<'_> {
     }
 }
 
+/// Without the calls of the tracepoint and of who frees it: from the location on, where that is a call.
+fn stack_of<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
+    let location = record.event.location.to_ne_bytes();
+    let at = record.tail.chunks_exact(location.len()).position(|call| call == location);
+    let stack = at.map_or(record.tail, |calls| &record.tail[calls * location.len()..]);
+    &stack[..stack.len().min(STACK_LEN)]
+}
+
 fn packet<'a>(record: &Record<'a, types::event>) -> &'a [u8] {
     sys::bytes_of(&record.event.packet)
+}
+
+/// Of what is no packet there is none.
+fn protocol<'a>(record: &Record<'a, types::event>) -> Value<'a> {
+    match record.event.packet.ethertype {
+        0 => Value::None,
+        _ => Value::Made(packets::protocol_in, packet(record)),
+    }
 }
 
 /// The value, if it is known.
@@ -329,6 +372,13 @@ fn interrupts() -> (u64, u64) {
 static KERNEL: LazyLock<Mutex<Kernel>> = LazyLock::new(|| Mutex::new(Kernel::read()));
 
 fn place_in(address: &[u8]) -> Vec<u8> {
-    let address = address.try_into().map_or(0, u64::from_ne_bytes);
-    locked(&KERNEL).place(address)
+    locked(&KERNEL).place(address_of(address))
+}
+
+fn call_in(address: &[u8]) -> Vec<u8> {
+    locked(&KERNEL).call(address_of(address))
+}
+
+fn address_of(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_ne_bytes)
 }

@@ -99,8 +99,9 @@ fn lines_of_rows<R: Row>(
             let screen = Screen { width: *width, has_colours: false };
             let mut line = Vec::new();
             lines.row(&mut line, &Clock::new(0), screen, of.2, record);
-            let line = String::from_utf8(line).ok();
-            all.extend(line.map(|line| (line, width.unwrap_or(usize::MAX))));
+            let text = String::from_utf8(line).unwrap_or_default();
+            let lines = text.split_inclusive('\n');
+            all.extend(lines.map(|line| (line.into(), width.unwrap_or(usize::MAX))));
         }
     });
     all

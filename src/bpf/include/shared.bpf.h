@@ -60,6 +60,7 @@ enum collect {
 	COLLECT_BASE = 1 << 7, /* name.base_len: where a name starts from */
 	COLLECT_UID = 1 << 8, /* header.uid */
 	COLLECT_ROOT = 1 << 9, /* whether the process has a root of its own */
+	COLLECT_STACK = 1 << 10, /* of the kernel */
 };
 
 /* Set by user space before the load; the verifier drops code that they rule out. */

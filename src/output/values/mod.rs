@@ -31,6 +31,7 @@ mod made;
 mod none;
 mod path;
 mod ret;
+pub(super) mod stack;
 mod text;
 mod time;
 mod uint;
@@ -155,6 +156,8 @@ values! {
     args => Args(args: Args<'a>, more: bool);
     /// Bytes from outside, so many steps to the right in the table.
     indented => Indented(steps: usize, bytes: &'a [u8]);
+    /// Calls, the last one first, by their addresses, and what names one; below the row in the table.
+    stack => Stack(name: fn(&[u8]) -> Vec<u8>, calls: &'a [u8]);
     /// Counts of a histogram's slots: in JSON those that are not empty, with their limits.
     histogram => Histogram(slots: &'a [u32]);
     /// Addresses of hosts.
@@ -206,6 +209,7 @@ impl Value<'_> {
                 | Value::Path(_)
                 | Value::Args(..)
                 | Value::Indented(..)
+                | Value::Stack(..)
                 | Value::Addresses(_)
                 | Value::Endpoint(_)
                 | Value::Ancestors(_)
@@ -303,6 +307,12 @@ mod tests {
             (Value::Args(args, true), "'a b' [?][...]", r#""k":["a b",null],"k_truncated":true"#),
             (Value::Args(bad, false), r"$'a\xff'", "\"k\":[\"a\u{fffd}\"],\"k_base64\":[\"Yf8=\"]"),
             (Value::Indented(2, b"f"), "    f", r#""k":"f""#),
+            (
+                Value::Stack(|_| b"f\xff".to_vec(), &[0; 17]),
+                r"f\xff<f\xff",
+                "\"k\":[\"f\u{fffd}\",\"f\u{fffd}\"]",
+            ),
+            (Value::Stack(<[u8]>::to_vec, &[]), "", r#""k":[]"#),
             (
                 Value::Histogram(slots),
                 "2",

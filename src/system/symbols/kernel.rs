@@ -130,18 +130,27 @@ impl Kernel {
         Some(Function::of_kernel(name, module))
     }
 
-    /// `tcp_v4_rcv+0x84`
-    fn place_of(&self, address: u64) -> Option<Vec<u8>> {
-        let (symbol, name) = self.at(address)?;
+    /// `tcp_v4_rcv+0x84`, by the function that `inside` is in.
+    fn place_of(&self, address: u64, inside: u64) -> Option<Vec<u8>> {
+        let (symbol, name) = self.at(inside)?;
         Some([name, format!("+{:#x}", address - symbol.address).as_bytes()].concat())
     }
 
     /// An address as the kernel writes it: its function, and how far in that. As a number where it is in
     /// none that is known.
     pub(crate) fn place(&mut self, address: u64) -> Vec<u8> {
-        let mut place = self.place_of(address);
+        self.place_by(address, address)
+    }
+
+    /// The same of an address that a call returns to: with the call, its function may be at its end.
+    pub(crate) fn call(&mut self, address: u64) -> Vec<u8> {
+        self.place_by(address, address.saturating_sub(1))
+    }
+
+    fn place_by(&mut self, address: u64, inside: u64) -> Vec<u8> {
+        let mut place = self.place_of(address, inside);
         if place.is_none() && self.refresh() {
-            place = self.place_of(address);
+            place = self.place_of(address, inside);
         }
         place.unwrap_or_else(|| format!("{address:#x}").into_bytes())
     }
@@ -168,8 +177,6 @@ mod tests {
             Some((text(&function.name), text(&function.module)))
         };
         let of = |name: &str, module: &str| Some((name.to_string(), module.to_string()));
-        assert_eq!(kernel.place_of(0xffff_ffff_8100_001f), Some(b"read+0xf".to_vec()));
-        assert_eq!(kernel.place_of(0xffff_ffff_8100_0025), None);
         assert_eq!(found(0), None);
         assert_eq!(found(0xffff_ffff_8100_000f), None);
         assert_eq!(found(0xffff_ffff_8100_001f), of("read", "[kernel]"));
@@ -177,5 +184,10 @@ mod tests {
         assert_eq!(found(0xffff_ffff_8100_0035), of("weak", "[kernel]"));
         assert_eq!(found(0xffff_ffff_c000_0001), of("helper", "[ext4]"));
         assert_eq!(found(0xffff_ffff_c100_0001), None);
+        assert_eq!(kernel.place(0xffff_ffff_8100_001f), b"read+0xf");
+        assert_eq!(kernel.place(0xffff_ffff_8100_0025), b"0xffffffff81000025");
+        assert_eq!(kernel.place(0xffff_ffff_8100_0030), b"weak+0x0");
+        assert_eq!(kernel.call(0xffff_ffff_8100_0020), b"read+0x10");
+        assert_eq!(kernel.call(0), b"0x0");
     }
 }

@@ -57,6 +57,26 @@ fn have_sender(run: &Run) -> Result<(), String> {
     }
 }
 
+/// Each to an address with this in it has its stack, which begins with where it is dropped, and has one of
+/// these functions.
+fn have_stacks(run: &Run, mark: &str, functions: &[&str]) -> Result<(), String> {
+    let drops = drops(run)?;
+    let is_of = |drop: &&Value| drop["dst"].as_str().is_some_and(|dst| dst.contains(mark));
+    let is_good = |drop: &Value| {
+        let calls = drop["stack"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let names = calls.iter().filter_map(|call| Some(call.as_str()?.split_once("+0x")?.0));
+        let names = names.collect::<Vec<_>>();
+        let begins = calls.first().is_some_and(|call| *call == drop["location"]);
+        begins && names.len() == calls.len() && functions.iter().any(|name| names.contains(name))
+    };
+    let mut those = drops.iter().filter(is_of).peekable();
+    those.peek().ok_or("there are none")?;
+    match those.find(|drop| !is_good(drop)) {
+        Some(drop) => Err(format!("none of {functions:?}: {drop}")),
+        None => Ok(()),
+    }
+}
+
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -165,25 +185,32 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "dropsnoop_firewall_in",
         within: &["$SELF", "helper", "in-network", "sh", "-c", "$0 firewall 1 && exec \"$@\"", "$CALLS"],
-        args: &["dropsnoop", "--json"],
+        args: &["dropsnoop", "--stack", "--json"],
         command: &["sh", "-c", "$0 send 127.0.0.1 9001 5 60; $0 send ::1 9001 5 60", "$CALLS"],
         needs: &[Need::Nftables],
         shows: &[
             r#"{"protocol": "udp", "dst": "127.0.0.1", "dst_port": 9001, "dev": "lo", "pid": null}"#,
             r#"{"protocol": "udp", "dst": "::1", "dst_port": 9001, "dev": "lo", "pid": null}"#,
         ],
-        also: |run| all_are(run, 10, "NETFILTER_DROP"),
+        also: |run| {
+            all_are(run, 10, "NETFILTER_DROP")?;
+            have_stacks(run, ".", &["ip_local_deliver"])?;
+            have_stacks(run, ":", &["ip6_input"])
+        },
         ..CASE
     },
     Case {
         name: "dropsnoop_firewall_out_by_user",
         within: &["$SELF", "helper", "in-network", "sh", "-c", "$0 firewall 3 && exec \"$@\"", "$CALLS"],
-        args: &["dropsnoop", "-u", "65534", "--json"],
-        command: &["sh", "-c", "$0 send 127.0.0.1 9001 7 60; $1 helper as 65534 $0 send ::1 9001 5 60", "$CALLS", "$SELF"],
+        args: &["dropsnoop", "-u", "65534", "--stack", "--json"],
+        command: &["sh", "-c", "$0 send ::1 9001 7 60; $1 helper as 65534 $0 send 127.0.0.1 9001 5 60", "$CALLS", "$SELF"],
         needs: &[Need::Nftables],
-        shows: &[r#"{"protocol": "udp", "dst": "::1", "dst_port": 9001, "uid": 65534}"#],
+        shows: &[r#"{"protocol": "udp", "dst": "127.0.0.1", "dst_port": 9001, "uid": 65534}"#],
         hides: &[r#"{"type": "event", "uid": 0}"#],
-        also: |run| all_are(run, 5, "NETFILTER_DROP").and_then(|()| have_sender(run)),
+        also: |run| {
+            all_are(run, 5, "NETFILTER_DROP").and_then(|()| have_sender(run))?;
+            have_stacks(run, ".", &["__ip_local_out", "ip_local_out"])
+        },
         ..CASE
     },
     Case {
