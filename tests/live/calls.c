@@ -596,15 +596,15 @@ static int do_sources(char **argv)
 	return 0;
 }
 
-/* INTERFACE: sends frames of all kinds, each once. */
-static int do_frames(char **argv)
+/* Each of these once. */
+static int send_frames(const char *interface, const char *const *frames, unsigned long many)
 {
-	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(argv[0]) };
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(interface) };
 	int fd = socket(AF_PACKET, SOCK_RAW, 0);
 	unsigned long i, len;
 	unsigned char bytes[256];
 
-	for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+	for (i = 0; i < many; i++) {
 		for (len = 0; frames[i][2 * len]; len++)
 			sscanf(frames[i] + 2 * len, "%2hhx", &bytes[len]);
 		/* ENOBUFS: it was dropped on its way out. */
@@ -612,6 +612,24 @@ static int do_frames(char **argv)
 			return fail("sendto");
 	}
 	return 0;
+}
+
+/* INTERFACE: sends frames of all kinds, each once. */
+static int do_frames(char **argv)
+{
+	return send_frames(argv[0], frames, sizeof(frames) / sizeof(frames[0]));
+}
+
+/* INTERFACE: sends a datagram and a SYN from 10.7.0.2 to 10.7.0.1 whose checksums are wrong. */
+static int do_bad_sums(char **argv)
+{
+	static const char *const bad[] = {
+		ETHERNET "0800" "4500001c000100004011" "66c0" "0a070002" "0a070001" "0001232800081234",
+		ETHERNET "0800" "45000028000100004006" "66bf" "0a070002" "0a070001"
+			"00012328000000010000000050020400" "12340000",
+	};
+
+	return send_frames(argv[0], bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 /* Requests to the kernel by netlink, one behind the other. */
@@ -2265,6 +2283,7 @@ static const struct {
 	{ "sources", do_sources },
 	{ "odd-opens", do_odd_opens },
 	{ "frames", do_frames },
+	{ "bad-sums", do_bad_sums },
 	{ "fq", do_fq },
 	{ "netem", do_netem },
 	{ "firewall", do_firewall },

@@ -77,6 +77,56 @@ fn have_stacks(run: &Run, mark: &str, functions: &[&str]) -> Result<(), String> 
     }
 }
 
+/// Where packets go, of which protocol, how many, and why they are dropped.
+const KINDS: &[(&str, &str, usize, &str)] = &[
+    ("10.2.0.1", "udp", 2, "NOT_SPECIFIED"),
+    ("10.3.0.1", "udp", 2, "NOT_SPECIFIED"),
+    ("10.5.0.1", "udp", 2, "IP_RPFILTER"),
+    ("10.6.0.1", "udp", 2, "IP_INHDR"),
+    ("10.7.0.1", "udp", 1, "UDP_CSUM"),
+    ("10.7.0.1", "tcp", 1, "TCP_CSUM"),
+    ("10.9.8.99", "tcp", 2, "NEIGH_FAILED"),
+];
+
+fn are_of_all_kinds(run: &Run) -> Result<(), String> {
+    let drops = drops(run)?;
+    for (dst, protocol, many, reason) in KINDS {
+        let is_it = |drop: &&Value| drop["dst"] == *dst && drop["protocol"] == *protocol;
+        let of_kind = drops.iter().filter(is_it).collect::<Vec<_>>();
+        let reason = if is_before(5, 17) { Value::Null } else { (*reason).into() };
+        let flags = if *protocol == "tcp" { serde_json::json!(["SYN"]) } else { Value::Null };
+        let is_good = |drop: &&Value| drop["reason"] == reason && drop["tcp_flags"] == flags;
+        if of_kind.len() != *many || !of_kind.iter().all(is_good) {
+            return Err(format!("not {many} to {dst}, {reason}: {of_kind:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Routes that lead nowhere, and one to a sender whose packets may not come from there; a neighbour that does
+/// not answer is given up soon.
+const WITH_ROUTES: &[&str] = &[
+    "$SELF",
+    "helper",
+    "in-two-networks",
+    "sh",
+    "-ec",
+    "for file in ip_forward conf/va/rp_filter neigh/va/mcast_solicit; do echo 1 >/proc/sys/net/ipv4/$file; done
+     echo 0 >/proc/sys/net/ipv4/conf/all/rp_filter
+     echo 100 >/proc/sys/net/ipv4/neigh/va/retrans_time_ms
+     busybox ip link set lo up
+     for address in 10.5.0.1 10.7.0.1; do busybox ip addr add $address/32 dev lo; done
+     busybox ip route add unreachable 10.2.0.0/16
+     busybox ip route add blackhole 10.3.0.0/16
+     busybox ip route add 10.6.0.0/16 via 10.9.8.2
+     busybox nsenter -n -t $OTHER sh -ec '
+         busybox ip addr add 10.66.0.1/32 dev veth0
+         busybox ip route add 10.0.0.0/8 via 10.9.8.1
+         busybox ip route add 10.5.0.1 via 10.9.8.1 src 10.66.0.1'
+     exec \"$@\"",
+    "sh",
+];
+
 #[rustfmt::skip]
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -211,6 +261,28 @@ pub(super) const CASES: &[Case] = &[
             all_are(run, 5, "NETFILTER_DROP").and_then(|()| have_sender(run))?;
             have_stacks(run, ".", &["__ip_local_out", "ip_local_out"])
         },
+        ..CASE
+    },
+    Case {
+        name: "dropsnoop_routes_and_checksums",
+        within: WITH_ROUTES,
+        // Not the errors that are told by ICMP.
+        args: &["dropsnoop", "-4", "--only", "udp", "--only", "tcp", "--json"],
+        command: &[
+            "sh",
+            "-c",
+            "busybox nc 10.9.8.99 9000 </dev/null
+             busybox nc 10.9.8.99 9000 </dev/null
+             busybox nsenter -n -t $OTHER sh -c '
+                 for to in 10.2.0.1 10.3.0.1 10.5.0.1; do $0 send $to 9000 1 60; $0 send $to 9000 1 60; done
+                 echo 1 >/proc/sys/net/ipv4/ip_default_ttl
+                 $0 send 10.6.0.1 9000 1 60; $0 send 10.6.0.1 9000 1 60' $0
+             $0 bad-sums lo",
+            "$CALLS",
+        ],
+        needs: &[Need::Veth],
+        events: Some(12),
+        also: are_of_all_kinds,
         ..CASE
     },
     Case {
