@@ -17,6 +17,8 @@ use libbpf_rs::{ObjectBuilder, OpenObject};
 
 #[path = "build/clang.rs"]
 mod clang;
+#[path = "build/lines.rs"]
+mod lines;
 
 /// The first libbpf that has all that is called: `bpf_program__attach_uprobe_multi` is of 1.3.
 const OLDEST_LIBBPF: (u32, u32) = (1, 3);
@@ -155,8 +157,13 @@ fn compress(object: &Path, skeleton: &Path) -> Result<()> {
         .rsplit_once("#[unsafe(link_section")
         .filter(|(_, data)| data.contains("static DATA: [u8;"))
         .ok_or("libbpf-cargo puts the object elsewhere than it did")?;
+    let mut bytes = read(object)?;
+    // Those who work on a program want to see its lines in what the verifier says.
+    if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        lines::leave_out(&mut bytes).ok_or("an object has no types, or others than they were")?;
+    }
     let packed = object.with_extension("o.deflate");
-    fs::write(&packed, miniz_oxide::deflate::compress_to_vec(&read(object)?, 10))
+    fs::write(&packed, miniz_oxide::deflate::compress_to_vec(&bytes, 10))
         .map_err(|error| format!("{}: {error}", packed.display()))?;
     let data = format!(
         "static DATA: std::sync::LazyLock<Vec<u8>> = \

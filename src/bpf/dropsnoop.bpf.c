@@ -4,8 +4,8 @@
 #include "packet.bpf.h"
 
 /* Calls of the kernel that are shown at most, and those of the tracepoint, which are not. */
-#define STACK_LEN ((64 + 8) * sizeof(__u64))
-#define TAIL_MAX STACK_LEN
+#define READ_LEN ((64 + 8) * sizeof(__u64))
+#define TAIL_MAX READ_LEN
 #define DEVICE_LEN 16 /* IFNAMSIZ */
 
 /* What else is known: bits. */
@@ -356,7 +356,7 @@ static __always_inline void show(__u64 *ctx, struct drop *drop)
 	fill_drop(&record->event, drop);
 	fill_tcp_flags(&record->event, drop);
 	if (settings.collect & COLLECT_STACK)
-		stack = read_stack(ctx, record->tail, STACK_LEN, 0);
+		stack = read_stack(ctx, record->tail, READ_LEN, 0);
 	record_submit(record, stack);
 }
 

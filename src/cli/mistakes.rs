@@ -22,7 +22,11 @@ pub(super) fn explained(
     args: &[OsString],
     alias: Option<&Alias>,
 ) -> Error {
+    let misplaced = alias.and_then(|alias| tip_for_words(alias, &error));
     match error.kind() {
+        ErrorKind::UnknownArgument if misplaced.is_some() => {
+            error.remove(ContextKind::Suggested);
+        }
         ErrorKind::UnknownArgument => replace_tips(&mut error, command, args),
         ErrorKind::InvalidSubcommand => name_tools(&mut error, command),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
@@ -34,14 +38,18 @@ pub(super) fn explained(
     }
     if let Some(alias) = alias.filter(|_| error.use_stderr()) {
         let style = command.get_styles().get_valid();
-        let mut tip = format!("{} is {style}ebtools {}{style:#}", alias.name, alias.meaning());
-        if !alias.words.is_empty() {
-            tip += &format!("; words right after it stand for {}", alias.words.join(", "));
-        }
-        suggest(&mut error, tip);
+        let tip = format!("{} is {style}ebtools {}{style:#}", alias.name, alias.meaning());
+        suggest(&mut error, misplaced.unwrap_or(tip));
     }
     escape_quoted(&mut error);
     error
+}
+
+/// Of a word that stands for an option of an alias, and comes too late.
+fn tip_for_words(alias: &Alias, error: &Error) -> Option<String> {
+    let word = invalid_arg(error).filter(|word| !word.starts_with('-'))?;
+    let options = alias.words.split_first().map(|_| alias.words.join(", "))?;
+    Some(format!("what stands for {options} comes first: {} {word} ...", alias.name))
 }
 
 /// What may be meant by a value that cannot be read.

@@ -46,6 +46,9 @@ pub(super) fn row<E>(
     clock: &Clock,
     record: &Record<'_, E>,
 ) {
+    if columns.is_empty() {
+        return;
+    }
     line(out, layout, &mut |text, number| {
         cell((columns[number].value)(record), text, clock, layout.screen)
     });

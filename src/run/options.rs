@@ -111,7 +111,8 @@ pub(crate) struct EventOptions {
     #[arg(long, value_name = "FIELD", num_args = 0..=1, require_equals = true, default_missing_value = ALL, value_delimiter = ',', conflicts_with = "fields", group = REPORTS)]
     pub(crate) count: Option<Vec<String>>,
 
-    /// With --count and the like: seconds between reports; 1 if it is not given
+    /// With --count and the like: seconds between reports; 1 if it is not given, but where there is one report
+    /// at the end
     #[arg(short, long, value_name = "SECONDS", value_parser = seconds, requires = REPORTS)]
     pub(crate) interval: Option<Duration>,
 

@@ -13,7 +13,7 @@ pub(crate) struct Alias {
     pub(crate) words: &'static [&'static str],
 }
 
-/// In the order of the alphabet. Those that print the time by themselves do so here.
+/// In the order of the alphabet. Where those of bcc or libbpf-tools print the time, these do.
 pub(crate) const ALIASES: &[Alias] = &[
     // What is typed into bash.
     Alias { name: "bashreadline", tool: "readline", options: &["-T"], words: &[] },

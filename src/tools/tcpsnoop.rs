@@ -42,6 +42,12 @@ pub(crate) struct Tcpsnoop {
     #[arg(long, value_name = "FIELD", value_delimiter = ',', requires = "rtt")]
     by: Vec<rtt::By>,
 
+    /// tcprtt's options for what is so anyway.
+    #[arg(short = 'm', long = "milliseconds", hide = true, requires = "rtt")]
+    _milliseconds: bool,
+    #[arg(short = 'e', long = "extension", hide = true, requires = "rtt")]
+    _extension: bool,
+
     /// Only connects that take, accepts whose connection has waited, and states that have lasted at least
     /// MS milliseconds, or a time like 2s; with --rtt only such round-trip times
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
@@ -139,8 +145,7 @@ impl Tool for Tcpsnoop {
         ("-- curl -s example.org", "the connections of a command"),
         ("--rtt --by raddr -d 10", "how far away the other ends are"),
     ];
-    const ANYWAY: &'static [(&'static str, char)] =
-        &[("lossprobe", 'l'), ("milliseconds", 'm'), ("extension", 'e')];
+    const ANYWAY: &'static [(&'static str, char)] = &[("lossprobe", 'l')];
     const SUMMED_UP: Option<(&'static str, &'static [&'static Col])> = Some(("rtt", rtt::SUMS));
     const TASK: &'static [Col] = columns::TASK;
     const COLUMNS: &'static [Col] = columns::COLUMNS;
@@ -181,6 +186,9 @@ impl Tcpsnoop {
     /// Would it show anything?
     fn check(&self) -> Result<()> {
         let any = |events: &[Event]| events.iter().any(|event| self.shows(*event));
+        if !self.by.is_empty() && !self.rtt {
+            return Err(Error::usage("--by", "only --rtt sums up"));
+        }
         if self.slower > 0 && !self.rtt && !any(&[Event::Connect, Event::Accept, Event::State]) {
             return Err(Error::usage("--slower", "only connects, accepts and states take long"));
         }

@@ -1089,6 +1089,15 @@ static int do_tcp_unaccepted(char **argv)
  * ADDRESS PORT PID INTERFACE: what leads to the other end, in the network of that process, is taken away;
  * what is sent then gets no answer.
  */
+/* Says that it has no more to send, and closes that end before it is confirmed. */
+static int do_tcp_shutdown(char **argv)
+{
+	int ends[2];
+
+	return connected(ends, argv[0], argv[1], NULL) || shutdown(ends[0], SHUT_WR) || close(ends[0]) ||
+	       close(ends[1]);
+}
+
 static int do_tcp_half_open(char **argv)
 {
 	struct pollfd end = { .events = POLLIN };
@@ -2295,6 +2304,7 @@ static const struct {
 	{ "tcp-transfer", do_tcp_transfer },
 	{ "tcp-no-port", do_tcp_no_port },
 	{ "tcp-reset", do_tcp_reset },
+	{ "tcp-shutdown", do_tcp_shutdown },
 	{ "tcp-unaccepted", do_tcp_unaccepted },
 	{ "tcp-half-open", do_tcp_half_open },
 	{ "tcp-many", do_tcp_many },

@@ -126,10 +126,10 @@ int on_segment(__u64 *ctx)
 	value = table_entry(rtt_tables(), &key, &no_rtt);
 	if (!value)
 		return 0;
-	/* Each CPU has its own, and the kernel runs this once at a time on a CPU. */
-	value->count++;
-	value->total_ns += rtt_ns;
-	*hist_add(&value->histogram, rtt_ns) += 1;
+	/* Each CPU has its own; but before Linux 6.1 (05b24ff9b2cf) an interrupt may run this within itself. */
+	__sync_fetch_and_add(&value->count, 1);
+	__sync_fetch_and_add(&value->total_ns, rtt_ns);
+	__sync_fetch_and_add(hist_add(&value->histogram, rtt_ns), 1);
 	return 0;
 }
 

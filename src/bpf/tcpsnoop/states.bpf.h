@@ -179,7 +179,8 @@ int on_state(__u64 *ctx)
 		begin_listen(key);
 	else if (before == TCP_LISTEN && state == TCP_SYN_RECV)
 		begin_passive(key);
-	if (is_kind_wanted(KIND_STATE))
+	/* The kernel sets it anew by a close() after a shutdown(). */
+	if (is_kind_wanted(KIND_STATE) && before != state)
 		show_state(sk, key, before, state);
 	if (state == TCP_ESTABLISHED)
 		on_established(sk, key, before);
