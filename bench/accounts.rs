@@ -154,9 +154,10 @@ fn judge(check: &Check, printed: &Printed) -> Result<String> {
     let exact = produced.abs_diff(done) <= skipped * check.events
         && delivered + lost == produced
         && told == lost;
-    if exact && (lost > skipped) == check.loses && printed.events(check.load)? == delivered {
+    let shown = printed.events(check.load)?;
+    if exact && (lost > skipped) == check.loses && shown == delivered {
         Ok(said)
     } else {
-        Err(format!("{said}, {told} told of; loss expected: {}", check.loses).into())
+        Err(format!("{said}: {lost_for}, {told} told of, {shown} shown").into())
     }
 }
