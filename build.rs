@@ -1,6 +1,5 @@
 //! Compiles `src/bpf/*.bpf.c`, whose further parts are in `src/bpf/NAME/`, and makes a libbpf-cargo skeleton of
-//! each, in `OUT_DIR`;
-//! `skeletons.rs` there has a module for each, with the name of its file.
+//! each, in `OUT_DIR`; `skeletons.rs` there has a module for each, with the name of its file.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -47,8 +47,11 @@ pub(super) fn explained(
 
 /// Of a word that stands for an option of an alias, and comes too late.
 fn tip_for_words(alias: &Alias, error: &Error) -> Option<String> {
+    if alias.words.is_empty() {
+        return None;
+    }
     let word = invalid_arg(error).filter(|word| !word.starts_with('-'))?;
-    let options = alias.words.split_first().map(|_| alias.words.join(", "))?;
+    let options = alias.words.join(", ");
     Some(format!("what stands for {options} comes first: {} {word} ...", alias.name))
 }
 

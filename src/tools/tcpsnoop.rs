@@ -194,8 +194,9 @@ impl Tcpsnoop {
         }
         for address in self.laddr.iter().chain(&self.raddr).map(|network| network.address) {
             let is_ipv4 = address.to_canonical().is_ipv4();
-            if if is_ipv4 { self.ipv6 } else { self.ipv4 } {
-                let option = if is_ipv4 { "--ipv6" } else { "--ipv4" };
+            let (is_left_out, option) =
+                if is_ipv4 { (self.ipv6, "--ipv6") } else { (self.ipv4, "--ipv4") };
+            if is_left_out {
                 return Err(Error::usage(option, format!("{address} is of the other version")));
             }
         }

@@ -99,9 +99,12 @@ static __always_inline void read_database(struct call *call)
 	bpf_map_delete_elem(&databases, &key);
 }
 
-static __always_inline bool is_query(__u32 command)
+/* NULL for other commands too. */
+static __always_inline struct call *begin_query(__u32 command)
 {
-	return command == COM_QUERY || command == COM_STMT_PREPARE || command == COM_STMT_EXECUTE;
+	if (command != COM_QUERY && command != COM_STMT_PREPARE && command != COM_STMT_EXECUTE)
+		return NULL;
+	return begin(MYSQL, command);
 }
 
 /* MariaDB, and MySQL up to 5.6. */
@@ -111,9 +114,7 @@ int BPF_KPROBE(on_dispatch_packet, __u32 command, void *thd, const char *packet,
 	struct call *call;
 
 	ON_OWN_STACK(ctx);
-	if (!is_query(command))
-		return 0;
-	call = begin(MYSQL, command);
+	call = begin_query(command);
 	if (!call)
 		return 0;
 	if (command == COM_STMT_EXECUTE)
@@ -137,9 +138,7 @@ int BPF_KPROBE(on_dispatch_data, void *thd, const void *data, __u32 command)
 	struct call *call;
 
 	ON_OWN_STACK(ctx);
-	if (!is_query(command))
-		return 0;
-	call = begin(MYSQL, command);
+	call = begin_query(command);
 	if (!call)
 		return 0;
 	if (command == COM_STMT_EXECUTE)
